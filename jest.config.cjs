@@ -1,0 +1,22 @@
+// One transformer for our TypeScript and for the ESM-only packages among our dependencies.
+const transform = {
+  '^.+\\.(ts|js|mjs)$': [
+    '@swc/jest',
+    { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
+  ],
+};
+const esmOnly = ['hyparquet', 'hyparquet-writer', 'hyparquet-compressors', 'hysnappy', 'typebox', 'croner'];
+
+const project = (displayName) => ({
+  displayName,
+  testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
+  testEnvironment: 'node',
+  transform,
+  transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
+  restoreMocks: true,
+});
+
+module.exports = {
+  testTimeout: 30_000,
+  projects: ['unit', 'property', 'contract', 'integration', 'oracle', 'fault', 'docs'].map(project),
+};
