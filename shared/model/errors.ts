@@ -1,0 +1,66 @@
+/**
+ * What the caller must do with a failure.
+ * - `retry`: transient; try again with backoff until the deadline.
+ * - `quarantine`: this one event can never succeed; dead-letter it and go on.
+ * - `halt`: going on would break a promise; stop the task and tell the operator.
+ */
+export type Disposition = 'retry' | 'quarantine' | 'halt';
+
+/** Every error code of the engine with its disposition. docs/ERRORS.md explains each (checked both ways). */
+export const errorTable = {
+  STREAM_EVENT_UNDECODABLE: 'quarantine',
+  STREAM_EVENT_INVALID: 'quarantine',
+  STREAM_EVENT_TOO_LARGE: 'quarantine',
+  STREAM_EVENT_KILLED_WORKER: 'quarantine',
+  STREAM_USER_FUNCTION_THREW: 'quarantine',
+  STREAM_STORE_UNAVAILABLE: 'retry',
+  STREAM_HUB_UNAVAILABLE: 'retry',
+  STREAM_COMMIT_CONTENDED: 'retry',
+  STREAM_TABLE_CONTENDED: 'retry',
+  STREAM_LOG_CORRUPT: 'halt',
+  STREAM_LOG_VERSION_UNKNOWN: 'halt',
+  STREAM_SNAPSHOT_CORRUPT: 'halt',
+  STREAM_STATE_TOO_LARGE: 'halt',
+  STREAM_STATE_MISMATCH: 'halt',
+  STREAM_TABLE_INCOMPATIBLE: 'halt',
+  STREAM_TOPOLOGY_INVALID: 'halt',
+  STREAM_CONFIGURATION_INVALID: 'halt',
+} as const satisfies Record<string, Disposition>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface StreamErrorOptions {
+  /** The failure underneath, kept whole. */
+  readonly cause?: unknown;
+  /** Facts for the operator: where it happened, and the values that matter. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** The one error type of the engine: branch on `disposition` or `code`, never on message text. */
+export class StreamError extends Error {
+  override readonly name = 'StreamError';
+  readonly code: ErrorCode;
+  readonly disposition: Disposition;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: StreamErrorOptions = {}) {
+    super(
+      `${code}: ${message}`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.code = code;
+    this.disposition = errorTable[code];
+    this.details = options.details ?? {};
+  }
+}
+
+/** A programmer's mistake, stated positively; on in production. */
+export function invariant(
+  condition: unknown,
+  statement: string,
+  details: Readonly<Record<string, unknown>> = {},
+): asserts condition {
+  if (!condition) {
+    throw new Error(`Invariant broken: ${statement} ${JSON.stringify(details)}`);
+  }
+}
