@@ -1,0 +1,87 @@
+/**
+ * The seam between the dataflow (planner, operators: pure) and the commit order (shared/stage).
+ * A program is one stage of a topology, compiled: it turns decoded events and a state into outputs.
+ */
+import type { DeadLetter, LedgerCounts } from './commit';
+import type { Row, TablePlan } from './table';
+
+/** What a stage reads. */
+export type StageInput =
+  | { readonly kind: 'source'; readonly hub: string }
+  | { readonly kind: 'exchange'; readonly hub: string; readonly producerStage: string };
+
+export interface ExchangePlan {
+  /** The intermediate hub's name, `<topology>-<stage>-…`; also its id in outboxes. */
+  readonly hub: string;
+}
+
+export interface StagePlan {
+  readonly topology: string;
+  /** Unique in the topology, stable over unrelated edits; part of blob names and consumer groups. */
+  readonly name: string;
+  readonly input: StageInput;
+  readonly consumerGroup: string;
+  /** The function's name in the app, e.g. `flights-clean`. */
+  readonly functionName: string;
+  /** Names of the operators that run here, in order. */
+  readonly operators: readonly string[];
+  readonly tables: readonly TablePlan[];
+  readonly exchanges: readonly ExchangePlan[];
+  /** A source stage is idle after this long without input: its watermark then no longer holds others back. */
+  readonly idleAfterMs: number;
+}
+
+/** One event to process, decoded. */
+export interface ProgramEvent {
+  readonly sequenceNumber: number;
+  readonly index: number;
+  readonly enqueuedTimeMs: number;
+  /** Exchange events carry their key and event time; a source event gets them from the topology. */
+  readonly key: string | null;
+  readonly eventTimeMs: number | null;
+  readonly value: unknown;
+}
+
+/** An event for an exchange: `partition` is not known yet, the key decides. */
+export interface ExchangeEvent {
+  readonly key: string;
+  readonly eventTimeMs: number;
+  readonly value: unknown;
+}
+
+/** Where a program puts what it makes. `mark` and `rollback` undo a half-processed event. */
+export interface ProgramOutputs {
+  /** Adds a row to a table of the plan, by its position in `StagePlan.tables`. */
+  row(table: number, row: Row): void;
+  /** Adds an event to an exchange of the plan, by its position in `StagePlan.exchanges`. */
+  send(exchange: number, event: ExchangeEvent): void;
+  deadLetter(
+    letter: Omit<DeadLetter, 'attempts' | 'payloadBase64' | 'payloadTruncatedFromBytes'>,
+  ): void;
+}
+
+/** How an event ended: exactly one. */
+export type EventEnd = 'emitted' | 'filtered' | 'late' | 'deadLettered';
+
+/**
+ * A compiled stage bound to one task's state. Deterministic: the same state and events give the
+ * same outputs, whatever the batch cuts. Not re-entrant.
+ */
+export interface Program {
+  /**
+   * Processes one event wholly or not at all: when a user function throws, state and outputs are as
+   * before and one dead letter has been put out. Then moves the watermark by the event's time
+   * (source stages) and fires what became due. Never throws for what an event did.
+   */
+  process(event: ProgramEvent): EventEnd;
+  /** The watermark as the program sees it; null before any event. It is part of the state. */
+  readonly watermarkMs: number | null;
+  /** Raises the watermark (never lowers it) and fires what became due, in (time, key) order. */
+  advanceWatermark(watermarkMs: number): void;
+  /** The latest event time seen (source stages), null before any. */
+  readonly eventTimeMaxMs: number | null;
+  /** Late events per operator and the like, since the last call; cumulative counters for telemetry. */
+  takeCounters(): Readonly<Record<string, number>>;
+}
+
+export type LedgerDraft = { -readonly [Name in keyof LedgerCounts]: LedgerCounts[Name] };
