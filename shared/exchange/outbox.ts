@@ -1,0 +1,141 @@
+import type { OutboxMessage } from '../model/commit';
+import type { ExchangeEvent, ExchangePlan } from '../model/program';
+import type { KeyedState, KeyedStore } from '../state/keyed-state';
+import { encodeEnvelope } from './envelope';
+import { partitionOfKey } from './partitioner';
+
+/**
+ * Events are packed up to Event Hubs' billing unit of 64 KiB, less room for the envelope's head and
+ * for what AMQP adds: bigger messages cost a second unit, smaller ones waste the first.
+ */
+const packBytesMax = 62 * 1024;
+/** A partition without events learns a moved watermark after this many commits at the latest. */
+const quietCommitsMax = 8;
+
+interface OutboxMark {
+  /** Ordinal of the last event sent to this partition. */
+  readonly ordinal: number;
+  /** Commit that last sent it anything. */
+  readonly commit: number;
+  readonly watermarkMs: number | null;
+  readonly idle: boolean;
+}
+
+export interface OutboxSender {
+  /** `<stage>/<partition>` of this task. */
+  readonly producer: string;
+  readonly epoch: number;
+  /** Tasks of this task's stage. */
+  readonly producers: number;
+}
+
+/**
+ * The producer's side of an exchange: gathers a batch's events by partition and packs them into
+ * messages for the commit record.
+ */
+export class Outbox {
+  readonly #exchange: ExchangePlan;
+  readonly #partitionCount: number;
+  readonly #marks: KeyedStore<OutboxMark>;
+  readonly #texts: string[][];
+  /** The partitions of this batch's events in order: what a rollback takes back. */
+  readonly #order: number[] = [];
+
+  constructor(exchange: ExchangePlan, partitionCount: number, state: KeyedState) {
+    this.#exchange = exchange;
+    this.#partitionCount = partitionCount;
+    this.#marks = state.store(`$outbox:${exchange.hub}`);
+    this.#texts = Array.from({ length: partitionCount }, () => []);
+  }
+
+  add(event: ExchangeEvent): void {
+    const partition = partitionOfKey(event.key, this.#partitionCount);
+    this.#texts[partition]?.push(JSON.stringify([event.key, event.eventTimeMs, event.value]));
+    this.#order.push(partition);
+  }
+
+  mark(): number {
+    return this.#order.length;
+  }
+
+  rollback(mark: number): void {
+    while (this.#order.length > mark) {
+      const partition = this.#order.pop();
+      if (partition !== undefined) this.#texts[partition]?.pop();
+    }
+  }
+
+  /**
+   * The batch's messages, per partition in order. Partitions without events get the watermark alone
+   * when it moved and they have been quiet for long, or at once when `broadcast`.
+   */
+  pack(
+    sender: OutboxSender,
+    batch: {
+      readonly commit: number;
+      readonly watermarkMs: number | null;
+      readonly idle: boolean;
+      readonly broadcast: boolean;
+    },
+  ): OutboxMessage[] {
+    const messages: OutboxMessage[] = [];
+    for (let partition = 0; partition < this.#partitionCount; partition += 1) {
+      const texts = this.#texts[partition] ?? [];
+      const mark = this.#marks.get(String(partition));
+      if (texts.length === 0 && !isWatermarkDue(mark, batch)) continue;
+      let ordinal = mark?.ordinal ?? 0;
+      const packs = packTexts(texts);
+      packs.forEach((pack, index) => {
+        const isLast = index === packs.length - 1;
+        const head = {
+          ...sender,
+          commit: batch.commit,
+          firstOrdinal: ordinal + 1,
+          // Only the last message may say that all before the watermark has been sent.
+          watermarkMs: isLast ? batch.watermarkMs : (mark?.watermarkMs ?? null),
+          idle: isLast && batch.idle,
+        };
+        const body = encodeEnvelope(head, pack);
+        messages.push({ exchange: this.#exchange.hub, partition, count: pack.length, body });
+        ordinal += pack.length;
+      });
+      this.#marks.put(String(partition), {
+        ordinal,
+        commit: batch.commit,
+        watermarkMs: batch.watermarkMs,
+        idle: batch.idle,
+      });
+    }
+    return messages;
+  }
+
+  /** Forgets the batch: it is in the log, or was rolled back whole. */
+  clear(): void {
+    for (const texts of this.#texts) texts.length = 0;
+    this.#order.length = 0;
+  }
+}
+
+function isWatermarkDue(
+  mark: OutboxMark | undefined,
+  batch: { commit: number; watermarkMs: number | null; idle: boolean; broadcast: boolean },
+): boolean {
+  if (batch.broadcast) return true;
+  const moved = (mark?.watermarkMs ?? null) !== batch.watermarkMs || mark?.idle !== batch.idle;
+  return moved && (mark === undefined || batch.commit - mark.commit >= quietCommitsMax);
+}
+
+function packTexts(texts: readonly string[]): string[][] {
+  const packs: string[][] = [[]];
+  let bytes = 0;
+  for (const text of texts) {
+    const textBytes = Buffer.byteLength(text) + 1;
+    if (bytes > 0 && bytes + textBytes > packBytesMax) {
+      packs.push([]);
+      bytes = 0;
+    }
+    packs.at(-1)?.push(text);
+    bytes += textBytes;
+  }
+  return packs;
+}

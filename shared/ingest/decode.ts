@@ -1,0 +1,84 @@
+import { isUtf8 } from 'node:buffer';
+import { gunzipSync } from 'node:zlib';
+
+/** Gzip may expand a thousandfold: what one message may become, at most. */
+const decompressedBytesMax = 64 * 1024 * 1024;
+
+/** One event of a message, or why there is none. */
+export type DecodedEvent =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly reason: string; readonly payload: Uint8Array };
+
+/**
+ * Decodes a message into its events: a JSON value, a JSON array (one event an element), NDJSON (one
+ * a line, blank lines skipped), or gzip of any of these. Never throws: bytes that make no event
+ * come back as a failure in their place, so that positions stay the same whenever they are read.
+ */
+export function decodeMessage(body: Uint8Array): DecodedEvent[] {
+  let bytes = body;
+  if (body[0] === 0x1f && body[1] === 0x8b) {
+    try {
+      bytes = gunzipSync(body, { maxOutputLength: decompressedBytesMax });
+    } catch (cause) {
+      return [failure(`gzip does not inflate: ${reasonOf(cause)}`, body)];
+    }
+  }
+  if (!isUtf8(bytes)) return [failure('bytes are not UTF-8', body)];
+  const text = textOf(bytes);
+  return splitsIntoLines(text) ? decodeLines(text) : decodeWhole(text, body);
+}
+
+function decodeWhole(text: string, body: Uint8Array): DecodedEvent[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    // The quick test for NDJSON misses lines that are not objects: numbers, arrays, broken ones.
+    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    if (lines.length > 1 && lines.some(isJson)) return decodeLines(text);
+    return [failure(`not JSON: ${reasonOf(cause)}`, body)];
+  }
+  if (!Array.isArray(value)) return [{ ok: true, value }];
+  return value.map((element: unknown) => ({ ok: true, value: element }));
+}
+
+function decodeLines(text: string): DecodedEvent[] {
+  const events: DecodedEvent[] = [];
+  for (const line of text.split('\n')) {
+    if (line === '' || line.trim() === '') continue;
+    try {
+      events.push({ ok: true, value: JSON.parse(line) as unknown });
+    } catch (cause) {
+      events.push(failure(`line is not JSON: ${reasonOf(cause)}`, Buffer.from(line)));
+    }
+  }
+  return events;
+}
+
+/** No valid JSON text holds `}` newline `{`: there is a comma between two objects in an array. */
+function splitsIntoLines(text: string): boolean {
+  return text.includes('}\n{') || text.includes('}\r\n{');
+}
+
+function isJson(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return false;
+    throw cause;
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
+function failure(reason: string, payload: Uint8Array): DecodedEvent {
+  return { ok: false, reason, payload };
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
