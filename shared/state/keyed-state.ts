@@ -119,6 +119,12 @@ export class KeyedState {
     this.settle();
   }
 
+  keyCount(): number {
+    let keys = 0;
+    for (const store of this.#stores.values()) keys += store.size;
+    return keys;
+  }
+
   /** Everything, as changes from empty. */
   dump(): StateChange[] {
     return Array.from(this.#stores.values(), (store) => ({

@@ -1,0 +1,109 @@
+import type { LakeBatch } from '../lake/lake-table';
+import type { OutboxMessage } from '../model/commit';
+import type { StagePlan } from '../model/program';
+import type { TablePlan } from '../model/table';
+import type { StageServices } from './services';
+import type { TaskAddress } from './task';
+import type { PendingRows, TaskState } from './task-state';
+
+/**
+ * What leaves a task after its commit: exchange messages and lake rows. All of it can be repeated
+ * from the log by anyone.
+ *
+ * Delivery: messages at least once and in commit order (consumers admit them once by ordinal); rows
+ * exactly once (the table's own log knows through which commit it holds them).
+ */
+export class Delivery {
+  readonly #address: TaskAddress;
+  readonly #plan: StagePlan;
+  readonly #state: TaskState;
+  readonly #services: StageServices;
+
+  constructor(options: {
+    address: TaskAddress;
+    plan: StagePlan;
+    state: TaskState;
+    services: StageServices;
+  }) {
+    this.#address = options.address;
+    this.#plan = options.plan;
+    this.#state = options.state;
+    this.#services = options.services;
+  }
+
+  /** Sends every unconfirmed outbox, oldest commit first; a commit's partitions side by side. */
+  async sendOutbox(): Promise<void> {
+    const { faultPoint, sender } = this.#services;
+    for (let next = this.#state.pendingOutbox[0]; next; next = this.#state.pendingOutbox[0]) {
+      await faultPoint('stage.before-send');
+      const groups = groupByTarget(next.messages);
+      await Promise.all(
+        groups.map(async ({ exchange, partition, bodies }, index) => {
+          if (index > 0) await faultPoint('stage.mid-send');
+          await sender.send({ hub: exchange, partition, bodies });
+        }),
+      );
+      await faultPoint('stage.after-send');
+      this.#state.confirmOutbox(next.commit);
+    }
+  }
+
+  /** Flushes the tables whose gathered rows reached a limit. */
+  async flushDue(): Promise<void> {
+    for (const table of this.#plan.tables) {
+      const pending = this.#state.pendingRows.get(table.name) ?? [];
+      if (isDue(table, pending, this.#services.clock.nowMs())) await this.#flush(table, pending);
+    }
+  }
+
+  async flushAll(): Promise<void> {
+    for (const table of this.#plan.tables) {
+      const pending = this.#state.pendingRows.get(table.name) ?? [];
+      if (pending.length > 0) await this.#flush(table, pending);
+    }
+  }
+
+  async #flush(table: TablePlan, pending: readonly PendingRows[]): Promise<void> {
+    const { faultPoint, lakeTable, telemetry } = this.#services;
+    await faultPoint('stage.before-flush');
+    const batches: LakeBatch[] = pending.map(({ commit, rows }) => ({ commit, rows }));
+    const flushed = await lakeTable(table).flush({ task: this.#taskId(), batches });
+    await faultPoint('stage.after-flush');
+    this.#state.confirmFlush(table.name, flushed.flushedThrough);
+    telemetry.emit('info', 'table.flushed', { ...this.#address, table: table.name, ...flushed });
+  }
+
+  /** Names this task's rows in a table's log: another epoch's commit numbers must not match. */
+  #taskId(): string {
+    const epoch = this.#state.keyed.store<number>('$task').get('epoch') ?? 0;
+    const { topology, stage, partition } = this.#address;
+    return `${topology}/${stage}/${partition}/${epoch}`;
+  }
+}
+
+function isDue(table: TablePlan, pending: readonly PendingRows[], nowMs: number): boolean {
+  const oldest = pending[0];
+  if (oldest === undefined) return false;
+  const { ageMaxMs, bytesMax, rowsMax } = table.flush;
+  if (nowMs - oldest.committedAtMs >= ageMaxMs) return true;
+  let rows = 0;
+  let bytes = 0;
+  for (const batch of pending) {
+    rows += batch.rows.length;
+    bytes += batch.bytes;
+  }
+  return rows >= rowsMax || bytes >= bytesMax;
+}
+
+function groupByTarget(
+  messages: readonly OutboxMessage[],
+): { exchange: string; partition: number; bodies: Uint8Array[] }[] {
+  const groups = new Map<string, { exchange: string; partition: number; bodies: Uint8Array[] }>();
+  for (const { exchange, partition, body } of messages) {
+    const name = `${exchange}/${partition}`;
+    let group = groups.get(name);
+    if (group === undefined) groups.set(name, (group = { exchange, partition, bodies: [] }));
+    group.bodies.push(body);
+  }
+  return Array.from(groups.values());
+}

@@ -1,0 +1,75 @@
+import { encodedLength } from '../commit-log/record';
+import type { CommitRecord, Cursor, WatermarkReason } from '../model/commit';
+import type { Row } from '../model/table';
+import type { BatchOutputs } from './batch-outputs';
+import type { StageServices } from './services';
+import type { TaskState } from './task-state';
+
+/** A commit ready to append, with the rows that it holds in encoded form. */
+export interface Draft {
+  readonly record: CommitRecord;
+  readonly rows: readonly (readonly Row[])[];
+  readonly bytes: number;
+}
+
+export interface DraftRequest {
+  readonly task: TaskState;
+  readonly outputs: BatchOutputs;
+  readonly producer: { readonly producer: string; readonly producers: number };
+  readonly services: StageServices;
+  readonly result: Pick<CommitRecord, 'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps'>;
+  readonly from: Cursor;
+  readonly watermarkMs: number | null;
+  readonly watermarkReason: WatermarkReason;
+  readonly isIdle: boolean;
+}
+
+/** Turns what a batch gathered into the one record that says all of it. */
+export function encodeDraft(request: DraftRequest): Draft {
+  const { outputs, result, services, task } = request;
+  const commit = task.commit + 1;
+  const nowMs = services.clock.nowMs();
+  const epoch = epochOf(task, nowMs);
+  const outbox = outputs.outboxes.flatMap((exchange) =>
+    exchange.pack(
+      { ...request.producer, epoch },
+      {
+        commit,
+        watermarkMs: request.watermarkMs,
+        idle: request.isIdle,
+        broadcast: request.watermarkReason !== 'events',
+      },
+    ),
+  );
+  const { encoded, rows } = outputs.takeRows();
+  const record: CommitRecord = {
+    kind: 'commit',
+    commit,
+    commitId: services.randomness.uniqueId(),
+    writer: services.writer,
+    committedAtMs: nowMs,
+    from: request.from,
+    ...result,
+    watermarkMs: request.watermarkMs,
+    watermarkReason: request.watermarkReason,
+    state: task.keyed.changes(),
+    rows: encoded,
+    outbox,
+    deadLetters: outputs.deadLetters(),
+    outboxConfirmedThrough: task.outboxConfirmedThrough,
+    flushedThrough: Object.fromEntries(task.flushedThrough),
+  };
+  return { record, rows, bytes: encodedLength(record) };
+}
+
+/**
+ * The birth of this task's state, journalled with its first commit: it tells consumers and tables
+ * apart from those of a log that was deleted and begun anew, whose numbers start again at 1.
+ */
+export function epochOf(task: TaskState, nowMs: number): number {
+  const store = task.keyed.store<number>('$task');
+  const known = store.get('epoch');
+  if (known !== undefined) return known;
+  store.put('epoch', nowMs);
+  return nowMs;
+}

@@ -1,0 +1,86 @@
+import type {
+  AppendStore,
+  Clock,
+  FaultPoint,
+  HubReader,
+  HubSender,
+  ObjectStore,
+  Randomness,
+  Telemetry,
+} from '../model/ports';
+import type { Program, ProgramOutputs, StagePlan } from '../model/program';
+import type { TablePlan } from '../model/table';
+import type { LakeTable } from '../lake/lake-table';
+import type { KeyedState } from '../state/keyed-state';
+
+/** Names of the points of the commit order where tests kill the process; each is awaited in task.ts. */
+export const stageFaultPoints = [
+  'stage.before-attempt',
+  'stage.after-attempt',
+  'stage.before-process',
+  'stage.after-process',
+  'stage.after-commit',
+  'stage.before-send',
+  'stage.mid-send',
+  'stage.after-send',
+  'stage.before-flush',
+  'stage.after-flush',
+] as const;
+
+export interface StageLimits {
+  /** Messages of one read that fills a gap, and of one commit. */
+  readonly gapReadMessagesMax: number;
+  /** Pauses between tries at a store or hub that is not to be had: doubled from first to last. */
+  readonly retryFirstDelayMs: number;
+  readonly retryLastDelayMs: number;
+  /** Losing the race for the log's tail this often in one batch gives up until the next. */
+  readonly commitConflictsMax: number;
+  /** Input waits this long without a commit before `tend` reads it from the hub itself. */
+  readonly stallAfterMs: number;
+  /** Keyed state of one task, as JSON: above it the task halts rather than the worker. */
+  readonly stateKeysMax: number;
+  readonly log: {
+    readonly blocksMax: number;
+    readonly bytesMax: number;
+    readonly ageMaxMs: number;
+    readonly blockBytesMax: number;
+  };
+}
+
+export const defaultStageLimits: StageLimits = {
+  gapReadMessagesMax: 1000,
+  retryFirstDelayMs: 100,
+  retryLastDelayMs: 5_000,
+  commitConflictsMax: 64,
+  stallAfterMs: 15_000,
+  stateKeysMax: 5_000_000,
+  log: {
+    // 50,000 is the service's limit for an append blob; the rest is room to roll in.
+    blocksMax: 40_000,
+    bytesMax: 1024 * 1024 * 1024,
+    ageMaxMs: 24 * 60 * 60 * 1000,
+    blockBytesMax: 4 * 1024 * 1024,
+  },
+};
+
+/** The world as one stage sees it. */
+export interface StageServices {
+  readonly appends: AppendStore;
+  readonly objects: ObjectStore;
+  readonly hub: HubReader;
+  readonly sender: HubSender;
+  readonly lakeTable: (plan: TablePlan) => LakeTable;
+  readonly clock: Clock;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  readonly randomness: Randomness;
+  readonly telemetry: Telemetry;
+  readonly faultPoint: FaultPoint;
+  /** This process, for the log's records. */
+  readonly writer: string;
+  readonly limits: StageLimits;
+}
+
+export interface CompiledStage {
+  readonly plan: StagePlan;
+  readonly bind: (state: KeyedState, outputs: ProgramOutputs) => Program;
+}
