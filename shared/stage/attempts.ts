@@ -29,6 +29,12 @@ export class Attempts {
   #suspectEvents = 0;
   #attempt = 0;
   #isTakeover = true;
+  readonly #writer: string;
+
+  /** @param writer this process: an attempt of its own that it can still see was no death */
+  constructor(writer: string) {
+    this.#writer = writer;
+  }
 
   /** Replays an attempt record. */
   applyAttempt(record: AttemptRecord): void {
@@ -67,7 +73,7 @@ export class Attempts {
     const open = this.#open;
     if (open !== null) {
       // A commit of ours was refused: no death, the attempt under way goes on with its size.
-      if (!this.#isTakeover) return { kind: 'plain', events: open.events };
+      if (open.writer === this.#writer) return { kind: 'plain', events: open.events };
       const attempt = open.attempt + 1;
       const suspectEvents = Math.min(open.suspectEvents, available);
       if (attempt <= bisectFromAttempt - 1) {

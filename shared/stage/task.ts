@@ -63,7 +63,7 @@ export class Task {
   #program: Program;
   #outputs: BatchOutputs;
   #producers: Producers;
-  #attempts = new Attempts();
+  readonly #attempts: Attempts;
   #delivery: Delivery;
   #turn: Promise<unknown> = Promise.resolve();
   /** When input last came, by this process's clock: idleness is judged by it. */
@@ -75,6 +75,7 @@ export class Task {
     this.#services = options.services;
     this.address = options.address;
     this.#log = log;
+    this.#attempts = new Attempts(options.services.writer);
     this.#lastInputAtMs = options.services.clock.nowMs();
     this.#state = state;
     const bound = this.#bind(state);
@@ -478,6 +479,17 @@ export class Task {
   /** Outputs leave and the log is left ready: for a drain or before the task is let go. */
   async close(): Promise<void> {
     await this.#exclusively(() => this.#delivery.sendOutbox());
+  }
+
+  /** Ends this incarnation's log and hands its state on; outputs leave first. May be repeated. */
+  async bequeath(): Promise<Uint8Array> {
+    return this.#exclusively(async () => {
+      await this.#delivery.sendOutbox();
+      await this.#delivery.flushAll();
+      await this.#log.seal();
+      this.#state.cursor = null;
+      return this.#state.snapshot();
+    });
   }
 
   #bind(state: TaskState): {

@@ -1,0 +1,167 @@
+import { findEarlierIncarnation } from './incarnations';
+import type { HubDescription, HubMessage } from '../model/ports';
+import type { CompiledStage, StageServices } from './services';
+import { Task, type BatchReport } from './task';
+
+interface StageEntry {
+  readonly stage: CompiledStage;
+  readonly services: StageServices;
+  readonly tasks: Map<string, Promise<Task>>;
+  hub: Promise<HubDescription> | null;
+  hubCheckedAtMs: number;
+}
+
+export interface RuntimeOptions {
+  readonly stages: readonly { readonly stage: CompiledStage; readonly services: StageServices }[];
+  readonly hubCheckIntervalMs: number;
+  /** True while the topology is to end: sources are drained and everything is flushed. */
+  readonly isDraining: (topology: string) => Promise<boolean>;
+}
+
+/** All tasks that this process holds in memory, by function name and partition. */
+export class Runtime {
+  readonly #stages: ReadonlyMap<string, StageEntry>;
+  readonly #options: RuntimeOptions;
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options;
+    this.#stages = new Map(
+      options.stages.map(({ stage, services }) => [
+        stage.plan.functionName,
+        { stage, services, tasks: new Map(), hub: null, hubCheckedAtMs: 0 },
+      ]),
+    );
+  }
+
+  /** A trigger's batch. What it rejects with is for the host's log: the log of commits decides. */
+  async processBatch(request: {
+    readonly functionName: string;
+    readonly partition: string;
+    readonly messages: readonly HubMessage[];
+    readonly deadlineMs: number;
+  }): Promise<BatchReport> {
+    const entry = this.#entry(request.functionName);
+    await this.#checkIncarnation(entry);
+    const task = await this.#task(entry, request.partition);
+    const first = request.messages[0];
+    if (first !== undefined && first.sequenceNumber < task.cursor.sequenceNumber) {
+      // Committed already, or the first events of a hub that was recreated: only the hub can tell.
+      entry.hubCheckedAtMs = 0;
+      await this.#checkIncarnation(entry);
+    }
+    const current = await this.#task(entry, request.partition);
+    return this.#letGoOnFailure(entry, request.partition, () =>
+      current.process(request.messages, request.deadlineMs),
+    );
+  }
+
+  /** Looks after the tasks held here; with `all`, opens every task of every stage to do so. */
+  async tend(request: { readonly deadlineMs: number; readonly all: boolean }): Promise<void> {
+    for (const entry of this.#stages.values()) {
+      const { services, stage } = entry;
+      const isDraining = await this.#options.isDraining(stage.plan.topology);
+      await this.#checkIncarnation(entry);
+      const partitions = request.all
+        ? (await this.#hub(entry)).partitionIds
+        : Array.from(entry.tasks.keys());
+      for (const partition of partitions) {
+        if (services.clock.nowMs() >= request.deadlineMs) return;
+        const task = await this.#task(entry, partition);
+        await this.#letGoOnFailure(entry, partition, () =>
+          task.tend({ deadlineMs: request.deadlineMs, isDraining }),
+        );
+      }
+    }
+  }
+
+  heldTasks(): { functionName: string; partition: string }[] {
+    return Array.from(this.#stages, ([functionName, { tasks }]) =>
+      Array.from(tasks.keys(), (partition) => ({ functionName, partition })),
+    ).flat();
+  }
+
+  #entry(functionName: string): StageEntry {
+    const entry = this.#stages.get(functionName);
+    if (entry === undefined) throw new Error(`No stage has the function ${functionName}`);
+    return entry;
+  }
+
+  #hub(entry: StageEntry): Promise<HubDescription> {
+    if (entry.hub === null) {
+      entry.hubCheckedAtMs = entry.services.clock.nowMs();
+      entry.hub = entry.services.hub.describe();
+      entry.hub.catch(() => {
+        entry.hub = null;
+      });
+    }
+    return entry.hub;
+  }
+
+  /** Lets go of all tasks of a stage whose hub is not the one they were opened on. */
+  async #checkIncarnation(entry: StageEntry): Promise<void> {
+    const known = await this.#hub(entry);
+    const nowMs = entry.services.clock.nowMs();
+    if (nowMs - entry.hubCheckedAtMs < this.#options.hubCheckIntervalMs) return;
+    entry.hubCheckedAtMs = nowMs;
+    const current = await entry.services.hub.describe();
+    if (current.createdAtMs === known.createdAtMs) return;
+    entry.services.telemetry.emit('warn', 'hub.recreated', {
+      hub: entry.stage.plan.input.hub,
+      createdAtMs: current.createdAtMs,
+      formerlyCreatedAtMs: known.createdAtMs,
+    });
+    entry.hub = Promise.resolve(current);
+    entry.tasks.clear();
+  }
+
+  #task(entry: StageEntry, partition: string): Promise<Task> {
+    let task = entry.tasks.get(partition);
+    if (task === undefined) {
+      task = this.#open(entry, partition);
+      entry.tasks.set(partition, task);
+      task.catch(() => entry.tasks.delete(partition));
+    }
+    return task;
+  }
+
+  async #open(entry: StageEntry, partition: string): Promise<Task> {
+    const { services, stage } = entry;
+    const hub = await this.#hub(entry);
+    const bounds = await services.hub.bounds(partition);
+    const options = {
+      stage,
+      services,
+      taskCount: hub.partitionIds.length,
+      exchangePartitionCounts: await Promise.all(
+        stage.plan.exchanges.map((exchange) => services.sender.partitionCount(exchange.hub)),
+      ),
+      firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
+    };
+    const address = {
+      topology: stage.plan.topology,
+      stage: stage.plan.name,
+      incarnation: String(hub.createdAtMs).padStart(15, '0'),
+      partition,
+    };
+    const earlier = await findEarlierIncarnation(services.appends, address);
+    const inherited =
+      earlier === null
+        ? null
+        : await (await Task.open({ ...options, address: earlier, inherited: null })).bequeath();
+    return Task.open({ ...options, address, inherited });
+  }
+
+  /** A task that failed is opened anew from its log the next time: memory is never the truth. */
+  async #letGoOnFailure<Result>(
+    entry: StageEntry,
+    partition: string,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      entry.tasks.delete(partition);
+      throw error;
+    }
+  }
+}
