@@ -57,10 +57,8 @@ export interface DeadLetter {
   readonly operator: string;
   readonly attempts: number;
   readonly enqueuedTimeMs: number;
-  /** The event's bytes, base64 (UTF-8 text would not survive undecodable ones). */
+  /** The event's bytes, whole, base64 (UTF-8 text would not survive undecodable ones). */
   readonly payloadBase64: string;
-  /** Set when the payload was cut to fit its limit. */
-  readonly payloadTruncatedFromBytes?: number;
 }
 
 /** Input that can no longer be read: declared, never silent. */

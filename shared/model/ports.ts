@@ -28,6 +28,10 @@ export interface AppendStore {
   }): Promise<'appended' | 'conflict' | 'missing'>;
   /** Bytes from `fromPosition` to the end (empty when there are none); undefined: no such blob. */
   readFrom(name: string, fromPosition: number): Promise<Uint8Array | undefined>;
+  /** Length and time of the last write, by the store's clock; undefined: no such blob. */
+  stat(
+    name: string,
+  ): Promise<{ readonly bytes: number; readonly modifiedAtMs: number } | undefined>;
   /** Names under a prefix in lexical order. */
   list(prefix: string): Promise<readonly string[]>;
   delete(name: string): Promise<void>;

@@ -55,9 +55,7 @@ export interface ProgramOutputs {
   row(table: number, row: Row): void;
   /** Adds an event to an exchange of the plan, by its position in `StagePlan.exchanges`. */
   send(exchange: number, event: ExchangeEvent): void;
-  deadLetter(
-    letter: Omit<DeadLetter, 'attempts' | 'payloadBase64' | 'payloadTruncatedFromBytes'>,
-  ): void;
+  deadLetter(letter: Omit<DeadLetter, 'attempts' | 'payloadBase64'>): void;
 }
 
 /** How an event ended: exactly one. */

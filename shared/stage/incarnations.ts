@@ -15,3 +15,14 @@ export async function findEarlierIncarnation(
   const earlier = known.filter((incarnation) => incarnation < address.incarnation).at(-1);
   return earlier === undefined ? null : { ...address, incarnation: earlier };
 }
+
+/** When the task's log was last written to; 0 when there is none. */
+export async function lastWriteMs(appends: AppendStore, address: TaskAddress): Promise<number> {
+  const { topology, stage, incarnation, partition } = address;
+  const generations = await appends.list(
+    `commits/${topology}/${stage}/${incarnation}/${partition}/`,
+  );
+  const newest = generations.at(-1);
+  if (newest === undefined) return 0;
+  return (await appends.stat(newest))?.modifiedAtMs ?? 0;
+}

@@ -1,7 +1,7 @@
-import { findEarlierIncarnation } from './incarnations';
+import { findEarlierIncarnation, lastWriteMs } from './incarnations';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
-import { Task, type BatchReport } from './task';
+import { Task, type BatchReport, type TaskAddress } from './task';
 
 interface StageEntry {
   readonly stage: CompiledStage;
@@ -55,21 +55,44 @@ export class Runtime {
     );
   }
 
-  /** Looks after the tasks held here; with `all`, opens every task of every stage to do so. */
-  async tend(request: { readonly deadlineMs: number; readonly all: boolean }): Promise<void> {
+  /** Looks after the tasks that this process works on. */
+  async tendHeld(deadlineMs: number): Promise<void> {
+    for (const entry of this.#stages.values()) {
+      if (entry.tasks.size === 0) continue;
+      const isDraining = await this.#options.isDraining(entry.stage.plan.topology);
+      await this.#checkIncarnation(entry);
+      for (const [partition, opening] of Array.from(entry.tasks)) {
+        if (entry.services.clock.nowMs() >= deadlineMs) return;
+        const task = await opening;
+        const isElsewhere = await this.#letGoOnFailure(entry, partition, () =>
+          task.tend({ deadlineMs, isDraining }),
+        );
+        if (isElsewhere) entry.tasks.delete(partition);
+      }
+    }
+  }
+
+  /**
+   * Looks after tasks that no process seems to work on: those of every stage whose log nobody has
+   * written to for `abandonedAfterMs`. One process at a time does this, by a timer trigger.
+   */
+  async tendAbandoned(request: {
+    readonly deadlineMs: number;
+    readonly abandonedAfterMs: number;
+  }): Promise<void> {
     for (const entry of this.#stages.values()) {
       const { services, stage } = entry;
       const isDraining = await this.#options.isDraining(stage.plan.topology);
-      await this.#checkIncarnation(entry);
-      const partitions = request.all
-        ? (await this.#hub(entry)).partitionIds
-        : Array.from(entry.tasks.keys());
-      for (const partition of partitions) {
+      const hub = await this.#hub(entry);
+      for (const partition of hub.partitionIds) {
         if (services.clock.nowMs() >= request.deadlineMs) return;
-        const task = await this.#task(entry, partition);
-        await this.#letGoOnFailure(entry, partition, () =>
-          task.tend({ deadlineMs: request.deadlineMs, isDraining }),
-        );
+        if (entry.tasks.has(partition)) continue;
+        const address = addressOf(stage, hub, partition);
+        const writtenAtMs = await lastWriteMs(services.appends, address);
+        if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) continue;
+        // Not kept: who gets the partition's input holds the task.
+        const task = await this.#open(entry, partition);
+        await task.tend({ deadlineMs: request.deadlineMs, isDraining });
       }
     }
   }
@@ -137,12 +160,7 @@ export class Runtime {
       ),
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
     };
-    const address = {
-      topology: stage.plan.topology,
-      stage: stage.plan.name,
-      incarnation: String(hub.createdAtMs).padStart(15, '0'),
-      partition,
-    };
+    const address = addressOf(stage, hub, partition);
     const earlier = await findEarlierIncarnation(services.appends, address);
     const inherited =
       earlier === null
@@ -164,4 +182,13 @@ export class Runtime {
       throw error;
     }
   }
+}
+
+function addressOf(stage: CompiledStage, hub: HubDescription, partition: string): TaskAddress {
+  return {
+    topology: stage.plan.topology,
+    stage: stage.plan.name,
+    incarnation: String(hub.createdAtMs).padStart(15, '0'),
+    partition,
+  };
 }

@@ -413,24 +413,29 @@ export class Task {
 
   /**
    * What time asks for: due flushes, idleness of a source (a journalled tick), and input that
-   * waits although nobody commits it. Repeatable by anyone at any time.
+   * waits although nobody commits it. Repeatable by anyone at any time. Returns true when another
+   * process has been committing to this task.
    */
-  async tend(request: { deadlineMs: number; isDraining: boolean }): Promise<void> {
-    await this.#exclusively(async () => {
-      await this.#catchUp();
+  async tend(request: { deadlineMs: number; isDraining: boolean }): Promise<boolean> {
+    return this.#exclusively(async () => {
       await this.#delivery.sendOutbox();
-      const { hub, clock, limits } = this.#services;
-      const bounds = await hub.bounds(this.address.partition);
-      const hasInput = !bounds.isEmpty && bounds.lastSequenceNumber >= this.cursor.sequenceNumber;
+      await this.#delivery.flushDue();
+      const { clock, hub, limits } = this.#services;
       const quietMs = clock.nowMs() - Math.max(this.#lastInputAtMs, this.#state.lastCommittedAtMs);
-      if (hasInput) {
-        if (quietMs >= limits.stallAfterMs)
-          await this.#readStalled(bounds.lastSequenceNumber, request.deadlineMs);
+      const patienceMs = Math.min(limits.stallAfterMs, this.#options.stage.plan.idleAfterMs);
+      if (quietMs < patienceMs && !request.isDraining) return false;
+      const commitBefore = this.#state.commit;
+      await this.#catchUp();
+      if (this.#state.commit > commitBefore) return true;
+      const bounds = await hub.bounds(this.address.partition);
+      const last = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
+      if (last >= this.cursor.sequenceNumber) {
+        if (quietMs >= limits.stallAfterMs) await this.#readStalled(last, request.deadlineMs);
       } else {
         await this.#tick({ quietMs, isDraining: request.isDraining });
+        if (request.isDraining) await this.#delivery.flushAll();
       }
-      if (request.isDraining && !hasInput) await this.#delivery.flushAll();
-      else await this.#delivery.flushDue();
+      return false;
     });
   }
 
