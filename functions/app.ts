@@ -1,0 +1,82 @@
+/**
+ * The function app: one Event Hubs trigger per stage and the timer that looks after abandoned
+ * tasks. Registration only: what happens is in shared/stage.
+ */
+import { app, type InvocationContext } from '@azure/functions';
+import { compileAppSettings } from '../shared/config/settings';
+import { plan } from '../shared/planner';
+import { compileStage } from '../shared/program';
+import { Runtime } from '../shared/stage/runtime';
+import { topologies } from '../topologies';
+import { drainMarks } from './drain-marks';
+import { faultPointOf } from './fault-point';
+import { batchTimeMs } from './host-timeout';
+import { hubMessages } from './hub-messages';
+import { withTableLimits } from './table-limits';
+import { createWorld } from './world';
+
+const settings = compileAppSettings(process.env);
+const world = createWorld(settings, faultPointOf(settings));
+const batchMs = batchTimeMs(process.cwd());
+const stages = plan(topologies).stages.map((planned) => withTableLimits(planned, settings));
+
+const runtime = new Runtime({
+  stages: stages.map((stagePlan) => ({
+    stage: compileStage(stagePlan, topologies),
+    services: world.servicesOf(stagePlan),
+  })),
+  hubCheckIntervalMs: settings.hubCheckIntervalMs,
+  isDraining: drainMarks(world),
+});
+
+for (const stage of stages) {
+  // `binary`: bodies come as they were sent. Without it the host parses them, and one bad event
+  // would cost the whole batch before our code is asked. (The option has no type in the library.)
+  const trigger = {
+    connection: 'EventHubConnection',
+    eventHubName: stage.input.hub,
+    consumerGroup: stage.consumerGroup,
+    cardinality: 'many' as const,
+    dataType: 'binary',
+  };
+  app.eventHub(stage.functionName, {
+    ...trigger,
+    handler: async (bodies: unknown, context: InvocationContext) => {
+      const deadlineMs = world.clock.nowMs() + batchMs;
+      const { partition, messages } = hubMessages(bodies as unknown[], context);
+      await runtime.processBatch({
+        functionName: stage.functionName,
+        partition,
+        messages,
+        deadlineMs,
+      });
+    },
+  });
+}
+
+app.timer('tend', {
+  schedule: '*/10 * * * * *',
+  handler: () =>
+    runtime.tendAbandoned({
+      deadlineMs: world.clock.nowMs() + batchMs,
+      abandonedAfterMs: 2 * settings.stallAfterMs,
+    }),
+});
+
+/**
+ * Between batches each worker looks after the tasks it holds. Where the platform freezes an idle
+ * worker this stands still, and the timer above, on a worker that runs, takes over.
+ */
+let isTending = false;
+setInterval(() => {
+  if (isTending) return;
+  isTending = true;
+  runtime
+    .tendHeld(world.clock.nowMs() + batchMs)
+    .catch((error: unknown) => {
+      world.telemetry.emit('error', 'tend.failed', { error: String(error) });
+    })
+    .finally(() => {
+      isTending = false;
+    });
+}, settings.tendIntervalMs).unref();
