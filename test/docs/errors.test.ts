@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorTable } from '../../shared/model/errors';
 
-const rows = readFileSync(join(__dirname, '../../docs/ERRORS.md'), 'utf8').matchAll(
-  /^\| `(STREAM_\w+)` \| (\w+) \| (.+) \| (.+) \|$/gm,
-);
+const page = readFileSync(join(__dirname, '../../docs/ERRORS.md'), 'utf8');
+const rows = page.matchAll(/^\| `(STREAM_\w+)` +\| (\w+) +\|/gm);
 const documented = new Map(Array.from(rows, ([, code, disposition]) => [code, disposition]));
 
 describe('docs/ERRORS.md', () => {
