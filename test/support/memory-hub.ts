@@ -1,0 +1,104 @@
+import type {
+  HubDescription,
+  HubMessage,
+  HubPartitionBounds,
+  HubReader,
+  HubSender,
+} from '../../shared/model/ports';
+
+/** A hub in memory, with the positions of the real one: for runs under a simulated clock. */
+export class MemoryHub implements HubReader {
+  createdAtMs: number;
+  readonly #partitions: { first: number; messages: HubMessage[] }[];
+
+  constructor(options: { partitionCount: number; createdAtMs: number }) {
+    this.createdAtMs = options.createdAtMs;
+    this.#partitions = Array.from({ length: options.partitionCount }, () => ({
+      first: 0,
+      messages: [],
+    }));
+  }
+
+  append(partition: number, ...bodies: Uint8Array[]): void {
+    const log = this.#partition(String(partition));
+    for (const body of bodies) {
+      const sequenceNumber = log.first + log.messages.length;
+      log.messages.push({ sequenceNumber, enqueuedTimeMs: sequenceNumber, body });
+    }
+  }
+
+  /** Retention: messages before this one are gone. */
+  truncate(partition: number, firstSequenceNumber: number): void {
+    const log = this.#partition(String(partition));
+    log.messages.splice(0, firstSequenceNumber - log.first);
+    log.first = firstSequenceNumber;
+  }
+
+  /** Deleted and created again: empty, numbers from 0. */
+  recreate(createdAtMs: number): void {
+    this.createdAtMs = createdAtMs;
+    for (const log of this.#partitions) {
+      log.first = 0;
+      log.messages.length = 0;
+    }
+  }
+
+  messages(partition: number): readonly HubMessage[] {
+    return this.#partition(String(partition)).messages;
+  }
+
+  async describe(): Promise<HubDescription> {
+    return {
+      createdAtMs: this.createdAtMs,
+      partitionIds: this.#partitions.map((_, index) => String(index)),
+    };
+  }
+
+  async bounds(partitionId: string): Promise<HubPartitionBounds> {
+    const { first, messages } = this.#partition(partitionId);
+    return {
+      firstSequenceNumber: first,
+      lastSequenceNumber: first + messages.length - 1,
+      isEmpty: messages.length === 0,
+    };
+  }
+
+  async read(request: Parameters<HubReader['read']>[0]): Promise<readonly HubMessage[]> {
+    return this.#partition(request.partitionId)
+      .messages.filter(
+        ({ sequenceNumber }) =>
+          sequenceNumber >= request.firstSequenceNumber &&
+          sequenceNumber <= request.lastSequenceNumber,
+      )
+      .slice(0, request.messagesMax);
+  }
+
+  #partition(partitionId: string): { first: number; messages: HubMessage[] } {
+    const partition = this.#partitions[Number(partitionId)];
+    if (partition === undefined) throw new Error(`no partition ${partitionId}`);
+    return partition;
+  }
+}
+
+/** Sends into memory hubs by name. */
+export class MemorySender implements HubSender {
+  readonly #hubs: ReadonlyMap<string, MemoryHub>;
+
+  constructor(hubs: ReadonlyMap<string, MemoryHub>) {
+    this.#hubs = hubs;
+  }
+
+  async partitionCount(hub: string): Promise<number> {
+    return (await this.#hub(hub).describe()).partitionIds.length;
+  }
+
+  async send(request: Parameters<HubSender['send']>[0]): Promise<void> {
+    this.#hub(request.hub).append(request.partition, ...request.bodies);
+  }
+
+  #hub(name: string): MemoryHub {
+    const hub = this.#hubs.get(name);
+    if (hub === undefined) throw new Error(`no hub ${name}`);
+    return hub;
+  }
+}
