@@ -1,5 +1,6 @@
 import type { Clock, FaultPoint, ObjectStore, Randomness, Telemetry } from '../model/ports';
 import type { Row, TablePlan } from '../model/table';
+import { FlushingTable } from './flushing-table';
 
 /** The rows of one commit of one task; cells in the order of `plan.columns`. */
 export interface LakeBatch {
@@ -53,6 +54,6 @@ export interface LakeTableOptions {
 }
 
 /** Opens a table of the lake without touching the store; the table is created by its first flush. */
-export function openLakeTable(_options: LakeTableOptions): LakeTable {
-  throw new Error('not yet');
+export function openLakeTable(options: LakeTableOptions): LakeTable {
+  return new FlushingTable(options);
 }

@@ -1,0 +1,108 @@
+/**
+ * The actions of a table's transaction log, one JSON object a line, as the Delta Lake protocol
+ * names them ("Actions" in github.com/delta-io/delta, PROTOCOL.md). Manifests of NDJSON tables use
+ * the same ones, so one piece of code keeps the promise for both.
+ */
+import { StreamError } from '../model/errors';
+
+export interface ProtocolAction {
+  readonly minReaderVersion: number;
+  readonly minWriterVersion: number;
+  readonly readerFeatures?: readonly string[] | null;
+  readonly writerFeatures?: readonly string[] | null;
+}
+
+export interface MetaDataAction {
+  readonly id: string;
+  readonly name?: string | null;
+  readonly format: {
+    readonly provider: string;
+    readonly options: Readonly<Record<string, string>>;
+  };
+  /** A JSON text: the schema as Spark writes it. */
+  readonly schemaString: string;
+  readonly partitionColumns: readonly string[];
+  readonly configuration: Readonly<Record<string, string>>;
+  readonly createdTime?: number | null;
+}
+
+/** A data file becomes part of the table. */
+export interface AddAction {
+  /** Relative to the table's folder, URI-encoded. */
+  readonly path: string;
+  readonly partitionValues: Readonly<Record<string, string | null>>;
+  readonly size: number;
+  readonly modificationTime: number;
+  readonly dataChange: boolean;
+  /** A JSON text: `numRecords`, `minValues`, `maxValues`, `nullCount`. */
+  readonly stats?: string | null;
+}
+
+export interface RemoveAction {
+  readonly path: string;
+  readonly deletionTimestamp?: number | null;
+  readonly dataChange: boolean;
+}
+
+/** How far an application has come: what makes a repeated flush stop. */
+export interface TransactionAction {
+  readonly appId: string;
+  readonly version: number;
+  readonly lastUpdated?: number | null;
+}
+
+export interface CommitInfoAction {
+  readonly timestamp: number;
+  readonly operation: string;
+  readonly operationParameters: Readonly<Record<string, unknown>>;
+  readonly isBlindAppend: boolean;
+  readonly engineInfo: string;
+  /** Unique to one flush: finding it in the log means that the flush's own commit succeeded. */
+  readonly txnId: string;
+}
+
+export interface Action {
+  readonly commitInfo?: CommitInfoAction;
+  readonly protocol?: ProtocolAction;
+  readonly metaData?: MetaDataAction;
+  readonly txn?: TransactionAction;
+  readonly add?: AddAction;
+  readonly remove?: RemoveAction;
+}
+
+export function encodeActions(actions: readonly Action[]): Uint8Array {
+  return Buffer.from(actions.map((action) => `${JSON.stringify(action)}\n`).join(''), 'utf8');
+}
+
+/** Rejects bytes that are not whole lines of JSON objects with STREAM_LOG_CORRUPT. */
+export function decodeActions(name: string, bytes: Uint8Array): Action[] {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  const actions: Action[] = [];
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue;
+    actions.push(parseLine(name, line));
+  }
+  if (actions.length === 0) throw corrupt(name, 'it holds no action');
+  return actions;
+}
+
+function parseLine(name: string, line: string): Action {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch (cause) {
+    throw corrupt(name, 'a line is not JSON', cause);
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw corrupt(name, 'a line is not a JSON object');
+  }
+  return parsed as Action;
+}
+
+function corrupt(name: string, what: string, cause?: unknown): StreamError {
+  return new StreamError(
+    'STREAM_LOG_CORRUPT',
+    `the table log entry ${name} cannot be read: ${what}; restore the blob from a backup or a soft-deleted version`,
+    { cause, details: { name } },
+  );
+}

@@ -1,0 +1,57 @@
+import { StreamError } from '../model/errors';
+import type { Cell, Column, ColumnType } from '../model/table';
+
+const checks: Readonly<Record<ColumnType, (cell: Cell) => boolean>> = {
+  string: (cell) => typeof cell === 'string',
+  integer: (cell) => Number.isSafeInteger(cell),
+  double: (cell) => typeof cell === 'number',
+  boolean: (cell) => typeof cell === 'boolean',
+  timestamp: (cell) => typeof cell === 'number' && Math.abs(cell) <= 8.64e15,
+  date: (cell) => typeof cell === 'string' && isDate(cell),
+};
+
+let lastDate = '';
+
+/** Rows come in time order: mostly it is the same date again. */
+function isDate(text: string): boolean {
+  if (text === lastDate) return true;
+  const valid = /^\d{4}-\d\d-\d\d$/.test(text) && isRealDay(text);
+  if (valid) lastDate = text;
+  return valid;
+}
+
+function isRealDay(text: string): boolean {
+  const time = Date.parse(`${text}T00:00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
+}
+
+/**
+ * Checks a column's cells against its type; a byte per row that says which are there, or undefined
+ * where all are. Rejects a cell that does not fit with STREAM_TABLE_INCOMPATIBLE: wrong values must
+ * never get into a file.
+ */
+export function assertCells(column: Column, cells: readonly Cell[]): Uint8Array | undefined {
+  const check = checks[column.type];
+  let present: Uint8Array | undefined;
+  for (let index = 0; index < cells.length; index += 1) {
+    const cell = cells[index] ?? null;
+    if (cell === null) {
+      if (!column.nullable) throw unfit(column, cell);
+      present ??= new Uint8Array(cells.length).fill(1);
+      present[index] = 0;
+    } else if (!check(cell)) {
+      throw unfit(column, cell);
+    }
+  }
+  return present;
+}
+
+function unfit(column: Column, cell: Cell): StreamError {
+  const value = JSON.stringify(cell).slice(0, 100);
+  return new StreamError(
+    'STREAM_TABLE_INCOMPATIBLE',
+    `a row holds ${value} in column ${column.name} (${column.type}, ${column.nullable ? 'nullable' : 'required'}); ` +
+      'emit a value of the declared type, or declare another type for a new table',
+    { details: { column: column.name, type: column.type } },
+  );
+}

@@ -1,0 +1,217 @@
+import type { Action, AddAction, MetaDataAction } from './actions';
+import { writeCheckpoint } from './checkpoint-writer';
+import { writeFiles } from './flush-files';
+import type { WrittenFiles } from './flush-files';
+import type {
+  FlushRequest,
+  FlushResult,
+  LakeBatch,
+  LakeTable,
+  LakeTableOptions,
+} from './lake-table';
+import type { LogLocation } from './log-reader';
+import { decodePath } from './names';
+import { compareSchema, schemaString, writtenProtocol } from './schema';
+import type { Snapshot } from './snapshot';
+import type { TableFormat } from './table-format';
+import { tableFormats } from './table-format';
+import type { CommitOutcome } from './transaction-log';
+import { TransactionLog } from './transaction-log';
+import { StreamError, invariant } from '../model/errors';
+
+const engineInfo = 'millrace';
+const checkpointEveryDefault = 50;
+/** Times one flush may find its range cut short by another process before it gives up. */
+const recutsMax = 20;
+
+/** A table whose every flush is files first, then one commit of its transaction log. */
+export class FlushingTable implements LakeTable {
+  readonly #options: LakeTableOptions;
+  readonly #format: TableFormat;
+  readonly #location: LogLocation;
+  readonly #log: TransactionLog;
+  readonly #checkpointEvery: number;
+
+  constructor(options: LakeTableOptions) {
+    const { objects, plan, folder, telemetry, checkpointEvery } = options;
+    this.#options = options;
+    this.#format = tableFormats[plan.format];
+    const { logFolder, checkpoints } = this.#format;
+    this.#location = { objects, logFolder: `${folder}/${logFolder}`, checkpoints, telemetry };
+    this.#log = new TransactionLog(this.#location);
+    this.#checkpointEvery = checkpointEvery ?? checkpointEveryDefault;
+  }
+
+  async flushedThrough(task: string, options?: { readonly refresh?: boolean }): Promise<number> {
+    return (await this.#log.snapshot(options)).committedThrough(task);
+  }
+
+  async flush({ task, batches }: FlushRequest): Promise<FlushResult> {
+    assertAscending(batches);
+    for (let recuts = 0; recuts <= recutsMax; recuts += 1) {
+      const snapshot = await this.#log.snapshot();
+      const through = snapshot.committedThrough(task);
+      const due = batches.filter(({ commit }) => commit > through);
+      const last = due.at(-1);
+      if (last === undefined) return nothingWritten(through);
+      if (due.every(({ rows }) => rows.length === 0)) return nothingWritten(last.commit);
+      await this.#fitTable();
+      const written = await this.#flushRange(task, through, due);
+      if (written !== undefined) {
+        const { adds, rows, bytes } = written;
+        return { flushedThrough: last.commit, rowsWritten: rows, files: adds.length, bytes };
+      }
+    }
+    throw new StreamError(
+      'STREAM_TABLE_CONTENDED',
+      `the rows of ${task} for table ${this.#options.plan.name} were flushed by others ${recutsMax} times meanwhile; repeat the flush`,
+      { details: { task, table: this.#options.plan.name } },
+    );
+  }
+
+  /** Undefined: another process moved on with this task or changed the table. */
+  async #flushRange(
+    task: string,
+    through: number,
+    due: readonly LakeBatch[],
+  ): Promise<WrittenFiles | undefined> {
+    const { plan, randomness, clock, faultPoint } = this.#options;
+    const written = await writeFiles(this.#options, task, due);
+    const last = due.at(-1)?.commit ?? through;
+    const referenced = new Set<string>();
+    let sawWinner = false;
+    await faultPoint('flush.before-table-commit');
+    const token = randomness.uniqueId();
+    const nowMs = clock.nowMs();
+    const outcome = await this.#log.commit({
+      token,
+      actions: [
+        this.#commitInfo(token, 'STREAMING UPDATE', {
+          outputMode: 'Append',
+          epochId: String(last),
+        }),
+        { txn: { appId: task, version: last, lastUpdated: nowMs } },
+        ...written.adds.map((add) => ({ add })),
+      ],
+      stillValid: (snapshot, news) => {
+        for (const { add, txn } of news) {
+          if (add) referenced.add(add.path);
+          if (txn?.appId === task) sawWinner = true;
+        }
+        return snapshot.committedThrough(task) === through && this.#fits(snapshot);
+      },
+    });
+    if (outcome.kind === 'superseded') {
+      if (sawWinner) await this.#deleteOrphans(written.adds, referenced);
+      this.#options.telemetry.emit('info', 'table.flush-superseded', { table: plan.name, task });
+      return undefined;
+    }
+    await faultPoint('flush.after-table-commit');
+    await this.#checkpointIfDue(outcome);
+    return written;
+  }
+
+  /** Creates the table, or adds the plan's new columns to it, unless it fits already. */
+  async #fitTable(): Promise<void> {
+    for (;;) {
+      const snapshot = await this.#log.snapshot();
+      const { version, metaData } = snapshot;
+      const action = this.#missingAction(snapshot);
+      if (action === undefined) return;
+      const token = this.#options.randomness.uniqueId();
+      const [operation, parameters] = metaData ? ['ADD COLUMNS', {}] : ['CREATE TABLE', {}];
+      const outcome = await this.#log.commit({
+        token,
+        actions: [
+          this.#commitInfo(token, operation as string, parameters as Record<string, unknown>),
+          ...(metaData ? [] : [{ protocol: writtenProtocol }]),
+          { metaData: action },
+        ],
+        stillValid: (now) => now.version === version || now.metaData === metaData,
+      });
+      if (outcome.kind === 'committed') await this.#checkpointIfDue(outcome);
+    }
+  }
+
+  /** The metaData that the table needs to fit the plan; undefined: it fits. */
+  #missingAction({ metaData, protocol }: Snapshot): MetaDataAction | undefined {
+    const { plan, folder, clock, randomness } = this.#options;
+    const { provider } = this.#format;
+    if (metaData === undefined || protocol === undefined) {
+      return {
+        id: randomness.uniqueId(),
+        name: plan.name,
+        format: { provider, options: {} },
+        schemaString: schemaString(plan.columns),
+        partitionColumns: plan.partitionBy,
+        configuration: {},
+        createdTime: clock.nowMs(),
+      };
+    }
+    const { evolvedSchema } = compareSchema({ plan, folder, provider, metaData, protocol });
+    return evolvedSchema === undefined ? undefined : { ...metaData, schemaString: evolvedSchema };
+  }
+
+  #fits(snapshot: Snapshot): boolean {
+    return snapshot.metaData !== undefined && this.#missingAction(snapshot) === undefined;
+  }
+
+  #commitInfo(token: string, operation: string, parameters: Record<string, unknown>): Action {
+    return {
+      commitInfo: {
+        timestamp: this.#options.clock.nowMs(),
+        operation,
+        operationParameters: parameters,
+        isBlindAppend: operation === 'STREAMING UPDATE',
+        engineInfo,
+        txnId: token,
+      },
+    };
+  }
+
+  /**
+   * Another process made the same rows visible in files of its own. Ours can never be referred to
+   * any more: whoever tried would first read that the task has moved on. Nobody reads them through
+   * the log, so failing to delete them costs space only.
+   */
+  async #deleteOrphans(adds: readonly AddAction[], referenced: ReadonlySet<string>): Promise<void> {
+    const { objects, folder, telemetry } = this.#options;
+    for (const { path } of adds) {
+      if (referenced.has(path)) continue;
+      const name = `${folder}/${decodePath(path)}`;
+      try {
+        await objects.delete(name);
+      } catch (error) {
+        telemetry.emit('warn', 'table.orphan-kept', { name, error: String(error) });
+      }
+    }
+  }
+
+  /** The data is committed by now: a checkpoint only makes the next start faster. */
+  async #checkpointIfDue(outcome: CommitOutcome): Promise<void> {
+    if (outcome.kind !== 'committed') return;
+    const { version } = outcome;
+    if (version === 0 || version % this.#checkpointEvery !== 0) return;
+    const { clock, faultPoint, telemetry } = this.#options;
+    await faultPoint('flush.before-checkpoint');
+    try {
+      await writeCheckpoint(this.#location, version, clock);
+    } catch (error) {
+      telemetry.emit('warn', 'table.checkpoint-failed', { version, error: String(error) });
+      return;
+    }
+    await faultPoint('flush.after-checkpoint');
+  }
+}
+
+function nothingWritten(flushedThrough: number): FlushResult {
+  return { flushedThrough, rowsWritten: 0, files: 0, bytes: 0 };
+}
+
+function assertAscending(batches: readonly LakeBatch[]): void {
+  let before = 0;
+  for (const { commit } of batches) {
+    invariant(commit > before, 'batches of a flush ascend by commit', { before, commit });
+    before = commit;
+  }
+}

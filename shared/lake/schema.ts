@@ -1,0 +1,152 @@
+import { StreamError } from '../model/errors';
+import type { Column, ColumnType, TablePlan } from '../model/table';
+import type { MetaDataAction, ProtocolAction } from './actions';
+
+interface SchemaField {
+  readonly name: string;
+  /** A name of a primitive type, or an object for nested ones (which we never write). */
+  readonly type: unknown;
+  readonly nullable: boolean;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** What this writer speaks: no optional features. */
+export const writtenProtocol: ProtocolAction = { minReaderVersion: 1, minWriterVersion: 2 };
+
+const deltaTypes: Readonly<Record<ColumnType, string>> = {
+  string: 'string',
+  integer: 'long',
+  double: 'double',
+  boolean: 'boolean',
+  timestamp: 'timestamp',
+  date: 'date',
+};
+
+function toField(column: Column): SchemaField {
+  const { name, type, nullable } = column;
+  return { name, type: deltaTypes[type], nullable, metadata: {} };
+}
+
+export function schemaString(columns: readonly Column[]): string {
+  return encodeFields(columns.map(toField));
+}
+
+function encodeFields(fields: readonly SchemaField[]): string {
+  return JSON.stringify({ type: 'struct', fields });
+}
+
+/**
+ * How an existing table stands to the plan: it can be written as it is, or after these nullable
+ * columns were added to its schema (the new schemaString). Rejects anything else with
+ * STREAM_TABLE_INCOMPATIBLE.
+ *
+ * A nullable column that the table has and the plan lacks is fine: an older build goes on writing
+ * beside a newer one, and readers see nulls.
+ */
+export function compareSchema(options: {
+  readonly plan: TablePlan;
+  readonly folder: string;
+  readonly provider: string;
+  readonly metaData: MetaDataAction;
+  readonly protocol: ProtocolAction;
+}): { readonly evolvedSchema: string | undefined } {
+  const { plan, folder, provider, metaData, protocol } = options;
+  const fields = parseFields(metaData.schemaString);
+  const differences = [
+    ...protocolDifferences(protocol),
+    ...layoutDifferences(plan, provider, metaData),
+    ...fieldDifferences(plan, fields),
+  ];
+  if (differences.length > 0) throw incompatible(plan, folder, differences);
+  const known = new Set(fields.map(({ name }) => name));
+  const added = plan.columns.filter(({ name }) => !known.has(name)).map(toField);
+  return { evolvedSchema: added.length === 0 ? undefined : encodeFields([...fields, ...added]) };
+}
+
+function protocolDifferences(protocol: ProtocolAction): string[] {
+  const { minReaderVersion, minWriterVersion } = protocol;
+  if (
+    minReaderVersion <= writtenProtocol.minReaderVersion &&
+    minWriterVersion <= writtenProtocol.minWriterVersion
+  ) {
+    return [];
+  }
+  const features = [...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])];
+  return [
+    `it asks for reader version ${minReaderVersion} and writer version ${minWriterVersion}` +
+      `${features.length === 0 ? '' : ` (${Array.from(new Set(features)).join(', ')})`}, this writer speaks 1 and 2`,
+  ];
+}
+
+function layoutDifferences(plan: TablePlan, provider: string, metaData: MetaDataAction): string[] {
+  const differences: string[] = [];
+  if (metaData.format.provider !== provider) {
+    differences.push(`its files are ${metaData.format.provider}, the plan's ${provider}`);
+  }
+  if (JSON.stringify(metaData.partitionColumns) !== JSON.stringify(plan.partitionBy)) {
+    const [table, planned] = [metaData.partitionColumns, plan.partitionBy].map(listNames);
+    differences.push(`it is partitioned by ${table}, the plan by ${planned}`);
+  }
+  for (const name of Object.keys(metaData.configuration)) {
+    if (!name.startsWith('delta.constraints.')) continue;
+    differences.push(`it has the constraint ${name}, which this writer cannot check`);
+  }
+  return differences;
+}
+
+function listNames(names: readonly string[] | undefined): string {
+  return names === undefined || names.length === 0 ? 'nothing' : names.join(', ');
+}
+
+function fieldDifferences(plan: TablePlan, fields: readonly SchemaField[]): string[] {
+  const differences: string[] = [];
+  const planned = new Map(plan.columns.map((column) => [column.name, column]));
+  for (const { name, type, nullable, metadata } of fields) {
+    const column = planned.get(name);
+    if ('delta.invariants' in metadata || 'delta.generationExpression' in metadata) {
+      differences.push(
+        `column ${name} has an invariant or is generated: this writer cannot check it`,
+      );
+    }
+    if (column === undefined) {
+      if (!nullable) differences.push(`column ${name} is required and not in the plan`);
+      continue;
+    }
+    const expected = deltaTypes[column.type];
+    if (type !== expected) {
+      differences.push(`column ${name} is ${JSON.stringify(type)}, the plan's ${expected}`);
+    }
+    if (column.nullable && !nullable) {
+      differences.push(`column ${name} is required, in the plan it may be null`);
+    }
+  }
+  const known = new Set(fields.map(({ name }) => name));
+  for (const { name, nullable } of plan.columns) {
+    if (known.has(name) || nullable) continue;
+    differences.push(`column ${name} is new and required: rows already there have no value for it`);
+  }
+  return differences;
+}
+
+function parseFields(text: string): readonly SchemaField[] {
+  const schema = JSON.parse(text) as { fields: readonly Partial<SchemaField>[] };
+  return schema.fields.map(({ name, type, nullable, metadata }) => ({
+    name: name ?? '',
+    type,
+    nullable: nullable ?? true,
+    metadata: metadata ?? {},
+  }));
+}
+
+function incompatible(
+  plan: TablePlan,
+  folder: string,
+  differences: readonly string[],
+): StreamError {
+  return new StreamError(
+    'STREAM_TABLE_INCOMPATIBLE',
+    `the table ${plan.name} at ${folder} does not fit the plan: ${differences.join('; ')}. ` +
+      'Give the table another name, or change the plan back (only nullable columns may be added)',
+    { details: { table: plan.name, folder, differences } },
+  );
+}

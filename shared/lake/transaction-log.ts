@@ -1,0 +1,126 @@
+import { StreamError } from '../model/errors';
+import type { Action } from './actions';
+import { encodeActions } from './actions';
+import type { LogLocation } from './log-reader';
+import { readSnapshot, readVersion } from './log-reader';
+import { versionName } from './names';
+import { SerialQueue } from './serial-queue';
+import type { Snapshot } from './snapshot';
+
+/**
+ * Versions one commit may lose to others before it gives up: every loss means that somebody else's
+ * commit succeeded, so the table as a whole always moves.
+ */
+const lostRacesMax = 200;
+
+export interface CommitAttempt {
+  /** Unique to the flush; stays the same over its retries. In `commitInfo.txnId` of the actions. */
+  readonly token: string;
+  readonly actions: readonly Action[];
+  /** Looks at the table after each version that somebody else wrote: is this commit still right? */
+  readonly stillValid: (snapshot: Snapshot, news: readonly Action[]) => boolean;
+}
+
+/**
+ * - `committed`: the actions are in the log at this version, once.
+ * - `superseded`: they are not, and never will be: the table changed in a way that matters.
+ */
+export type CommitOutcome =
+  { readonly kind: 'committed'; readonly version: number } | { readonly kind: 'superseded' };
+
+/**
+ * The optimistic log of one table: version n + 1 is written by whoever puts it first. One instance
+ * is shared by all tasks of a process.
+ */
+export class TransactionLog {
+  readonly #location: LogLocation;
+  readonly #queue = new SerialQueue();
+  #snapshot: Snapshot | undefined;
+
+  constructor(location: LogLocation) {
+    this.#location = location;
+  }
+
+  /** What is known of the table; `refresh` looks for versions written since. */
+  async snapshot(options: { readonly refresh?: boolean } = {}): Promise<Snapshot> {
+    if (this.#snapshot !== undefined && options.refresh !== true) return this.#snapshot;
+    return this.#queue.run(async () => {
+      const snapshot = await this.#load();
+      if (options.refresh === true) await this.#readForward(snapshot);
+      return snapshot;
+    });
+  }
+
+  /** Puts the actions as the next version, exactly once or not at all. */
+  commit(attempt: CommitAttempt): Promise<CommitOutcome> {
+    return this.#queue.run(() => this.#commit(attempt));
+  }
+
+  async #load(): Promise<Snapshot> {
+    this.#snapshot ??= await readSnapshot(this.#location);
+    return this.#snapshot;
+  }
+
+  async #readForward(snapshot: Snapshot): Promise<void> {
+    for (;;) {
+      const actions = await readVersion(this.#location, snapshot.version + 1);
+      if (actions === undefined) return;
+      snapshot.apply(snapshot.version + 1, actions);
+    }
+  }
+
+  async #commit(attempt: CommitAttempt): Promise<CommitOutcome> {
+    const snapshot = await this.#load();
+    if (!attempt.stillValid(snapshot, [])) return { kind: 'superseded' };
+    const bytes = encodeActions(attempt.actions);
+    for (let losses = 0; losses <= lostRacesMax;) {
+      const version = snapshot.version + 1;
+      if ((await this.#put(version, bytes)) === 'created') {
+        snapshot.apply(version, attempt.actions);
+        return { kind: 'committed', version };
+      }
+      // Somebody's version is there, perhaps our own: an answer that was lost on its way.
+      let news = await readVersion(this.#location, version);
+      if (news === undefined) throw unreadable(versionName(this.#location.logFolder, version));
+      for (; news !== undefined; news = await readVersion(this.#location, snapshot.version + 1)) {
+        snapshot.apply(snapshot.version + 1, news);
+        losses += 1;
+        if (isOwn(news, attempt.token)) return { kind: 'committed', version: snapshot.version };
+        if (!attempt.stillValid(snapshot, news)) return { kind: 'superseded' };
+      }
+    }
+    throw new StreamError(
+      'STREAM_TABLE_CONTENDED',
+      `the table log ${this.#location.logFolder} was written by others ${lostRacesMax} times in a row; repeat the flush, or flush larger and rarer`,
+      { details: { logFolder: this.#location.logFolder, version: snapshot.version } },
+    );
+  }
+
+  /** One put; where its outcome is unknown, what the log says decides. */
+  async #put(version: number, bytes: Uint8Array): Promise<'created' | 'exists'> {
+    const { objects, logFolder, telemetry } = this.#location;
+    const name = versionName(logFolder, version);
+    try {
+      return await objects.putIfAbsent(name, bytes);
+    } catch (error) {
+      if (!(error instanceof StreamError) || error.code !== 'STREAM_STORE_UNAVAILABLE') throw error;
+      telemetry.emit('warn', 'table.commit-outcome-unknown', { name, error: error.message });
+      if ((await objects.get(name)) !== undefined) return 'exists';
+      // Not there (yet): the caller repeats. Should the put land late, it is found by its token or
+      // by its txn; no other commit can have this version then.
+      throw error;
+    }
+  }
+}
+
+function isOwn(actions: readonly Action[], token: string): boolean {
+  return actions.some(({ commitInfo }) => commitInfo?.txnId === token);
+}
+
+function unreadable(name: string): StreamError {
+  return new StreamError(
+    'STREAM_STORE_UNAVAILABLE',
+    `${name} exists and cannot be read; repeat the flush`,
+    { details: { name } },
+  );
+}
