@@ -1,0 +1,51 @@
+/** Builds the function app around other topologies: same engine, same registration, other dataflow. */
+import { build } from 'esbuild';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const repository = resolve(__dirname, '../..');
+
+export interface BuiltApp {
+  readonly directory: string;
+  remove(): void;
+}
+
+/**
+ * Writes an app directory (package.json with `main`, host.json, the bundle) inside the repository's
+ * dist/, where the packages that a bundle leaves out can be found.
+ */
+export async function buildApp(options: {
+  /** Module that exports `topologies`, relative to the repository. */
+  readonly topologies: string;
+  readonly hostJson?: Readonly<Record<string, unknown>>;
+}): Promise<BuiltApp> {
+  const parent = join(repository, 'dist', 'test-apps');
+  mkdirSync(parent, { recursive: true });
+  const directory = mkdtempSync(join(parent, 'app-'));
+  await build({
+    entryPoints: [join(repository, 'functions/app.ts')],
+    outfile: join(directory, 'app.js'),
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    external: ['@azure/functions-core'],
+    logLevel: 'warning',
+    plugins: [
+      {
+        name: 'other-topologies',
+        setup: ({ onResolve }) => {
+          onResolve({ filter: /^\.\.\/topologies$/ }, () => ({
+            path: join(repository, options.topologies),
+          }));
+        },
+      },
+    ],
+  });
+  const json = (name: string, value: unknown): void =>
+    writeFileSync(join(directory, name), JSON.stringify(value, null, 2));
+  json('package.json', { name: 'app-under-test', version: '1.0.0', main: 'app.js' });
+  json('host.json', { version: '2.0', ...options.hostJson });
+  json('local.settings.json', { IsEncrypted: false, Values: { FUNCTIONS_WORKER_RUNTIME: 'node' } });
+  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+}

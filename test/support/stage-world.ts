@@ -1,0 +1,187 @@
+/**
+ * A topology run in one process on memory stores and hubs under a simulated clock: the real engine,
+ * commit log and lake, with workers that can die at any fault point.
+ */
+import { parquetReadObjects } from 'hyparquet';
+import { openLakeTable } from '../../shared/lake/lake-table';
+import { listLiveFiles } from '../../shared/lake/table-reader';
+import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
+import type { AppendStore, ObjectStore, Telemetry } from '../../shared/model/ports';
+import type { StagePlan } from '../../shared/model/program';
+import { plan } from '../../shared/planner';
+import { compileStage } from '../../shared/program';
+import { Runtime } from '../../shared/stage/runtime';
+import {
+  defaultStageLimits,
+  type StageLimits,
+  type StageServices,
+} from '../../shared/stage/services';
+import type { Topology } from '../../shared/topology';
+import { MemoryHub, MemorySender } from './memory-hub';
+
+/** Thrown at a fault point: the worker is gone, with all it had in memory. */
+export class WorkerDied extends Error {}
+
+export interface StageWorldOptions {
+  readonly topologies: readonly Topology[];
+  readonly partitionCount: number;
+  readonly exchangePartitionCount?: number;
+  readonly limits?: Partial<StageLimits>;
+  readonly appends?: AppendStore;
+}
+
+export class StageWorld {
+  readonly stages: readonly StagePlan[];
+  readonly hubs = new Map<string, MemoryHub>();
+  readonly appends: AppendStore;
+  readonly objects: ObjectStore = new MemoryObjectStore();
+  readonly lake = new MemoryObjectStore();
+  readonly events: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  nowMs = Date.UTC(2026, 5, 1);
+  isDraining = false;
+  readonly #options: StageWorldOptions;
+  #workers = 0;
+  #ids = 0;
+
+  constructor(options: StageWorldOptions) {
+    this.#options = options;
+    this.appends = options.appends ?? new MemoryAppendStore();
+    this.stages = plan(options.topologies).stages;
+    for (const { input } of this.stages) {
+      const partitionCount =
+        input.kind === 'source'
+          ? options.partitionCount
+          : (options.exchangePartitionCount ?? options.partitionCount);
+      this.hubs.set(input.hub, new MemoryHub({ partitionCount, createdAtMs: 1_000 }));
+    }
+  }
+
+  hub(name: string): MemoryHub {
+    const hub = this.hubs.get(name);
+    if (hub === undefined) throw new Error(`no hub ${name}`);
+    return hub;
+  }
+
+  /** A worker with nothing in memory; it dies (throws WorkerDied) when `dieAt` says so. */
+  worker(dieAt: (point: string) => boolean = () => false): Runtime {
+    this.#workers += 1;
+    const writer = `worker-${this.#workers}`;
+    return new Runtime({
+      stages: this.stages.map((stagePlan) => ({
+        stage: compileStage(stagePlan, this.#options.topologies),
+        services: this.#services(stagePlan, writer, dieAt),
+      })),
+      hubCheckIntervalMs: 0,
+      isDraining: async () => this.isDraining,
+    });
+  }
+
+  #services(
+    stagePlan: StagePlan,
+    writer: string,
+    dieAt: (point: string) => boolean,
+  ): StageServices {
+    const clock = { nowMs: () => this.nowMs };
+    const randomness = { uniqueId: () => `id-${(this.#ids += 1)}` };
+    const telemetry: Telemetry = {
+      emit: (_level, event, fields) => this.events.push({ event, fields }),
+    };
+    const faultPoint = (point: string): void => {
+      if (dieAt(point)) throw new WorkerDied(point);
+    };
+    const limits = { ...defaultStageLimits, ...this.#options.limits };
+    return {
+      appends: this.appends,
+      objects: this.objects,
+      hub: this.hub(stagePlan.input.hub),
+      sender: new MemorySender(this.hubs),
+      lakeTable: (table) =>
+        openLakeTable({
+          objects: this.lake,
+          plan: table,
+          folder: `tables/${table.name}`,
+          clock,
+          randomness,
+          telemetry,
+          faultPoint,
+        }),
+      clock,
+      sleep: async (milliseconds) => {
+        this.nowMs += milliseconds;
+      },
+      randomness,
+      telemetry,
+      faultPoint,
+      writer,
+      limits,
+    };
+  }
+
+  /** Hands all a hub partition holds from a message on to a worker, in batches of a size. */
+  async deliver(
+    runtime: Runtime,
+    request: { stage: string; partition: number; from?: number; batchSize?: number },
+  ): Promise<void> {
+    const stagePlan = this.stage(request.stage);
+    const messages = this.hub(stagePlan.input.hub)
+      .messages(request.partition)
+      .filter(({ sequenceNumber }) => sequenceNumber >= (request.from ?? 0));
+    const batchSize = request.batchSize ?? 100;
+    for (let start = 0; start < messages.length; start += batchSize) {
+      await runtime.processBatch({
+        functionName: stagePlan.functionName,
+        partition: String(request.partition),
+        messages: messages.slice(start, start + batchSize),
+        deadlineMs: Infinity,
+      });
+    }
+  }
+
+  stage(name: string): StagePlan {
+    const found = this.stages.find((candidate) => candidate.name === name);
+    if (found === undefined)
+      throw new Error(`no stage ${name}: ${this.stages.map((s) => s.name).join()}`);
+    return found;
+  }
+
+  /** Delivers every stage in order and drains: what a run without faults would do from here. */
+  async finish(runtime: Runtime, batchSize = 100): Promise<void> {
+    this.isDraining = true;
+    for (const stagePlan of this.stages) {
+      const partitions = (await this.hub(stagePlan.input.hub).describe()).partitionIds;
+      for (const partition of partitions) {
+        await this.deliver(runtime, {
+          stage: stagePlan.name,
+          partition: Number(partition),
+          batchSize,
+        });
+      }
+      await runtime.tendAbandoned({ deadlineMs: Infinity, abandonedAfterMs: -Infinity });
+      await runtime.tendHeld(Infinity);
+    }
+  }
+
+  /** The rows of a table as its Delta log shows them, as sorted JSON texts in column order. */
+  async rows(table: string): Promise<string[]> {
+    const tablePlan = this.stages
+      .flatMap(({ tables }) => tables)
+      .find(({ name }) => name === table);
+    if (tablePlan === undefined) throw new Error(`no table ${table}`);
+    const rows: string[] = [];
+    for (const file of await listLiveFiles({ objects: this.lake, folder: `tables/${table}` })) {
+      const bytes = await this.lake.get(file.name);
+      if (bytes === undefined) throw new Error(`the live file ${file.name} is gone`);
+      const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+      for (const row of await parquetReadObjects({ file: buffer as ArrayBuffer })) {
+        const cells = tablePlan.columns.map(({ name }) => plainCell(row[name]));
+        rows.push(JSON.stringify(cells));
+      }
+    }
+    return rows.sort();
+  }
+}
+
+function plainCell(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  return value instanceof Date ? value.getTime() : value;
+}
