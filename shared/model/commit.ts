@@ -140,6 +140,8 @@ export interface SealRecord {
   readonly writer: string;
   readonly sealedAtMs: number;
   readonly afterCommit: number;
+  /** The task's incarnation ends here and its state is handed on: no generation follows. */
+  readonly isFinal: boolean;
 }
 
 export type LogRecord = CommitRecord | AttemptRecord | HeaderRecord | SealRecord;

@@ -1,0 +1,55 @@
+/** Which task a log belongs to. No part may contain a slash. */
+export interface LogPath {
+  readonly topology: string;
+  readonly stage: string;
+  /** The input hub's creation time in milliseconds, zero-padded, so that names sort by age. */
+  readonly incarnation: string;
+  readonly partition: string;
+}
+
+const generationDigits = 8;
+const logRoot = 'commits';
+const snapshotRoot = 'snapshots';
+
+/** Everything of one topology. */
+export function topologyPrefix(topology: string): string {
+  return `${logRoot}/${topology}/`;
+}
+
+/** Every incarnation of one stage. */
+export function stagePrefix(task: Pick<LogPath, 'topology' | 'stage'>): string {
+  return `${topologyPrefix(task.topology)}${task.stage}/`;
+}
+
+/** Every generation of one log. */
+export function logPrefix(path: LogPath): string {
+  return `${stagePrefix(path)}${path.incarnation}/${path.partition}/`;
+}
+
+export function generationName(path: LogPath, generation: number): string {
+  return logPrefix(path) + padded(generation);
+}
+
+/** Every snapshot that anybody made for this generation to begin with. */
+export function snapshotPrefix(path: LogPath, generation: number): string {
+  const { incarnation, partition, stage, topology } = path;
+  return `${snapshotRoot}/${topology}/${stage}/${incarnation}/${partition}/${padded(generation)}-`;
+}
+
+export function snapshotName(path: LogPath, generation: number, crc32: number): string {
+  return snapshotPrefix(path, generation) + crc32.toString(16).padStart(8, '0');
+}
+
+/** Reads a generation's name; undefined: the name is no log's. */
+export function parseGenerationName(
+  name: string,
+): { readonly path: LogPath; readonly generation: number } | undefined {
+  const [root, topology, stage, incarnation, partition, digits, ...rest] = name.split('/');
+  if (root !== logRoot || !topology || !stage || !incarnation || !partition) return undefined;
+  if (digits === undefined || rest.length > 0 || !/^\d{8,15}$/.test(digits)) return undefined;
+  return { path: { topology, stage, incarnation, partition }, generation: Number(digits) };
+}
+
+function padded(generation: number): string {
+  return String(generation).padStart(generationDigits, '0');
+}

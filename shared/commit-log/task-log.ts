@@ -1,0 +1,398 @@
+import type { AttemptRecord, CommitRecord, HeaderRecord, LogRecord } from '../model/commit';
+import { invariant, StreamError } from '../model/errors';
+import type { AppendStore, Clock, FaultPoint, ObjectStore, Telemetry } from '../model/ports';
+import { appendWithReadBack, type AppendOutcome, type BlockOutcome } from './append-with-read-back';
+import { corruptLog } from './corruption';
+import type { CommitLogFaultPoint } from './fault-points';
+import { Generation } from './generation';
+import { generationName, logPrefix, parseGenerationName, type LogPath } from './names';
+import { encodeRecord } from './record';
+import { deleteSnapshots, getSnapshot, putSnapshot } from './snapshots';
+
+/** Blocks that the service allows in one append blob. */
+const serviceBlocksMax = 50_000;
+
+export interface TaskLogLimits {
+  /** A generation rolls when one of the first three is reached. */
+  readonly blocksMax: number;
+  readonly bytesMax: number;
+  /** Since the generation's first commit or attempt. */
+  readonly ageMaxMs: number;
+  /** No record may be longer. */
+  readonly blockBytesMax: number;
+}
+
+export interface TaskLogOptions {
+  readonly appends: AppendStore;
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  readonly path: LogPath;
+  /** This process, for seals. */
+  readonly writer: string;
+  readonly limits: TaskLogLimits;
+  readonly faultPoint: FaultPoint;
+  readonly telemetry: Telemetry;
+  /** State that a log which does not exist yet begins with; null: empty state. */
+  readonly initialSnapshot: Uint8Array | null;
+}
+
+/**
+ * The log of one task, as one process sees it. Any number of processes may hold the same log at
+ * once: an append counts if and only if the log still ends where this process has read to.
+ *
+ * Not reentrant: the caller awaits one method before it calls the next. Every method may reject with
+ * - STREAM_STORE_UNAVAILABLE: nothing is known of the outcome; call `catchUp`, then decide,
+ * - STREAM_COMMIT_CONTENDED: the log went on so far that this view of it is useless; open it anew,
+ * - STREAM_LOG_CORRUPT, STREAM_LOG_VERSION_UNKNOWN, STREAM_SNAPSHOT_CORRUPT: stop.
+ */
+export class TaskLog {
+  readonly #options: TaskLogOptions;
+  #current: Generation;
+  /** Read from the log and not yet handed to the caller by `catchUp`. */
+  #kept: LogRecord[] = [];
+  /** An append's outcome is unknown and the tail could not be read since. */
+  #isDirty = false;
+
+  private constructor(options: TaskLogOptions, generation: number) {
+    this.#options = options;
+    this.#current = new Generation(options.path, generation);
+  }
+
+  /** Finds the newest generation; creates generation 0 when there is none. `load` comes next. */
+  static async open(options: TaskLogOptions): Promise<TaskLog> {
+    const newest = await newestGeneration(options);
+    const log = new TaskLog(options, newest ?? 0);
+    if (newest === undefined) await log.#begin(0, options.initialSnapshot);
+    return log;
+  }
+
+  /** The generation that is appended to, or the sealed one before it while `needsRoll`. */
+  get generation(): number {
+    return this.#current.number;
+  }
+
+  /** Bytes of the generation that were read: where the next record goes. */
+  get position(): number {
+    return this.#current.position;
+  }
+
+  get blocks(): number {
+    return this.#current.blocks;
+  }
+
+  /**
+   * The generation is sealed and no next one has begun: somebody died in the middle of a roll. Apply
+   * all records that `load` or `catchUp` gave, then call `finishRoll`.
+   */
+  get needsRoll(): boolean {
+    return this.#current.end === 'sealed';
+  }
+
+  /** The task's incarnation has ended: nothing can be appended any more. */
+  get isEnded(): boolean {
+    return this.#current.end === 'final';
+  }
+
+  /** Reads the newest generation: the state that it begins with and everything since. Repeatable. */
+  async load(): Promise<{
+    readonly snapshot: Uint8Array | null;
+    readonly records: readonly LogRecord[];
+  }> {
+    const newest = await newestGeneration(this.#options);
+    if (newest === undefined) throw this.#movedOn('it was deleted');
+    const bytes = await this.#readGenerationToLoad(newest);
+    const records = this.#current.takeIn(bytes);
+    const header = records[0];
+    invariant(header?.kind === 'header', 'a generation that is not empty begins with its header');
+    this.#kept = records.slice();
+    if (this.needsRoll) await this.#readAhead();
+    const { snapshot } = header;
+    return {
+      snapshot: snapshot === null ? null : await getSnapshot(this.#options.objects, snapshot),
+      records: this.#takeKept(),
+    };
+  }
+
+  /**
+   * Appends if and only if nobody appended since the last record this log has given its caller.
+   * `conflict`: `catchUp` gives what is new (without another read), and nothing was appended.
+   * A lost response is made good by reading back: `appended` is said when the record is in the log.
+   */
+  async append(record: CommitRecord | AttemptRecord): Promise<AppendOutcome> {
+    await this.#at('commit.before-append');
+    const { blocks } = this.#current;
+    if (blocks >= serviceBlocksMax - 1) {
+      // The last block is kept for the seal.
+      throw new StreamError(
+        'STREAM_STORE_UNAVAILABLE',
+        `${this.#current.name} holds ${blocks} blocks, the service allows ${serviceBlocksMax}: it must ` +
+          'roll first, which waits for the lake tables and exchange hubs to take their output',
+        { details: { ...this.#options.path, blocks } },
+      );
+    }
+    const outcome = await this.#append(record);
+    if (outcome === 'appended') await this.#at('commit.after-append');
+    return outcome;
+  }
+
+  /** What others appended since, in order, across generations. Empty when there is nothing. */
+  async catchUp(): Promise<readonly LogRecord[]> {
+    if (this.#kept.length === 0) await this.#readAhead();
+    return this.#takeKept();
+  }
+
+  /** True when the generation has reached a limit. */
+  shouldRoll(): boolean {
+    const { blocks, end, firstWriteMs, position } = this.#current;
+    const { ageMaxMs, blocksMax, bytesMax } = this.#options.limits;
+    if (end !== 'open' || firstWriteMs === null) return false;
+    const ageMs = this.#options.clock.nowMs() - firstWriteMs;
+    return blocks >= blocksMax || position >= bytesMax || ageMs >= ageMaxMs;
+  }
+
+  /**
+   * Seals this generation and begins the next with a snapshot of the state after the last commit.
+   * Order and why: docs/adr/0003. `conflict`: somebody appended first and nothing was sealed.
+   */
+  async roll(takeSnapshot: () => Uint8Array): Promise<'rolled' | 'conflict'> {
+    await this.#at('roll.before-seal');
+    if ((await this.#seal({ isFinal: false })) === 'conflict') return 'conflict';
+    await this.#at('roll.after-seal');
+    await this.finishRoll(takeSnapshot());
+    return 'rolled';
+  }
+
+  /**
+   * Begins the generation after a sealed one. May be repeated, and done by several at once: the
+   * first header counts, and all snapshots of the state after the same commit mean the same.
+   */
+  async finishRoll(snapshot: Uint8Array): Promise<void> {
+    invariant(this.needsRoll, 'only a sealed generation is followed by another');
+    invariant(this.#kept.length === 0, 'a snapshot is taken after all records were applied');
+    const from = this.#current;
+    await this.#begin(from.number + 1, snapshot);
+    await this.#at('roll.after-header');
+    this.#options.telemetry.emit('info', 'log.rolled', {
+      ...this.#options.path,
+      generation: this.generation,
+      afterCommit: from.lastCommit,
+      blocks: from.blocks,
+      bytes: from.position,
+      snapshotBytes: snapshot.byteLength,
+    });
+  }
+
+  /**
+   * Ends the task's incarnation: after it nobody can append to this log or roll it. Repeatable.
+   * @throws StreamError STREAM_COMMIT_CONTENDED when somebody appended first: `catchUp`, try again
+   */
+  async seal(): Promise<void> {
+    if (this.isEnded && this.#kept.length === 0) return;
+    const outcome = await this.#seal({ isFinal: true });
+    if (outcome === 'appended') return;
+    const isOnlySealed = this.isEnded && this.#kept.every(({ kind }) => kind === 'seal');
+    if (isOnlySealed) {
+      this.#takeKept();
+      return;
+    }
+    throw new StreamError(
+      'STREAM_COMMIT_CONTENDED',
+      `${this.#current.name}: somebody appended before the log could be ended; catch up and end it again`,
+      { details: { ...this.#options.path } },
+    );
+  }
+
+  /** Generations before this one that still exist, oldest first, with the time of their last write. */
+  async formerGenerations(): Promise<
+    { readonly generation: number; readonly modifiedAtMs: number }[]
+  > {
+    const { appends, path } = this.#options;
+    const former: { generation: number; modifiedAtMs: number }[] = [];
+    for (const generation of await listGenerations(this.#options)) {
+      if (generation >= this.generation) continue;
+      const stat = await appends.stat(generationName(path, generation));
+      if (stat !== undefined) former.push({ generation, modifiedAtMs: stat.modifiedAtMs });
+    }
+    return former;
+  }
+
+  /**
+   * Deletes a generation before this one, with its snapshots. The caller knows that its rows are in
+   * the lake, its outbox is confirmed and its retention has passed. Repeatable.
+   */
+  async retire(generation: number): Promise<void> {
+    invariant(generation < this.generation && this.#current.blocks > 0, 'a live log is kept', {
+      generation,
+      current: this.generation,
+    });
+    const { appends, objects, path } = this.#options;
+    await deleteSnapshots(objects, { path, generation });
+    await appends.delete(generationName(path, generation));
+  }
+
+  async #seal(how: { readonly isFinal: boolean }): Promise<AppendOutcome> {
+    return this.#append({
+      kind: 'seal',
+      writer: this.#options.writer,
+      sealedAtMs: this.#options.clock.nowMs(),
+      afterCommit: this.#current.lastCommit,
+      isFinal: how.isFinal,
+    });
+  }
+
+  async #append(record: LogRecord): Promise<AppendOutcome> {
+    if (this.#isDirty) await this.#readAhead();
+    if (this.isEnded) throw this.#movedOn('its incarnation has ended');
+    if (this.#kept.length > 0 || this.needsRoll) return 'conflict';
+    const block = encodeRecord(record);
+    const { blockBytesMax } = this.#options.limits;
+    invariant(block.byteLength <= blockBytesMax, 'a record fits one append', {
+      bytes: block.byteLength,
+      blockBytesMax,
+    });
+    const current = this.#current;
+    const outcome = await this.#appendBlock(current, block);
+    if (outcome.kind === 'conflict') {
+      this.#keep(current, outcome.tail);
+      if (this.needsRoll) await this.#readAhead();
+    } else {
+      current.moveOver(record, current.position + block.byteLength);
+      this.#keep(current, outcome.tail);
+    }
+    return outcome.kind;
+  }
+
+  /** Puts the generation's snapshot, its blob and its header there, and moves to it. */
+  async #begin(generation: number, snapshot: Uint8Array | null): Promise<void> {
+    const { appends, objects, path } = this.#options;
+    const isRoll = generation > 0;
+    const reference =
+      snapshot === null ? null : await putSnapshot(objects, { path, generation }, snapshot);
+    if (isRoll) await this.#at('roll.after-snapshot');
+    const next = new Generation(path, generation);
+    const created = await appends.create(next.name);
+    if (isRoll) await this.#at('roll.after-create');
+    await this.#assertNewest(next, created);
+    const header: HeaderRecord = {
+      kind: 'header',
+      generation,
+      afterCommit: isRoll ? this.#current.lastCommit : 0,
+      snapshot: reference,
+    };
+    const block = encodeRecord(header);
+    const outcome = await this.#appendBlock(next, block);
+    // Somebody else's header counts as much as ours; all that follows it is new to the caller.
+    if (outcome.kind === 'appended') next.moveOver(header, block.byteLength);
+    this.#current = next;
+    this.#keep(next, outcome.tail);
+    if (this.needsRoll) await this.#readAhead();
+  }
+
+  /**
+   * A process that slept through several rolls may create a generation anew that was retired long
+   * ago. Whoever creates looks for a newer one before writing the header: there always is one then.
+   */
+  async #assertNewest(next: Generation, created: 'created' | 'exists'): Promise<void> {
+    const { appends } = this.#options;
+    if ((await newestGeneration(this.#options)) === next.number) return;
+    if (created === 'created') await appends.delete(next.name);
+    throw this.#movedOn(`later generations than ${next.number} exist`);
+  }
+
+  async #appendBlock(generation: Generation, block: Buffer): Promise<BlockOutcome> {
+    const { appends, path, telemetry } = this.#options;
+    const { name, position } = generation;
+    this.#isDirty = true;
+    const outcome = await appendWithReadBack(appends, { name, block, expectedPosition: position });
+    if (outcome === 'missing') {
+      this.#isDirty = false;
+      throw this.#movedOn('its blob was deleted');
+    }
+    this.#isDirty = false;
+    if (outcome.isReadBack) {
+      telemetry.emit('info', 'log.read-back', { ...path, position, outcome: outcome.kind });
+    }
+    return outcome;
+  }
+
+  /** Reads everything that is new, following seals into later generations. */
+  async #readAhead(): Promise<void> {
+    const { appends, path } = this.#options;
+    for (;;) {
+      const current = this.#current;
+      if (current.end === 'open') {
+        const tail = await appends.readFrom(current.name, current.position);
+        if (tail === undefined) throw this.#movedOn('its blob was deleted');
+        this.#keep(current, tail);
+      }
+      this.#isDirty = false;
+      if (current.end !== 'sealed') return;
+      const next = new Generation(path, current.number + 1);
+      const bytes = await appends.readFrom(next.name, 0);
+      if (bytes === undefined || bytes.byteLength === 0) return;
+      this.#keep(next, bytes);
+      this.#current = next;
+    }
+  }
+
+  /** Chooses the generation that `load` begins with and gives its bytes. */
+  async #readGenerationToLoad(newest: number): Promise<Uint8Array> {
+    const { appends, initialSnapshot, path } = this.#options;
+    this.#kept = [];
+    this.#isDirty = false;
+    this.#current = new Generation(path, newest);
+    let bytes = await appends.readFrom(this.#current.name, 0);
+    if (bytes?.byteLength === 0 && newest === 0) {
+      await this.#begin(0, initialSnapshot);
+      this.#kept = [];
+      this.#current = new Generation(path, 0);
+      bytes = await appends.readFrom(this.#current.name, 0);
+    } else if (bytes?.byteLength === 0) {
+      // A roll that got no further than an empty blob: the state is still that of the one before.
+      this.#current = new Generation(path, newest - 1);
+      bytes = await appends.readFrom(this.#current.name, 0);
+    }
+    if (bytes === undefined) throw this.#movedOn('its blob was deleted');
+    if (bytes.byteLength === 0) {
+      throw corruptLog(
+        { blob: this.#current.name, position: 0 },
+        'it is empty although another follows',
+      );
+    }
+    return bytes;
+  }
+
+  #keep(generation: Generation, bytes: Uint8Array): void {
+    for (const record of generation.takeIn(bytes)) this.#kept.push(record);
+  }
+
+  #takeKept(): readonly LogRecord[] {
+    const kept = this.#kept;
+    this.#kept = [];
+    return kept;
+  }
+
+  #at(point: CommitLogFaultPoint): void | Promise<void> {
+    return this.#options.faultPoint(point);
+  }
+
+  #movedOn(why: string): StreamError {
+    return new StreamError(
+      'STREAM_COMMIT_CONTENDED',
+      `${this.#current.name}: ${why}, other processes have gone on without this one; open the task anew`,
+      { details: { ...this.#options.path, generation: this.generation } },
+    );
+  }
+}
+
+async function listGenerations(options: TaskLogOptions): Promise<number[]> {
+  const names = await options.appends.list(logPrefix(options.path));
+  return names
+    .map((name) => parseGenerationName(name)?.generation)
+    .filter((generation) => generation !== undefined)
+    .sort((left, right) => left - right);
+}
+
+async function newestGeneration(options: TaskLogOptions): Promise<number | undefined> {
+  return (await listGenerations(options)).at(-1);
+}
