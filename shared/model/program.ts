@@ -78,6 +78,10 @@ export interface Program {
   advanceWatermark(watermarkMs: number): void;
   /** The latest event time seen (source stages), null before any. */
   readonly eventTimeMaxMs: number | null;
+  /** Called before the state's changes are taken: what the program keeps in fields goes into it. */
+  beforeCommit(): void;
+  /** Called when the state was rolled back or replayed: fields and indexes are read from it anew. */
+  afterRollback(): void;
   /** Late events per operator and the like, since the last call; cumulative counters for telemetry. */
   takeCounters(): Readonly<Record<string, number>>;
 }

@@ -1,4 +1,5 @@
 import { findEarlierIncarnation, lastWriteMs } from './incarnations';
+import { StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
 import { Task, type BatchReport, type TaskAddress } from './task';
@@ -9,6 +10,16 @@ interface StageEntry {
   readonly tasks: Map<string, Promise<Task>>;
   hub: Promise<HubDescription> | null;
   hubCheckedAtMs: number;
+}
+
+/** A task whose log went on without this process is opened anew so often within one batch. */
+const openingsMax = 5;
+
+export interface BatchRequest {
+  readonly functionName: string;
+  readonly partition: string;
+  readonly messages: readonly HubMessage[];
+  readonly deadlineMs: number;
 }
 
 export interface RuntimeOptions {
@@ -34,25 +45,31 @@ export class Runtime {
   }
 
   /** A trigger's batch. What it rejects with is for the host's log: the log of commits decides. */
-  async processBatch(request: {
-    readonly functionName: string;
-    readonly partition: string;
-    readonly messages: readonly HubMessage[];
-    readonly deadlineMs: number;
-  }): Promise<BatchReport> {
+  async processBatch(request: BatchRequest): Promise<BatchReport> {
+    for (let opening = 1; ; opening += 1) {
+      try {
+        return await this.#processOnce(request);
+      } catch (error) {
+        const isContended =
+          error instanceof StreamError && error.code === 'STREAM_COMMIT_CONTENDED';
+        if (!isContended || opening >= openingsMax) throw error;
+      }
+    }
+  }
+
+  async #processOnce(request: BatchRequest): Promise<BatchReport> {
+    const { deadlineMs, messages, partition } = request;
     const entry = this.#entry(request.functionName);
     await this.#checkIncarnation(entry);
-    const task = await this.#task(entry, request.partition);
-    const first = request.messages[0];
+    const task = await this.#task(entry, partition);
+    const first = messages[0];
     if (first !== undefined && first.sequenceNumber < task.cursor.sequenceNumber) {
       // Committed already, or the first events of a hub that was recreated: only the hub can tell.
       entry.hubCheckedAtMs = 0;
       await this.#checkIncarnation(entry);
     }
-    const current = await this.#task(entry, request.partition);
-    return this.#letGoOnFailure(entry, request.partition, () =>
-      current.process(request.messages, request.deadlineMs),
-    );
+    const current = await this.#task(entry, partition);
+    return this.#letGoOnFailure(entry, partition, () => current.process(messages, deadlineMs));
   }
 
   /** Looks after the tasks that this process works on. */

@@ -385,7 +385,11 @@ export class Task {
   ): Promise<void> {
     this.#rollback();
     const { clock, limits, sleep, telemetry } = this.#services;
-    const isTransient = error instanceof StreamError && error.disposition === 'retry';
+    // Contended: this view of the log is useless, the runtime opens the task anew.
+    const isTransient =
+      error instanceof StreamError &&
+      error.disposition === 'retry' &&
+      error.code !== 'STREAM_COMMIT_CONTENDED';
     const delayMs = Math.min(
       limits.retryLastDelayMs,
       limits.retryFirstDelayMs * 2 ** (wait.failures - 1),
@@ -394,7 +398,7 @@ export class Task {
     telemetry.emit('warn', 'task.retry', { ...this.address, delayMs, error: error.message });
     await sleep(delayMs);
     await this.#catchUp().catch((cause: unknown) => {
-      if (!(cause instanceof StreamError) || cause.disposition !== 'retry') throw cause;
+      if (!(cause instanceof StreamError) || cause.code !== 'STREAM_STORE_UNAVAILABLE') throw cause;
       // The log re-reads its tail before the next append: trying again is safe.
       telemetry.emit('warn', 'task.retry', { ...this.address, error: cause.message });
     });
@@ -489,6 +493,7 @@ export class Task {
   /** Ends this incarnation's log and hands its state on; outputs leave first. May be repeated. */
   async bequeath(): Promise<Uint8Array> {
     return this.#exclusively(async () => {
+      await this.#catchUp();
       await this.#delivery.sendOutbox();
       await this.#delivery.flushAll();
       await this.#log.seal();
