@@ -96,7 +96,7 @@ function parseLine(name: string, line: string): Action {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw corrupt(name, 'a line is not a JSON object');
   }
-  return parsed as Action;
+  return parsed;
 }
 
 function corrupt(name: string, what: string, cause?: unknown): StreamError {

@@ -123,7 +123,7 @@ export class FlushingTable implements LakeTable {
       const outcome = await this.#log.commit({
         token,
         actions: [
-          this.#commitInfo(token, operation as string, parameters as Record<string, unknown>),
+          this.#commitInfo(token, operation, parameters),
           ...(metaData ? [] : [{ protocol: writtenProtocol }]),
           { metaData: action },
         ],

@@ -79,3 +79,13 @@ function toFile(folder: string, add: AddAction): TableFile {
     rows: stats.numRecords ?? 0,
   };
 }
+
+/** The files that make up a table now. */
+export async function listLiveFiles(options: {
+  readonly objects: ObjectStore;
+  readonly folder: string;
+  /** Default `delta`. */
+  readonly format?: TablePlan['format'];
+}): Promise<readonly TableFile[]> {
+  return (await readTable({ ...options, format: options.format ?? 'delta' })).files;
+}
