@@ -1,4 +1,5 @@
 import { findEarlierIncarnation, lastWriteMs } from './incarnations';
+import type { LedgerCounts } from '../model/commit';
 import { StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
@@ -118,6 +119,15 @@ export class Runtime {
     return Array.from(this.#stages, ([functionName, { tasks }]) =>
       Array.from(tasks.keys(), (partition) => ({ functionName, partition })),
     ).flat();
+  }
+
+  /** What every task of a stage says of the events it has read, from its log. */
+  async ledgers(functionName: string): Promise<readonly LedgerCounts[]> {
+    const entry = this.#entry(functionName);
+    const { partitionIds } = await this.#hub(entry);
+    return Promise.all(
+      partitionIds.map(async (partition) => (await this.#task(entry, partition)).state.ledger),
+    );
   }
 
   #entry(functionName: string): StageEntry {
