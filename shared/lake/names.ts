@@ -54,11 +54,11 @@ export function dataFileName(options: {
   return `${readable}.${firstCommit}-${lastCommit}.${checksum(bytes, seed)}${extension}`;
 }
 
-/** The `path` of an add action: Delta wants the store's name URI-encoded, slashes kept. */
+/** The `path` of an add action: the store's name URI-encoded, except for `/` and `=` (as Spark does). */
 export function encodePath(name: string): string {
-  return name.split('/').map(encodeURIComponent).join('/');
+  return encodeURIComponent(name).replaceAll('%2F', '/').replaceAll('%3D', '=');
 }
 
 export function decodePath(path: string): string {
-  return path.split('/').map(decodeURIComponent).join('/');
+  return decodeURIComponent(path);
 }
