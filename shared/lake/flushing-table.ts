@@ -1,4 +1,4 @@
-import type { Action, AddAction, MetaDataAction } from './actions';
+import type { Action, MetaDataAction } from './actions';
 import { writeCheckpoint } from './checkpoint-writer';
 import { writeFiles } from './flush-files';
 import type { WrittenFiles } from './flush-files';
@@ -10,7 +10,7 @@ import type {
   LakeTableOptions,
 } from './lake-table';
 import type { LogLocation } from './log-reader';
-import { decodePath } from './names';
+import { deleteOrphans } from './orphans';
 import { compareSchema, schemaString, writtenProtocol } from './schema';
 import type { Snapshot } from './snapshot';
 import type { TableFormat } from './table-format';
@@ -50,13 +50,14 @@ export class FlushingTable implements LakeTable {
     assertAscending(batches);
     for (let recuts = 0; recuts <= recutsMax; recuts += 1) {
       const snapshot = await this.#log.snapshot();
+      const { version } = snapshot;
       const through = snapshot.committedThrough(task);
       const due = batches.filter(({ commit }) => commit > through);
       const last = due.at(-1);
       if (last === undefined) return nothingWritten(through);
       if (due.every(({ rows }) => rows.length === 0)) return nothingWritten(last.commit);
       await this.#fitTable();
-      const written = await this.#flushRange(task, through, due);
+      const written = await this.#flushRange(task, { version, through }, due);
       if (written !== undefined) {
         const { adds, rows, bytes } = written;
         return { flushedThrough: last.commit, rowsWritten: rows, files: adds.length, bytes };
@@ -72,14 +73,12 @@ export class FlushingTable implements LakeTable {
   /** Undefined: another process moved on with this task or changed the table. */
   async #flushRange(
     task: string,
-    through: number,
+    seen: { readonly version: number; readonly through: number },
     due: readonly LakeBatch[],
   ): Promise<WrittenFiles | undefined> {
-    const { plan, randomness, clock, faultPoint } = this.#options;
+    const { plan, folder, objects, randomness, clock, telemetry, faultPoint } = this.#options;
     const written = await writeFiles(this.#options, task, due);
-    const last = due.at(-1)?.commit ?? through;
-    const referenced = new Set<string>();
-    let sawWinner = false;
+    const last = due.at(-1)?.commit ?? seen.through;
     await faultPoint('flush.before-table-commit');
     const token = randomness.uniqueId();
     const nowMs = clock.nowMs();
@@ -93,17 +92,15 @@ export class FlushingTable implements LakeTable {
         { txn: { appId: task, version: last, lastUpdated: nowMs } },
         ...written.adds.map((add) => ({ add })),
       ],
-      stillValid: (snapshot, news) => {
-        for (const { add, txn } of news) {
-          if (add) referenced.add(add.path);
-          if (txn?.appId === task) sawWinner = true;
-        }
-        return snapshot.committedThrough(task) === through && this.#fits(snapshot);
-      },
+      stillValid: (snapshot) =>
+        snapshot.committedThrough(task) === seen.through && this.#fits(snapshot),
     });
     if (outcome.kind === 'superseded') {
-      if (sawWinner) await this.#deleteOrphans(written.adds, referenced);
-      this.#options.telemetry.emit('info', 'table.flush-superseded', { table: plan.name, task });
+      telemetry.emit('info', 'table.flush-superseded', { table: plan.name, task });
+      const { version: lastVersion } = await this.#log.snapshot();
+      const where = { objects, telemetry, folder, location: this.#location };
+      const { adds } = written;
+      await deleteOrphans({ ...where, adds, afterVersion: seen.version, lastVersion });
       return undefined;
     }
     await faultPoint('flush.after-table-commit');
@@ -167,24 +164,6 @@ export class FlushingTable implements LakeTable {
         txnId: token,
       },
     };
-  }
-
-  /**
-   * Another process made the same rows visible in files of its own. Ours can never be referred to
-   * any more: whoever tried would first read that the task has moved on. Nobody reads them through
-   * the log, so failing to delete them costs space only.
-   */
-  async #deleteOrphans(adds: readonly AddAction[], referenced: ReadonlySet<string>): Promise<void> {
-    const { objects, folder, telemetry } = this.#options;
-    for (const { path } of adds) {
-      if (referenced.has(path)) continue;
-      const name = `${folder}/${decodePath(path)}`;
-      try {
-        await objects.delete(name);
-      } catch (error) {
-        telemetry.emit('warn', 'table.orphan-kept', { name, error: String(error) });
-      }
-    }
   }
 
   /** The data is committed by now: a checkpoint only makes the next start faster. */

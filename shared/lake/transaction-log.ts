@@ -18,7 +18,7 @@ export interface CommitAttempt {
   readonly token: string;
   readonly actions: readonly Action[];
   /** Looks at the table after each version that somebody else wrote: is this commit still right? */
-  readonly stillValid: (snapshot: Snapshot, news: readonly Action[]) => boolean;
+  readonly stillValid: (snapshot: Snapshot) => boolean;
 }
 
 /**
@@ -71,7 +71,7 @@ export class TransactionLog {
 
   async #commit(attempt: CommitAttempt): Promise<CommitOutcome> {
     const snapshot = await this.#load();
-    if (!attempt.stillValid(snapshot, [])) return { kind: 'superseded' };
+    if (!attempt.stillValid(snapshot)) return { kind: 'superseded' };
     const bytes = encodeActions(attempt.actions);
     for (let losses = 0; losses <= lostRacesMax;) {
       const version = snapshot.version + 1;
@@ -86,7 +86,7 @@ export class TransactionLog {
         snapshot.apply(snapshot.version + 1, news);
         losses += 1;
         if (isOwn(news, attempt.token)) return { kind: 'committed', version: snapshot.version };
-        if (!attempt.stillValid(snapshot, news)) return { kind: 'superseded' };
+        if (!attempt.stillValid(snapshot)) return { kind: 'superseded' };
       }
     }
     throw new StreamError(
