@@ -97,10 +97,14 @@ export class FlushingTable implements LakeTable {
     });
     if (outcome.kind === 'superseded') {
       telemetry.emit('info', 'table.flush-superseded', { table: plan.name, task });
-      const { version: lastVersion } = await this.#log.snapshot();
-      const where = { objects, telemetry, folder, location: this.#location };
-      const { adds } = written;
-      await deleteOrphans({ ...where, adds, afterVersion: seen.version, lastVersion });
+      const now = await this.#log.snapshot();
+      // Only then can nobody commit these files any more: others may be about to, with the very
+      // same range, while the task stands before it.
+      if (now.committedThrough(task) >= (due[0]?.commit ?? Infinity)) {
+        const where = { objects, telemetry, folder, location: this.#location };
+        const versions = { afterVersion: seen.version, lastVersion: now.version };
+        await deleteOrphans({ ...where, ...versions, adds: written.adds });
+      }
       return undefined;
     }
     await faultPoint('flush.after-table-commit');

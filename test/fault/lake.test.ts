@@ -160,6 +160,25 @@ describe('races', () => {
     expect(await readIds(objects)).toEqual(idsOf(batchesOf(task, 1, 4)));
   });
 
+  test('files that another process may still commit are not deleted', async () => {
+    const objects = new MemoryObjects();
+    const deleted: string[] = [];
+    const watched = new FaultyObjects(objects, (operation, name) => {
+      if (operation === 'delete') deleted.push(name);
+      return undefined;
+    });
+    const [one, two] = [openTestTable(watched), openTestTable(watched)];
+    await one.flush({ task, batches: batchesOf(task, 1, 4) });
+    await two.flush({ task, batches: batchesOf(task, 5, 6) });
+    // `one` believes that the table is at 4; its range begins later all the same.
+    expect(await one.flush({ task, batches: batchesOf(task, 7, 9) })).toMatchObject({
+      flushedThrough: 9,
+      rowsWritten: 9,
+    });
+    expect(deleted).toEqual([]);
+    expect(await readIds(objects)).toEqual(idsOf(batchesOf(task, 1, 9)));
+  });
+
   test('32 tasks of 4 processes on one table', async () => {
     const objects = new MemoryObjects();
     const tables = Array.from({ length: 4 }, () => openTestTable(objects, { checkpointEvery: 10 }));
