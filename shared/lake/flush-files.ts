@@ -1,9 +1,10 @@
 import type { Clock, FaultPoint, ObjectStore, Telemetry } from '../model/ports';
-import type { TablePlan } from '../model/table';
+import type { Row, TablePlan } from '../model/table';
 import type { AddAction } from './actions';
 import { encodeFile, fileExtensions } from './encode-file';
 import type { LakeBatch } from './lake-table';
 import { dataFileName, encodePath } from './names';
+import { splitByPattern } from './path-pattern';
 import type { PartitionRows } from './partitions';
 import { splitByPartition } from './partitions';
 
@@ -19,6 +20,8 @@ export interface FileWriter {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly faultPoint: FaultPoint;
+  /** Default: Hive folders of the plan's partition columns. */
+  readonly folderOf: ((row: Row, task: string) => string) | undefined;
 }
 
 export interface WrittenFiles {
@@ -33,10 +36,13 @@ export async function writeFiles(
   task: string,
   batches: readonly LakeBatch[],
 ): Promise<WrittenFiles> {
-  const partitions = splitByPartition(writer.plan, batches);
+  const { plan, folderOf } = writer;
+  const partitions = folderOf
+    ? splitByPattern(plan, folderOf, task, batches)
+    : splitByPartition(plan, batches);
   if (partitions.length > partitionsPerFlushWarning) {
     writer.telemetry.emit('warn', 'table.partitions-many', {
-      table: writer.plan.name,
+      table: plan.name,
       task,
       partitions: partitions.length,
     });

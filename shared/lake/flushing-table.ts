@@ -1,7 +1,7 @@
 import type { Action, MetaDataAction } from './actions';
 import { writeCheckpoint } from './checkpoint-writer';
 import { writeFiles } from './flush-files';
-import type { WrittenFiles } from './flush-files';
+import type { FileWriter, WrittenFiles } from './flush-files';
 import type {
   FlushRequest,
   FlushResult,
@@ -11,6 +11,7 @@ import type {
 } from './lake-table';
 import type { LogLocation } from './log-reader';
 import { deleteOrphans } from './orphans';
+import { compilePathPattern } from './path-pattern';
 import { compareSchema, schemaString, writtenProtocol } from './schema';
 import type { Snapshot } from './snapshot';
 import type { TableFormat } from './table-format';
@@ -27,6 +28,7 @@ const recutsMax = 20;
 /** A table whose every flush is files first, then one commit of its transaction log. */
 export class FlushingTable implements LakeTable {
   readonly #options: LakeTableOptions;
+  readonly #files: FileWriter;
   readonly #format: TableFormat;
   readonly #location: LogLocation;
   readonly #log: TransactionLog;
@@ -35,6 +37,9 @@ export class FlushingTable implements LakeTable {
   constructor(options: LakeTableOptions) {
     const { objects, plan, folder, telemetry, checkpointEvery } = options;
     this.#options = options;
+    const { pathPattern } = options;
+    const folderOf = pathPattern === undefined ? undefined : compilePathPattern(plan, pathPattern);
+    this.#files = { ...options, folderOf };
     this.#format = tableFormats[plan.format];
     const { logFolder, checkpoints } = this.#format;
     this.#location = { objects, logFolder: `${folder}/${logFolder}`, checkpoints, telemetry };
@@ -77,7 +82,7 @@ export class FlushingTable implements LakeTable {
     due: readonly LakeBatch[],
   ): Promise<WrittenFiles | undefined> {
     const { plan, folder, objects, randomness, clock, telemetry, faultPoint } = this.#options;
-    const written = await writeFiles(this.#options, task, due);
+    const written = await writeFiles(this.#files, task, due);
     const last = due.at(-1)?.commit ?? seen.through;
     await faultPoint('flush.before-table-commit');
     const token = randomness.uniqueId();

@@ -51,6 +51,8 @@ export interface LakeTableOptions {
   readonly faultPoint: FaultPoint;
   /** Table versions between two checkpoints, 10 to 100. Default 50. */
   readonly checkpointEvery?: number;
+  /** NDJSON only: folders of the data files, e.g. `{date}/{time}`. See path-pattern.ts. */
+  readonly pathPattern?: string;
 }
 
 /** Opens a table of the lake without touching the store; the table is created by its first flush. */

@@ -5,7 +5,7 @@ const versionDigits = 20;
 /** Longer encoded partition values are cut in folder names: a store's path segment ends at 254. */
 const segmentValueLengthMax = 160;
 /** The folder of a null, by Hive's convention. */
-const nullSegment = '__HIVE_DEFAULT_PARTITION__';
+export const nullSegment = '__HIVE_DEFAULT_PARTITION__';
 
 export function paddedVersion(version: number): string {
   return String(version).padStart(versionDigits, '0');

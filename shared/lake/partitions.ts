@@ -67,7 +67,7 @@ function valuesOf(columns: readonly PartitionColumn[], row: Row): Record<string,
 }
 
 /** "Partition Value Serialization" of the Delta protocol, by which an empty string is a null. */
-function partitionValue(type: ColumnType, cell: Cell | undefined): string | null {
+export function partitionValue(type: ColumnType, cell: Cell | undefined): string | null {
   if (cell === null || cell === undefined || cell === '') return null;
   if (type === 'timestamp') return new Date(Number(cell)).toISOString();
   return String(cell);

@@ -323,3 +323,32 @@ describe('an existing table of another shape', () => {
     ).rejects.toThrow(/STREAM_TABLE_INCOMPATIBLE/);
   });
 });
+
+describe('path patterns of NDJSON tables', () => {
+  const plan: TablePlan = { ...flightsPlan, format: 'ndjson' };
+
+  test('folders from event time, hub partition and columns', async () => {
+    const objects = new MemoryObjects();
+    const table = openTestTable(objects, { plan, pathPattern: 'p{partition}/{date}/{time}/{id}' });
+    const atMs = Date.UTC(2026, 0, 31, 23, 59);
+    const rows = [
+      ['a/b', 1, 1, true, atMs, null],
+      ['a/b', 2, 1, true, null, null],
+    ];
+    await table.flush({ task: 'flights/clean/12/1', batches: [{ commit: 1, rows }] });
+    expect(objects.names('.ndjson').map((name) => name.replace(/[^/]*$/, ''))).toEqual([
+      'tables/flights/p12/2026/01/31/23/a%2Fb/',
+      'tables/flights/p12/__HIVE_DEFAULT_PARTITION__/__HIVE_DEFAULT_PARTITION__/a%2Fb/',
+    ]);
+    expect(await readIds(objects, 'tables/flights', 'ndjson')).toEqual(['a/b', 'a/b']);
+  });
+
+  test.each([
+    ['{nothing}', plan, /\{nothing\} is neither a column/],
+    ['{date', plan, /braces/],
+    ['{date}', { ...plan, columns: plan.columns.slice(0, 2) }, /needs a timestamp column/],
+    ['{date}', flightsPlan, /NDJSON tables/],
+  ])('%s is refused', (pathPattern, plan, message) => {
+    expect(() => openTestTable(new MemoryObjects(), { plan, pathPattern })).toThrow(message);
+  });
+});
