@@ -2,6 +2,7 @@ import { StreamError } from '../../../shared/model/errors';
 import { deltaCheckpoint } from '../../../shared/lake/delta-checkpoint';
 import { readTable } from '../../../shared/lake/table-reader';
 import type { TablePlan } from '../../../shared/model/table';
+import { FaultyObjects } from '../../support/lake-faults';
 import { MemoryObjects, flightsPlan, openTestTable } from '../../support/lake-memory';
 import { batchOf, batchesOf, idsOf, readIds } from '../../support/lake-rows';
 
@@ -133,6 +134,22 @@ describe('flush', () => {
     });
     expect(await table.flush({ task, batches: [] })).toMatchObject({ flushedThrough: 0 });
     expect(objects.objects.size).toBe(0);
+  });
+
+  test('once the table is known, a flush is two puts, and nothing is listed or read', async () => {
+    const objects = new MemoryObjects();
+    const calls: string[] = [];
+    const watched = new FaultyObjects(objects, (operation) => {
+      calls.push(operation);
+      return undefined;
+    });
+    const table = openTestTable(watched, { checkpointEvery: 100 });
+    await table.flush({ task, batches: batchesOf(task, 1, 1) });
+    calls.length = 0;
+    for (let commit = 2; commit <= 20; commit += 1) {
+      await table.flush({ task, batches: [batchOf(task, commit)] });
+    }
+    expect(calls).toEqual(Array.from({ length: 19 * 2 }, () => 'putIfAbsent'));
   });
 
   test('flushedThrough answers from memory, and from the log on refresh', async () => {
