@@ -1,0 +1,73 @@
+import type { LogRecord } from '../model/commit';
+import type { AppendStore } from '../model/ports';
+import { Generation } from './generation';
+import { logPrefix, parseGenerationName, topologyPrefix, type LogPath } from './names';
+
+/** A place in a log to read on from. Plain data: it may be stored. */
+export interface LogPosition {
+  readonly generation: number;
+  /** Bytes of that generation that were read. */
+  readonly position: number;
+}
+
+export interface LogStretch {
+  readonly records: readonly LogRecord[];
+  readonly next: LogPosition;
+  /**
+   * True when the log no longer holds what follows the position asked for (or, from the beginning,
+   * the log's first generation): the first record is a header, and its snapshot stands for the rest.
+   */
+  readonly isBroken: boolean;
+}
+
+/** Every log of a topology: all stages, incarnations and partitions, in the order of their names. */
+export async function listLogs(appends: AppendStore, topology: string): Promise<LogPath[]> {
+  const paths = new Map<string, LogPath>();
+  for (const name of await appends.list(topologyPrefix(topology))) {
+    const path = parseGenerationName(name)?.path;
+    if (path !== undefined) paths.set(logPrefix(path), path);
+  }
+  return Array.from(paths.values());
+}
+
+/**
+ * Reads a log without taking part in it, from a remembered position (null: from the oldest
+ * generation that is kept) to its present end. Others may append, roll and retire meanwhile.
+ * @throws StreamError as TaskLog does
+ */
+export async function readLog(
+  appends: AppendStore,
+  path: LogPath,
+  from: LogPosition | null,
+): Promise<LogStretch> {
+  let next = from ?? { generation: 0, position: 0 };
+  let isBroken = false;
+  const records: LogRecord[] = [];
+  for (const number of await generationsFrom(appends, path, next.generation)) {
+    const generation = new Generation(path, number);
+    if (number === next.generation) generation.position = next.position;
+    const bytes = await appends.readFrom(generation.name, generation.position);
+    // Deleted meanwhile, or made by a roll that got no further: a later one, if any, goes on.
+    if (bytes === undefined || (bytes.byteLength === 0 && generation.position === 0)) continue;
+    isBroken ||= number !== next.generation;
+    for (const record of generation.takeIn(bytes)) records.push(record);
+    next =
+      generation.end === 'sealed'
+        ? { generation: number + 1, position: 0 }
+        : { generation: number, position: generation.position };
+  }
+  return { records, next, isBroken };
+}
+
+async function generationsFrom(
+  appends: AppendStore,
+  path: LogPath,
+  first: number,
+): Promise<number[]> {
+  const names = await appends.list(logPrefix(path));
+  return names
+    .map((name) => parseGenerationName(name)?.generation)
+    .filter((generation) => generation !== undefined)
+    .filter((generation) => generation >= first)
+    .sort((left, right) => left - right);
+}

@@ -1,0 +1,159 @@
+import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
+import { TaskLog, type TaskLogLimits } from '../../shared/commit-log/task-log';
+import type { LogRecord } from '../../shared/model/commit';
+import { StreamError } from '../../shared/model/errors';
+import type { AppendStore, FaultPoint, ObjectStore } from '../../shared/model/ports';
+import { commitNumber } from './log-records';
+
+export const logPath = {
+  topology: 'flights',
+  stage: 'shape',
+  incarnation: '000001764000000',
+  partition: '7',
+};
+
+/** Thrown at a fault point: the process is gone. */
+export class ProcessDied extends Error {}
+
+/** The stores that several processes share. */
+export interface LogStores {
+  readonly appends: AppendStore;
+  readonly objects: ObjectStore;
+}
+
+export function memoryStores(): LogStores & { nowMs: number } {
+  const world = { nowMs: 1_764_000_000_000 };
+  const clock = { nowMs: () => world.nowMs };
+  return Object.assign(world, {
+    appends: new MemoryAppendStore(clock),
+    objects: new MemoryObjectStore(),
+  });
+}
+
+export interface LogProcessOptions {
+  readonly stores: LogStores;
+  readonly name: string;
+  readonly faultPoint?: FaultPoint;
+  readonly limits?: Partial<TaskLogLimits>;
+  readonly initialSnapshot?: Uint8Array | null;
+  readonly nowMs?: () => number;
+  readonly path?: typeof logPath;
+}
+
+/**
+ * A process with one log open, whose state is the list of commit ids it has seen: snapshots hold
+ * that list, so two processes agree exactly when they have read one history.
+ */
+export class LogProcess {
+  readonly log: TaskLog;
+  readonly name: string;
+  history: string[] = [];
+  #attempts = 0;
+
+  private constructor(log: TaskLog, name: string) {
+    this.log = log;
+    this.name = name;
+  }
+
+  static async start(options: LogProcessOptions): Promise<LogProcess> {
+    const log = await TaskLog.open({
+      ...options.stores,
+      clock: { nowMs: options.nowMs ?? (() => 1_764_000_000_000) },
+      path: options.path ?? logPath,
+      writer: options.name,
+      limits: {
+        blocksMax: 40_000,
+        bytesMax: 1 << 30,
+        ageMaxMs: 1 << 30,
+        blockBytesMax: 1 << 22,
+        ...options.limits,
+      },
+      faultPoint: options.faultPoint ?? (() => undefined),
+      telemetry: { emit: () => undefined },
+      initialSnapshot: options.initialSnapshot ?? null,
+    });
+    const process = new LogProcess(log, options.name);
+    await process.load();
+    return process;
+  }
+
+  async load(): Promise<void> {
+    const { records, snapshot } = await this.log.load();
+    this.history = snapshot === null ? [] : parseHistory(snapshot);
+    this.#apply(records);
+    await this.#finishRoll();
+  }
+
+  async catchUp(): Promise<void> {
+    this.#apply(await this.log.catchUp());
+    await this.#finishRoll();
+  }
+
+  /** Appends the next commit under this id. */
+  async commit(commitId: string): Promise<'appended' | 'conflict'> {
+    const record = { ...commitNumber(this.history.length + 1, this.name), commitId };
+    const outcome = await this.log.append(record);
+    if (outcome === 'appended') this.history.push(commitId);
+    return outcome;
+  }
+
+  /** Commits this id once, as the engine does: whatever happens, the log is asked first. */
+  async commitOnce(commitId: string): Promise<void> {
+    while (!this.history.includes(commitId)) {
+      if ((await this.#retrying(() => this.commit(commitId))) !== 'appended') {
+        await this.#retrying(() => this.catchUp());
+      }
+    }
+  }
+
+  roll(): Promise<'rolled' | 'conflict'> {
+    return this.log.roll(() => this.snapshot());
+  }
+
+  snapshot(): Uint8Array {
+    return Buffer.from(JSON.stringify(this.history));
+  }
+
+  async #finishRoll(): Promise<void> {
+    while (this.log.needsRoll) {
+      await this.log.finishRoll(this.snapshot());
+      this.#apply(await this.log.catchUp());
+    }
+  }
+
+  /** Undefined: the store gave no clear answer. */
+  async #retrying<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StreamError) || error.code !== 'STREAM_STORE_UNAVAILABLE') throw error;
+      this.#attempts += 1;
+      if (this.#attempts > 1000) throw error;
+      return undefined;
+    }
+  }
+
+  #apply(records: readonly LogRecord[]): void {
+    for (const record of records) {
+      if (record.kind !== 'commit') continue;
+      if (record.commit !== this.history.length + 1) {
+        throw new Error(`commit ${record.commit} follows ${this.history.length}`);
+      }
+      this.history.push(record.commitId);
+    }
+  }
+}
+
+export function parseHistory(snapshot: Uint8Array): string[] {
+  return JSON.parse(Buffer.from(snapshot).toString()) as string[];
+}
+
+/** Kills at the n-th passing of a point (from 1). */
+export function dieAt(point: string, passing = 1): FaultPoint {
+  let passings = 0;
+  return (reached) => {
+    if (reached !== point) return;
+    passings += 1;
+    if (passings === passing) throw new ProcessDied(point);
+  };
+}

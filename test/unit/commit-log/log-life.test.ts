@@ -1,0 +1,165 @@
+import { listIncarnations } from '../../../shared/commit-log/incarnations';
+import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
+import { generationName, snapshotPrefix } from '../../../shared/commit-log/names';
+import {
+  dieAt,
+  logPath,
+  LogProcess,
+  memoryStores,
+  ProcessDied,
+  type LogStores,
+} from '../../support/log-world';
+
+function start(stores: LogStores, name: string, more: object = {}): Promise<LogProcess> {
+  return LogProcess.start({ stores, name, ...more });
+}
+
+describe('retiring', () => {
+  it('deletes former generations and their snapshots, and nothing else', async () => {
+    const stores = memoryStores();
+    const process = await start(stores, 'first');
+    for (const id of ['a', 'b', 'c']) {
+      await process.commitOnce(id);
+      await process.roll();
+    }
+    const former = await process.log.formerGenerations();
+    expect(former.map(({ generation }) => generation)).toEqual([0, 1, 2]);
+    for (const { generation } of former) await process.log.retire(generation);
+    await process.log.retire(0);
+    expect(await stores.appends.list('')).toEqual([generationName(logPath, 3)]);
+    const snapshots = await stores.objects.list('');
+    expect(snapshots.map(({ name }) => name)).toEqual([
+      expect.stringContaining(snapshotPrefix(logPath, 3)),
+    ]);
+    expect((await start(stores, 'second')).history).toEqual(['a', 'b', 'c']);
+    await expect(process.log.retire(3)).rejects.toThrow('Invariant');
+  });
+
+  it('leaves a sleeper no way to bring a retired generation back', async () => {
+    const stores = memoryStores();
+    const sleeper = await start(stores, 'sleeper', { faultPoint: dieAt('roll.after-snapshot') });
+    await expect(sleeper.roll()).rejects.toThrow(ProcessDied);
+    const other = await start(stores, 'other');
+    await other.commitOnce('a');
+    await other.roll();
+    await other.commitOnce('b');
+    await other.log.retire(0);
+    await other.log.retire(1);
+    // It saw generation 0 sealed and 1 missing; now 1 is missing because it was retired.
+    const error = { code: 'STREAM_COMMIT_CONTENDED' };
+    await expect(sleeper.log.finishRoll(sleeper.snapshot())).rejects.toMatchObject(error);
+    expect(await stores.appends.list('')).toEqual([generationName(logPath, 2)]);
+    expect((await start(stores, 'late')).history).toEqual(['a', 'b']);
+  });
+});
+
+describe('incarnations', () => {
+  const next = { ...logPath, incarnation: '000001764999999' };
+
+  it('hand state on: the old log ends, the new one begins with its snapshot', async () => {
+    const stores = memoryStores();
+    const old = await start(stores, 'old');
+    await old.commitOnce('a');
+    const zombie = await start(stores, 'zombie');
+    await old.log.seal();
+    await old.log.seal();
+    expect(old.log.isEnded).toBe(true);
+    expect(old.log.needsRoll).toBe(false);
+    const heir = await start(stores, 'heir', { path: next, initialSnapshot: old.snapshot() });
+    expect(heir.history).toEqual(['a']);
+    await heir.commitOnce('b');
+    expect((await start(stores, 'late', { path: next })).history).toEqual(['a', 'b']);
+
+    expect(await zombie.commit('z')).toBe('conflict');
+    await zombie.catchUp();
+    const error = { code: 'STREAM_COMMIT_CONTENDED' };
+    await expect(zombie.commit('z')).rejects.toMatchObject(error);
+    await expect(zombie.roll()).rejects.toMatchObject(error);
+    const again = await start(stores, 'again');
+    expect(again.history).toEqual(['a']);
+    await again.log.seal();
+    expect(await stores.appends.list('commits/')).toHaveLength(2);
+  });
+
+  it('are not ended over somebody else’s commit', async () => {
+    const stores = memoryStores();
+    const first = await start(stores, 'first');
+    const second = await start(stores, 'second');
+    await second.commitOnce('a');
+    await expect(first.log.seal()).rejects.toMatchObject({ code: 'STREAM_COMMIT_CONTENDED' });
+    await first.catchUp();
+    expect(first.history).toEqual(['a']);
+    await first.log.seal();
+    await second.log.seal();
+    expect(second.log.isEnded).toBe(true);
+  });
+
+  it('are listed oldest first, without those that have not begun', async () => {
+    const stores = memoryStores();
+    expect(await listIncarnations(stores.appends, logPath)).toEqual([]);
+    await start(stores, 'new', { path: next });
+    await start(stores, 'old');
+    await start(stores, 'elsewhere', { path: { ...logPath, partition: '8' } });
+    await stores.appends.create(generationName({ ...logPath, incarnation: '000001765' }, 0));
+    expect(await listIncarnations(stores.appends, logPath)).toEqual([
+      logPath.incarnation,
+      next.incarnation,
+    ]);
+  });
+
+  it('that were created and not begun are begun with the snapshot of whoever comes', async () => {
+    const stores = memoryStores();
+    await stores.appends.create(generationName(logPath, 0));
+    const initialSnapshot = Buffer.from('["x"]');
+    expect((await start(stores, 'heir', { initialSnapshot })).history).toEqual(['x']);
+  });
+});
+
+describe('reading along', () => {
+  it('goes on from a remembered position across rolls', async () => {
+    const stores = memoryStores();
+    const { appends } = stores;
+    const process = await start(stores, 'first');
+    await process.commitOnce('a');
+    const first = await readLog(appends, logPath, null);
+    expect(kindsOf(first)).toEqual(['header', 'commit']);
+    expect(first.isBroken).toBe(false);
+    await process.commitOnce('b');
+    await process.roll();
+    const second = await readLog(appends, logPath, first.next);
+    expect(kindsOf(second)).toEqual(['commit', 'seal', 'header']);
+    await process.commitOnce('c');
+    const third = await readLog(appends, logPath, second.next);
+    expect(kindsOf(third)).toEqual(['commit']);
+    expect(third.isBroken).toBe(false);
+    expect(kindsOf(await readLog(appends, logPath, third.next))).toEqual([]);
+  });
+
+  it('says when what it wants was retired', async () => {
+    const stores = memoryStores();
+    const { appends } = stores;
+    const process = await start(stores, 'first');
+    await process.commitOnce('a');
+    const before = await readLog(appends, logPath, null);
+    await process.commitOnce('b');
+    await process.roll();
+    await process.log.retire(0);
+    const after = await readLog(appends, logPath, before.next);
+    expect(after.isBroken).toBe(true);
+    expect(kindsOf(after)).toEqual(['header']);
+    expect((await readLog(appends, logPath, null)).isBroken).toBe(true);
+  });
+
+  it('lists the logs of a topology', async () => {
+    const stores = memoryStores();
+    const other = { ...logPath, stage: 'daily', partition: '0' };
+    await start(stores, 'first');
+    await start(stores, 'second', { path: other });
+    await start(stores, 'third', { path: { ...logPath, topology: 'flights-2' } });
+    expect(await listLogs(stores.appends, 'flights')).toEqual([other, logPath]);
+  });
+});
+
+function kindsOf(stretch: Awaited<ReturnType<typeof readLog>>): string[] {
+  return stretch.records.map(({ kind }) => kind);
+}
