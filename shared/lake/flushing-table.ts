@@ -43,7 +43,7 @@ export class FlushingTable implements LakeTable {
     this.#format = tableFormats[plan.format];
     const { logFolder, checkpoints } = this.#format;
     this.#location = { objects, logFolder: `${folder}/${logFolder}`, checkpoints, telemetry };
-    this.#log = new TransactionLog(this.#location);
+    this.#log = new TransactionLog(this.#location, options.clock);
     this.#checkpointEvery = checkpointEvery ?? checkpointEveryDefault;
   }
 

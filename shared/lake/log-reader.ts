@@ -20,12 +20,19 @@ export interface LogLocation {
 
 /** One version of the log; undefined: it was not written yet. */
 export async function readVersion(
-  { objects, logFolder }: LogLocation,
+  { objects, logFolder, telemetry }: LogLocation,
   version: number,
 ): Promise<Action[] | undefined> {
   const name = versionName(logFolder, version);
   const bytes = await objects.get(name);
-  return bytes === undefined ? undefined : decodeActions(name, bytes);
+  if (bytes === undefined) return undefined;
+  try {
+    return decodeActions(name, bytes);
+  } catch (error) {
+    // Damaged on its way here, or for good? Only the second answer decides.
+    telemetry.emit('warn', 'table.log-entry-read-again', { name, error: String(error) });
+    return decodeActions(name, (await objects.get(name)) ?? bytes);
+  }
 }
 
 /**
@@ -39,10 +46,14 @@ export async function readSnapshot(location: LogLocation): Promise<Snapshot> {
     await catchUp(location, snapshot);
     return snapshot;
   }
-  for (const version of await listCheckpoints(location)) {
+  const files = await listLog(location);
+  for (const version of checkpointVersions(location, files)) {
     if (version !== hinted && (await startAt(location, snapshot, version))) break;
   }
   await catchUp(location, snapshot);
+  if (snapshot.version < 0 && files.some((file) => /^\d{20}\./.test(file))) {
+    throw withoutBeginning(location);
+  }
   return snapshot;
 }
 
@@ -120,17 +131,29 @@ async function readHint(location: LogLocation): Promise<number | undefined> {
   return undefined;
 }
 
+async function listLog({ objects, logFolder }: LogLocation): Promise<string[]> {
+  const found = await objects.list(`${logFolder}/`);
+  return found.map(({ name }) => name.slice(logFolder.length + 1));
+}
+
 /** Versions of all checkpoints, newest first. */
-async function listCheckpoints(location: LogLocation): Promise<number[]> {
-  const { objects, logFolder, checkpoints } = location;
-  const versions: number[] = [];
-  for (const { name } of await objects.list(`${logFolder}/`)) {
-    const file = name.slice(logFolder.length + 1);
-    if (!file.endsWith(checkpoints.extension)) continue;
-    const digits = file.slice(0, -checkpoints.extension.length);
-    if (/^\d{20}$/.test(digits)) versions.push(Number(digits));
-  }
-  return versions.sort((left, right) => right - left);
+function checkpointVersions({ checkpoints }: LogLocation, files: readonly string[]): number[] {
+  return files
+    .filter((file) => file.endsWith(checkpoints.extension))
+    .map((file) => file.slice(0, -checkpoints.extension.length))
+    .filter((digits) => /^\d{20}$/.test(digits))
+    .map(Number)
+    .sort((left, right) => right - left);
+}
+
+/** To start such a table anew would hide all that is in it. */
+function withoutBeginning({ logFolder }: LogLocation): StreamError {
+  return new StreamError(
+    'STREAM_TABLE_INCOMPATIBLE',
+    `the table log ${logFolder} has neither its first version nor a checkpoint that this writer can read ` +
+      '(one Parquet file named after its version); have the tool that cleaned it write a classic checkpoint, or give the table another name',
+    { details: { logFolder } },
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import { StreamError } from '../model/errors';
+import type { Clock } from '../model/ports';
 import type { Action } from './actions';
 import { encodeActions } from './actions';
 import type { LogLocation } from './log-reader';
@@ -12,6 +13,12 @@ import type { Snapshot } from './snapshot';
  * commit succeeded, so the table as a whole always moves.
  */
 const lostRacesMax = 200;
+
+/**
+ * A table not touched for so long is read anew: another tool may have cleaned its old versions away
+ * (Delta keeps them for 30 days), and the next version after the known one would not be the newest.
+ */
+const snapshotIdleMaxMs = 24 * 60 * 60 * 1000;
 
 export interface CommitAttempt {
   /** Unique to the flush; stays the same over its retries. In `commitInfo.txnId` of the actions. */
@@ -35,15 +42,19 @@ export type CommitOutcome =
 export class TransactionLog {
   readonly #location: LogLocation;
   readonly #queue = new SerialQueue();
+  readonly #clock: Clock;
   #snapshot: Snapshot | undefined;
+  #usedAtMs = 0;
 
-  constructor(location: LogLocation) {
+  constructor(location: LogLocation, clock: Clock) {
     this.#location = location;
+    this.#clock = clock;
   }
 
   /** What is known of the table; `refresh` looks for versions written since. */
   async snapshot(options: { readonly refresh?: boolean } = {}): Promise<Snapshot> {
-    if (this.#snapshot !== undefined && options.refresh !== true) return this.#snapshot;
+    const known = this.#known();
+    if (known !== undefined && options.refresh !== true) return known;
     return this.#queue.run(async () => {
       const snapshot = await this.#load();
       if (options.refresh === true) await this.#readForward(snapshot);
@@ -57,8 +68,15 @@ export class TransactionLog {
   }
 
   async #load(): Promise<Snapshot> {
-    this.#snapshot ??= await readSnapshot(this.#location);
-    return this.#snapshot;
+    const snapshot = this.#known() ?? (await readSnapshot(this.#location));
+    this.#snapshot = snapshot;
+    this.#usedAtMs = this.#clock.nowMs();
+    return snapshot;
+  }
+
+  #known(): Snapshot | undefined {
+    const isFresh = this.#clock.nowMs() - this.#usedAtMs < snapshotIdleMaxMs;
+    return isFresh ? this.#snapshot : undefined;
   }
 
   async #readForward(snapshot: Snapshot): Promise<void> {

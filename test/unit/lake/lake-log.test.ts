@@ -259,6 +259,53 @@ describe('cold start', () => {
     expect(await readIds(objects)).toEqual(idsOf(batchesOf(task, 1, 2)));
   });
 
+  test('a log that begins with a kind of checkpoint that we cannot read is not begun anew', async () => {
+    const objects = await written(12);
+    for (const name of objects.names('_delta_log/')) {
+      if (name !== version(12)) objects.objects.delete(name);
+    }
+    objects.objects.set(
+      `${log}/00000000000000000011.checkpoint.0000000001.0000000002.parquet`,
+      bytesOf('x'),
+    );
+    const flush = openTestTable(objects).flush({ task, batches: [batchOf(task, 13)] });
+    await expect(flush).rejects.toMatchObject({ code: 'STREAM_TABLE_INCOMPATIBLE' });
+    expect(objects.names(version(0))).toEqual([]);
+  });
+
+  test('a table untouched for long is read anew: its old log may have been cleaned away', async () => {
+    const objects = await written(9);
+    let nowMs = Date.UTC(2026, 0, 1);
+    const idle = openTestTable(objects, { clock: { nowMs: () => nowMs } });
+    expect(await idle.flushedThrough(task)).toBe(9);
+    const other = openTestTable(objects, { checkpointEvery: 10 });
+    for (let commit = 10; commit <= 12; commit += 1) {
+      await other.flush({ task, batches: [batchOf(task, commit)] });
+    }
+    for (let old = 0; old <= 10; old += 1) objects.objects.delete(version(old));
+    nowMs += 31 * 24 * 60 * 60 * 1000;
+    expect(await idle.flush({ task, batches: batchesOf(task, 12, 13) })).toMatchObject({
+      flushedThrough: 13,
+      rowsWritten: 3,
+    });
+    expect(objects.names(version(13))).toHaveLength(1);
+    expect(objects.names(version(10))).toEqual([]);
+  });
+
+  test('a log entry damaged on its way is read again', async () => {
+    const objects = await written(3);
+    const whole = objects.get.bind(objects);
+    let damaged = 0;
+    objects.get = async (name) => {
+      const bytes = await whole(name);
+      if (name !== version(2) || damaged > 0) return bytes;
+      damaged += 1;
+      return bytes?.subarray(0, bytes.length - 20);
+    };
+    expect(await openTestTable(objects).flushedThrough(task)).toBe(3);
+    expect(damaged).toBe(1);
+  });
+
   test('a log entry that is not JSON halts with its name', async () => {
     const objects = await written(3);
     objects.objects.set(version(2), bytesOf('{"commitInfo":{'));
