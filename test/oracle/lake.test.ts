@@ -12,7 +12,7 @@ const edgeRows: Row[] = [
   ['', Number.MAX_SAFE_INTEGER, -1.5e300, false, -1, '1969-12-31'],
   ['žluťoučký 🐎 \u{10FFFF} \uffee', Number.MIN_SAFE_INTEGER, 0, null, 0, null],
   ['x'.repeat(500), -1, null, true, null, '9999-12-31'],
-  ['far', 2 ** 32, 5e-324, true, Date.UTC(9999, 11, 31), '0001-01-01'],
+  ['far', 2 ** 32, 5e-324, true, Date.UTC(9999, 11, 31) + 1, '0001-01-01'],
   ['nulls', null, null, null, null, null],
 ];
 

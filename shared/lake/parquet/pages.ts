@@ -5,7 +5,7 @@
 import type { ColumnChunk, Encoding, ParquetType } from 'hyparquet';
 import type { ByteWriter } from 'hyparquet-writer';
 import { writePageHeader } from 'hyparquet-writer/src/datapage.js';
-import { snappyCompress } from 'hyparquet-writer/src/snappy.js';
+import { compressSnappy } from './snappy';
 import type { ColumnData } from './column-data';
 
 /** Rows of one page: small enough for a reader's cache, large enough for Snappy. */
@@ -74,7 +74,7 @@ function writePage(
       : data.plain(range.fromValue, range.toValue),
   );
   const page = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
-  const compressed = snappyCompress(page);
+  const compressed = compressSnappy(page);
   const before = writer.offset;
   writePageHeader(writer, {
     type: 'DATA_PAGE',
@@ -98,7 +98,7 @@ function writeDictionary(
 ): void {
   const count = data.dictionary?.count ?? 0;
   const page = data.plain(0, count);
-  const compressed = snappyCompress(page);
+  const compressed = compressSnappy(page);
   const before = writer.offset;
   writePageHeader(writer, {
     type: 'DICTIONARY_PAGE',

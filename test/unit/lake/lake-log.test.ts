@@ -101,6 +101,17 @@ describe('log entries, against the Delta protocol', () => {
     expect(stats['maxValues']?.['id']).toBe('\u{1F40E}'.repeat(32) + '\u{10FFFF}');
   });
 
+  test('string bounds are in the order of UTF-8 bytes, not of UTF-16 units', async () => {
+    const objects = new MemoryObjects();
+    const rows = ['\u{1F40E}', '\uffee'].map((id) => [id, null, null, null, null, null]);
+    await openTestTable(objects).flush({ task, batches: [{ commit: 1, rows }] });
+    const add = linesOf(objects, version(1))[2]?.['add'];
+    expect(JSON.parse(String(add?.['stats']))).toMatchObject({
+      minValues: { id: '\uffee' },
+      maxValues: { id: '\u{1F40E}' },
+    });
+  });
+
   test('the same rows give the same file under the same name', async () => {
     const [one, two] = [new MemoryObjects(), new MemoryObjects()];
     for (const objects of [one, two]) {
