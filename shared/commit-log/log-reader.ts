@@ -1,6 +1,7 @@
 import type { LogRecord } from '../model/commit';
 import type { AppendStore } from '../model/ports';
 import { Generation } from './generation';
+import { listGenerations } from './generation-list';
 import { logPrefix, parseGenerationName, topologyPrefix, type LogPath } from './names';
 
 /** A place in a log to read on from. Plain data: it may be stored. */
@@ -43,7 +44,8 @@ export async function readLog(
   let next = from ?? { generation: 0, position: 0 };
   let isBroken = false;
   const records: LogRecord[] = [];
-  for (const number of await generationsFrom(appends, path, next.generation)) {
+  for (const number of await listGenerations(appends, path)) {
+    if (number < next.generation) continue;
     const generation = new Generation(path, number);
     if (number === next.generation) generation.position = next.position;
     const bytes = await appends.readFrom(generation.name, generation.position);
@@ -57,17 +59,4 @@ export async function readLog(
         : { generation: number, position: generation.position };
   }
   return { records, next, isBroken };
-}
-
-async function generationsFrom(
-  appends: AppendStore,
-  path: LogPath,
-  first: number,
-): Promise<number[]> {
-  const names = await appends.list(logPrefix(path));
-  return names
-    .map((name) => parseGenerationName(name)?.generation)
-    .filter((generation) => generation !== undefined)
-    .filter((generation) => generation >= first)
-    .sort((left, right) => left - right);
 }

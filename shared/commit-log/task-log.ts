@@ -5,7 +5,8 @@ import { appendWithReadBack, type AppendOutcome, type BlockOutcome } from './app
 import { corruptLog } from './corruption';
 import type { CommitLogFaultPoint } from './fault-points';
 import { Generation } from './generation';
-import { generationName, logPrefix, parseGenerationName, type LogPath } from './names';
+import { listGenerations } from './generation-list';
+import { generationName, type LogPath } from './names';
 import { encodeRecord } from './record';
 import { deleteSnapshots, getSnapshot, putSnapshot } from './snapshots';
 
@@ -53,16 +54,15 @@ export class TaskLog {
   /** An append's outcome is unknown and the tail could not be read since. */
   #isDirty = false;
 
-  private constructor(options: TaskLogOptions, generation: number) {
+  private constructor(options: TaskLogOptions) {
     this.#options = options;
-    this.#current = new Generation(options.path, generation);
+    this.#current = new Generation(options.path, 0);
   }
 
-  /** Finds the newest generation; creates generation 0 when there is none. `load` comes next. */
+  /** Creates generation 0 where there is no log yet. `load` comes next. */
   static async open(options: TaskLogOptions): Promise<TaskLog> {
-    const newest = await newestGeneration(options);
-    const log = new TaskLog(options, newest ?? 0);
-    if (newest === undefined) await log.#begin(0, options.initialSnapshot);
+    const log = new TaskLog(options);
+    if ((await log.#newestGeneration()) === undefined) await log.#begin(0, options.initialSnapshot);
     return log;
   }
 
@@ -98,7 +98,7 @@ export class TaskLog {
     readonly snapshot: Uint8Array | null;
     readonly records: readonly LogRecord[];
   }> {
-    const newest = await newestGeneration(this.#options);
+    const newest = await this.#newestGeneration();
     if (newest === undefined) throw this.#movedOn('it was deleted');
     const bytes = await this.#readGenerationToLoad(newest);
     const records = this.#current.takeIn(bytes);
@@ -208,7 +208,7 @@ export class TaskLog {
   > {
     const { appends, path } = this.#options;
     const former: { generation: number; modifiedAtMs: number }[] = [];
-    for (const generation of await listGenerations(this.#options)) {
+    for (const generation of await listGenerations(appends, path)) {
       if (generation >= this.generation) continue;
       const stat = await appends.stat(generationName(path, generation));
       if (stat !== undefined) former.push({ generation, modifiedAtMs: stat.modifiedAtMs });
@@ -270,33 +270,46 @@ export class TaskLog {
       snapshot === null ? null : await putSnapshot(objects, { path, generation }, snapshot);
     if (isRoll) await this.#at('roll.after-snapshot');
     const next = new Generation(path, generation);
-    const created = await appends.create(next.name);
+    await appends.create(next.name);
     if (isRoll) await this.#at('roll.after-create');
-    await this.#assertNewest(next, created);
-    const header: HeaderRecord = {
-      kind: 'header',
-      generation,
-      afterCommit: isRoll ? this.#current.lastCommit : 0,
-      snapshot: reference,
-    };
-    const block = encodeRecord(header);
-    const outcome = await this.#appendBlock(next, block);
-    // Somebody else's header counts as much as ours; all that follows it is new to the caller.
-    if (outcome.kind === 'appended') next.moveOver(header, block.byteLength);
-    this.#current = next;
-    this.#keep(next, outcome.tail);
+    const isNewest = (await this.#newestGeneration()) === generation;
+    const records = isNewest
+      ? await this.#writeHeader(next, {
+          kind: 'header',
+          generation,
+          afterCommit: isRoll ? this.#current.lastCommit : 0,
+          snapshot: reference,
+        })
+      : [];
+    await this.#enter(next, records);
     if (this.needsRoll) await this.#readAhead();
   }
 
+  /** Gives what is new to the caller: all that follows our header, or all after somebody else's. */
+  async #writeHeader(next: Generation, header: HeaderRecord): Promise<readonly LogRecord[]> {
+    const block = encodeRecord(header);
+    const outcome = await this.#appendBlock(next, block);
+    if (outcome.kind === 'appended') next.moveOver(header, block.byteLength);
+    return next.takeIn(outcome.tail);
+  }
+
   /**
-   * A process that slept through several rolls may create a generation anew that was retired long
-   * ago. Whoever creates looks for a newer one before writing the header: there always is one then.
+   * Moves to a generation, unless it is a ghost: one that was retired, and that a process which had
+   * slept since before then created anew. Where a later generation exists, a real one is sealed.
    */
-  async #assertNewest(next: Generation, created: 'created' | 'exists'): Promise<void> {
+  async #enter(next: Generation, records: readonly LogRecord[]): Promise<void> {
     const { appends } = this.#options;
-    if ((await newestGeneration(this.#options)) === next.number) return;
-    if (created === 'created') await appends.delete(next.name);
-    throw this.#movedOn(`later generations than ${next.number} exist`);
+    const isOpen = next.end === 'open';
+    if (isOpen && (await this.#newestGeneration()) !== next.number) {
+      const tail = await appends.readFrom(next.name, next.position);
+      records = [...records, ...next.takeIn(tail ?? new Uint8Array())];
+      if (next.end === 'open') {
+        await appends.delete(next.name);
+        throw this.#movedOn(`generation ${next.number} after it was retired`);
+      }
+    }
+    this.#current = next;
+    for (const record of records) this.#kept.push(record);
   }
 
   async #appendBlock(generation: Generation, block: Buffer): Promise<BlockOutcome> {
@@ -330,8 +343,7 @@ export class TaskLog {
       const next = new Generation(path, current.number + 1);
       const bytes = await appends.readFrom(next.name, 0);
       if (bytes === undefined || bytes.byteLength === 0) return;
-      this.#keep(next, bytes);
-      this.#current = next;
+      await this.#enter(next, next.takeIn(bytes));
     }
   }
 
@@ -372,6 +384,10 @@ export class TaskLog {
     return kept;
   }
 
+  async #newestGeneration(): Promise<number | undefined> {
+    return (await listGenerations(this.#options.appends, this.#options.path)).at(-1);
+  }
+
   #at(point: CommitLogFaultPoint): void | Promise<void> {
     return this.#options.faultPoint(point);
   }
@@ -383,16 +399,4 @@ export class TaskLog {
       { details: { ...this.#options.path, generation: this.generation } },
     );
   }
-}
-
-async function listGenerations(options: TaskLogOptions): Promise<number[]> {
-  const names = await options.appends.list(logPrefix(options.path));
-  return names
-    .map((name) => parseGenerationName(name)?.generation)
-    .filter((generation) => generation !== undefined)
-    .sort((left, right) => left - right);
-}
-
-async function newestGeneration(options: TaskLogOptions): Promise<number | undefined> {
-  return (await listGenerations(options)).at(-1);
 }
