@@ -1,0 +1,79 @@
+/**
+ * Folds values of a window into one result. Accumulators are JSON and immutable: `add` gives a new
+ * one, so that an event that fails elsewhere can be taken back.
+ */
+export interface Aggregate<Value, Accumulator, Result> {
+  readonly create: () => Accumulator;
+  readonly add: (accumulator: Accumulator, value: Value) => Accumulator;
+  readonly result: (accumulator: Accumulator) => Result;
+}
+
+/** How many values. */
+export function count<Value>(): Aggregate<Value, number, number> {
+  return { create: () => 0, add: (total) => total + 1, result: (total) => total };
+}
+
+/** The sum of a number of each value; 0 for none. */
+export function sum<Value>(select: (value: Value) => number): Aggregate<Value, number, number> {
+  return {
+    create: () => 0,
+    add: (total, value) => total + select(value),
+    result: (total) => total,
+  };
+}
+
+/** The least number; null for none. */
+export function min<Value>(
+  select: (value: Value) => number,
+): Aggregate<Value, number | null, number | null> {
+  return {
+    create: () => null,
+    add: (least, value) => {
+      const number = select(value);
+      return least === null || number < least ? number : least;
+    },
+    result: (least) => least,
+  };
+}
+
+/** The greatest number; null for none. */
+export function max<Value>(
+  select: (value: Value) => number,
+): Aggregate<Value, number | null, number | null> {
+  return {
+    create: () => null,
+    add: (greatest, value) => {
+      const number = select(value);
+      return greatest === null || number > greatest ? number : greatest;
+    },
+    result: (greatest) => greatest,
+  };
+}
+
+type Mean = readonly [total: number, count: number];
+
+/** The arithmetic mean; null for none. */
+export function average<Value>(
+  select: (value: Value) => number,
+): Aggregate<Value, Mean, number | null> {
+  return {
+    create: () => [0, 0],
+    add: ([total, values], value) => [total + select(value), values + 1],
+    result: ([total, values]) => (values === 0 ? null : total / values),
+  };
+}
+
+/** The share (0 to 1) of values for which something is true; null for none. */
+export function share<Value>(
+  isCounted: (value: Value) => boolean,
+): Aggregate<Value, Mean, number | null> {
+  return average((value: Value) => (isCounted(value) ? 1 : 0));
+}
+
+/** A fold of your own. The accumulator must be JSON and must not be mutated. */
+export function reduce<Value, Accumulator>(
+  initial: Accumulator,
+  add: (accumulator: Accumulator, value: Value) => Accumulator,
+): Aggregate<Value, Accumulator, Accumulator> {
+  return { create: () => initial, add, result: (accumulator) => accumulator };
+}

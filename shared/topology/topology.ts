@@ -1,0 +1,107 @@
+import type { Static, TObject } from 'typebox';
+import { StreamError } from '../model/errors';
+import { GraphBuilder } from './builder';
+import { days, seconds } from './duration';
+import { consumersOf, type AnyFunction, type GraphNode, type Topology } from './graph';
+import { Stream } from './stream';
+
+export interface SourceOptions<Schema extends TObject> {
+  /** What an event must look like; one that does not is dead-lettered. */
+  readonly schema: Schema;
+  /** When the event happened, in epoch milliseconds. */
+  readonly eventTime: (event: Static<Schema>) => number;
+  /** How far behind the latest event others may come, in milliseconds. Default 0. */
+  readonly outOfOrderness?: number;
+  /** Without input for this long a partition no longer holds the watermark back. Default 30 s. */
+  readonly idleAfter?: number;
+  /**
+   * An event dated further than this after it was enqueued does not move the watermark: one wrong
+   * clock must not make all others late. Default one day.
+   */
+  readonly earlyLimit?: number;
+}
+
+/** What a topology is defined with. */
+export class TopologyBuilder {
+  readonly #graph: GraphBuilder;
+
+  constructor(graph: GraphBuilder) {
+    this.#graph = graph;
+  }
+
+  /** Reads a hub. Its name is the hub's name. */
+  source<Schema extends TObject>(
+    name: string,
+    options: SourceOptions<Schema>,
+  ): Stream<Static<Schema>> {
+    const { earlyLimit, eventTime, idleAfter, outOfOrderness, schema } = options;
+    const id = this.#graph.add(
+      {
+        kind: 'source',
+        schema,
+        eventTime: eventTime as AnyFunction<number>,
+        outOfOrdernessMs: outOfOrderness ?? 0,
+        idleAfterMs: idleAfter ?? seconds(30),
+        earlyLimitMs: earlyLimit ?? days(1),
+      },
+      name,
+    );
+    return new Stream(this.#graph, id);
+  }
+}
+
+/**
+ * Defines a dataflow.
+ * @throws StreamError STREAM_TOPOLOGY_INVALID with every fault found
+ */
+export function topology(name: string, define: (t: TopologyBuilder) => void): Topology {
+  const graph = new GraphBuilder();
+  graph.checkName('topology', name);
+  define(new TopologyBuilder(graph));
+  const defined = graph.finish(name);
+  for (const fault of faultsIn(defined)) graph.fault(fault);
+  if (graph.faults.length > 0) {
+    throw new StreamError(
+      'STREAM_TOPOLOGY_INVALID',
+      `topology ${name}: ${graph.faults.join('; ')}`,
+      { details: { topology: name, faults: graph.faults } },
+    );
+  }
+  return defined;
+}
+
+function* faultsIn(defined: Topology): Generator<string> {
+  if (!defined.nodes.some(({ kind }) => kind === 'source')) yield 'it has no source';
+  for (const node of defined.nodes) {
+    if (node.kind !== 'toLake' && consumersOf(defined, node.id).length === 0) {
+      yield `nothing takes what ${node.kind} ${node.name} gives out: end it with toLake`;
+    }
+    yield* faultsOf(node);
+  }
+}
+
+function* faultsOf(node: GraphNode): Generator<string> {
+  if (node.kind === 'window') {
+    if (!(node.sizeMs >= 1)) yield `window ${node.name}: its size must be 1 ms or more`;
+    if (!(node.allowedLatenessMs >= 0)) yield `window ${node.name}: lateness must not be negative`;
+    for (const reserved of ['key', 'windowStart', 'windowEnd']) {
+      if (node.aggregates.some(([name]) => name === reserved)) {
+        yield `window ${node.name}: an aggregate may not be called ${reserved}`;
+      }
+    }
+  }
+  if (node.kind === 'source') {
+    for (const name of ['outOfOrdernessMs', 'idleAfterMs', 'earlyLimitMs'] as const) {
+      if (!(node[name] >= 0)) yield `source ${node.name}: ${name} must not be negative`;
+    }
+  }
+  if (node.kind === 'toLake') {
+    const columns = node.table.columns.map(({ name }) => name);
+    for (const name of node.table.partitionBy) {
+      if (!columns.includes(name)) yield `table ${node.name}: no column ${name} to partition by`;
+    }
+    if (node.table.partitionBy.length === columns.length) {
+      yield `table ${node.name}: a column must remain beside those it is partitioned by`;
+    }
+  }
+}
