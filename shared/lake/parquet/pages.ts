@@ -1,6 +1,6 @@
 /**
  * Column chunks of Parquet, for flat columns: data pages version 1 (which every reader knows),
- * PLAIN or dictionary, Snappy. The thrift headers and Snappy are hyparquet-writer's.
+ * PLAIN or dictionary, Snappy. The thrift headers are hyparquet-writer's.
  */
 import type { ColumnChunk, Encoding, ParquetType } from 'hyparquet';
 import type { ByteWriter } from 'hyparquet-writer';
