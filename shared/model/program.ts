@@ -49,8 +49,12 @@ export interface ExchangeEvent {
   readonly value: unknown;
 }
 
-/** Where a program puts what it makes. `mark` and `rollback` undo a half-processed event. */
+/** Where a program puts what it makes. */
 export interface ProgramOutputs {
+  /** Remembers how much there is, for one `rollbackToMark`. */
+  mark(): void;
+  /** Takes back what was put out since the last `mark`. */
+  rollbackToMark(): void;
   /** Adds a row to a table of the plan, by its position in `StagePlan.tables`. */
   row(table: number, row: Row): void;
   /** Adds an event to an exchange of the plan, by its position in `StagePlan.exchanges`. */

@@ -6,12 +6,6 @@ import type { Row } from '../model/table';
 import { Outbox } from '../exchange/outbox';
 import type { KeyedState } from '../state/keyed-state';
 
-interface OutputsMark {
-  readonly rows: readonly number[];
-  readonly events: readonly number[];
-  readonly deadLetters: number;
-}
-
 /** Gathers what a program puts out for one commit. */
 export class BatchOutputs implements ProgramOutputs {
   readonly #plan: StagePlan;
@@ -19,6 +13,9 @@ export class BatchOutputs implements ProgramOutputs {
   readonly #lines: string[][];
   readonly outboxes: readonly Outbox[];
   readonly #deadLetters: DeadLetter[] = [];
+  readonly #rowMarks: number[];
+  readonly #eventMarks: number[];
+  #deadLetterMark = 0;
   /** Bytes of the event under way, for its dead letter; made only when needed. */
   payload: () => Uint8Array = () => new Uint8Array();
   attempts = 1;
@@ -27,6 +24,8 @@ export class BatchOutputs implements ProgramOutputs {
     this.#plan = plan;
     this.#rows = plan.tables.map(() => []);
     this.#lines = plan.tables.map(() => []);
+    this.#rowMarks = plan.tables.map(() => 0);
+    this.#eventMarks = plan.exchanges.map(() => 0);
     this.outboxes = plan.exchanges.map(
       (exchange, index) => new Outbox(exchange, exchangePartitionCounts[index] ?? 1, state),
     );
@@ -54,23 +53,26 @@ export class BatchOutputs implements ProgramOutputs {
     });
   }
 
-  mark(): OutputsMark {
-    return {
-      rows: this.#rows.map((rows) => rows.length),
-      events: this.outboxes.map((outbox) => outbox.mark()),
-      deadLetters: this.#deadLetters.length,
-    };
+  /** Called once per event: it writes into arrays that are there. */
+  mark(): void {
+    for (let table = 0; table < this.#rows.length; table += 1) {
+      this.#rowMarks[table] = this.#rows[table]?.length ?? 0;
+    }
+    for (let index = 0; index < this.outboxes.length; index += 1) {
+      this.#eventMarks[index] = this.outboxes[index]?.mark() ?? 0;
+    }
+    this.#deadLetterMark = this.#deadLetters.length;
   }
 
-  rollback(mark: OutputsMark): void {
-    mark.rows.forEach((length, table) => {
+  rollbackToMark(): void {
+    this.#rowMarks.forEach((length, table) => {
       const rows = this.#rows[table];
       const lines = this.#lines[table];
       if (rows !== undefined) rows.length = length;
       if (lines !== undefined) lines.length = length;
     });
-    mark.events.forEach((events, index) => this.outboxes[index]?.rollback(events));
-    this.#deadLetters.length = mark.deadLetters;
+    this.#eventMarks.forEach((events, index) => this.outboxes[index]?.rollback(events));
+    this.#deadLetters.length = this.#deadLetterMark;
   }
 
   /** Forgets everything: it is in the log, or was refused. */

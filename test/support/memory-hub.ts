@@ -23,7 +23,11 @@ export class MemoryHub implements HubReader {
     const log = this.#partition(String(partition));
     for (const body of bodies) {
       const sequenceNumber = log.first + log.messages.length;
-      log.messages.push({ sequenceNumber, enqueuedTimeMs: sequenceNumber, body });
+      log.messages.push({
+        sequenceNumber,
+        enqueuedTimeMs: Date.UTC(2026, 5, 1) + sequenceNumber,
+        body,
+      });
     }
   }
 

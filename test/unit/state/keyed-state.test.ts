@@ -7,7 +7,7 @@ type Step = readonly [store: number, key: number, value: number | null];
 const aStep: fc.Arbitrary<Step> = fc.tuple(
   fc.nat(2),
   fc.nat(4),
-  fc.option(fc.integer({ min: 0, max: 9 })),
+  fc.option(fc.integer({ min: 0, max: 9 }), { nil: null }),
 );
 
 function take(state: KeyedState, [store, key, value]: Step): void {

@@ -1,0 +1,56 @@
+import type { ProgramOutputs, StagePlan } from '../model/program';
+import type { KeyedState } from '../state/keyed-state';
+
+/** What an operator gives its values to: the value with its key and event time. */
+export type Receiver = (value: unknown, key: string | null, eventTimeMs: number) => void;
+
+/** What the operators of one task share. */
+export interface OperatorContext {
+  readonly plan: StagePlan;
+  readonly state: KeyedState;
+  readonly outputs: ProgramOutputs;
+  /** The watermark before the event under way. */
+  watermarkMs: number;
+  /** The operator under way, for dead letters. */
+  operator: string;
+  /** Set when the event under way reached a table, an exchange or keyed state. */
+  isEmitted: boolean;
+  /** Set when a window refused the event under way. */
+  isLate: boolean;
+  readonly counters: Record<string, number>;
+}
+
+/**
+ * An operator that acts when the watermark passes a point in time. `fire` is called while
+ * `dueAtMs` is at or before the watermark.
+ */
+export interface TimedOperator {
+  /** Infinity when nothing is waiting. */
+  readonly dueAtMs: number;
+  /** Gives out the earliest that is due, one result a call, through `emit`. */
+  fire(watermarkMs: number, emit: (result: TimedResult) => void): void;
+  /** Reads its index anew from the state. */
+  reload(): void;
+}
+
+export interface TimedResult {
+  readonly operator: string;
+  readonly value: unknown;
+  readonly key: string;
+  readonly eventTimeMs: number;
+  readonly receivers: readonly Receiver[];
+}
+
+export function addToCounter(context: OperatorContext, name: string): void {
+  context.counters[name] = (context.counters[name] ?? 0) + 1;
+}
+
+/** One receiver that serves several, without a loop where there is one. */
+export function toAll(receivers: readonly Receiver[]): Receiver {
+  const [first, second] = receivers;
+  if (first === undefined) return () => undefined;
+  if (second === undefined) return first;
+  return (value, key, eventTimeMs) => {
+    for (const receiver of receivers) receiver(value, key, eventTimeMs);
+  };
+}

@@ -1,0 +1,39 @@
+import type { KeyByNode } from '../topology/graph';
+import type { OperatorContext, Receiver } from './context';
+
+function keyOf(node: KeyByNode): (value: unknown) => string {
+  const select = node.key as (value: unknown) => unknown;
+  return (value) => {
+    const key = select(value);
+    if (typeof key === 'string') return key;
+    throw new TypeError(
+      `a key must be a string, this one is ${JSON.stringify(key) ?? 'undefined'}`,
+    );
+  };
+}
+
+/** Sets the key where the source's partitions hold each key in one place already. */
+export function compileKeyBy(node: KeyByNode, context: OperatorContext, next: Receiver): Receiver {
+  const key = keyOf(node);
+  return (value, _key, eventTimeMs) => {
+    context.operator = node.name;
+    next(value, key(value), eventTimeMs);
+  };
+}
+
+/**
+ * Ends a stage: the value goes to the task that has its key.
+ * Delivery: effectively once (shared/exchange).
+ */
+export function compileExchange(
+  node: KeyByNode,
+  context: OperatorContext,
+  exchange: number,
+): Receiver {
+  const select = keyOf(node);
+  return (value, _key, eventTimeMs) => {
+    context.operator = node.name;
+    context.outputs.send(exchange, { key: select(value), eventTimeMs, value });
+    context.isEmitted = true;
+  };
+}

@@ -1,0 +1,55 @@
+import type { Cell, Column } from '../model/table';
+import type { LakeNode } from '../topology/graph';
+import type { OperatorContext, Receiver } from './context';
+
+/** Writes each value as a row. Delivery: exactly once for readers of the table's log. */
+export function compileToLake(node: LakeNode, context: OperatorContext, table: number): Receiver {
+  const { columns } = node.table;
+  return (value) => {
+    context.operator = node.name;
+    if (typeof value !== 'object' || value === null) {
+      throw new TypeError(
+        `a row must be an object, this one is ${JSON.stringify(value) ?? 'undefined'}`,
+      );
+    }
+    const row: Cell[] = [];
+    for (const column of columns) {
+      const cell = (value as Record<string, unknown>)[column.name];
+      row.push(checkedCell(column, cell));
+    }
+    context.outputs.row(table, row);
+    context.isEmitted = true;
+  };
+}
+
+/** Types end at run time: a cell that its column cannot hold must not spoil a whole file. */
+function checkedCell(column: Column, cell: unknown): Cell {
+  if (cell === undefined || cell === null) {
+    if (column.nullable) return null;
+  } else if (fits(column, cell)) {
+    return cell as Cell;
+  }
+  throw new TypeError(
+    `column ${column.name} is ${column.nullable ? 'nullable ' : ''}${column.type}, the row has ${JSON.stringify(cell) ?? String(cell)}`,
+  );
+}
+
+const dayPattern = /^\d{4}-\d{2}-\d{2}$/;
+
+function fits(column: Column, cell: unknown): boolean {
+  switch (column.type) {
+    case 'string':
+      return typeof cell === 'string';
+    case 'integer':
+    case 'timestamp':
+      return Number.isSafeInteger(cell);
+    case 'double':
+      return Number.isFinite(cell);
+    case 'boolean':
+      return typeof cell === 'boolean';
+    case 'date':
+      return typeof cell === 'string' && dayPattern.test(cell);
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,143 @@
+import type { KeyedStore } from '../state/keyed-state';
+import type { WindowNode } from '../topology/graph';
+import {
+  addToCounter,
+  type OperatorContext,
+  type Receiver,
+  type TimedOperator,
+  type TimedResult,
+} from './context';
+
+/** Ends sort as text: 16 digits, shifted so that times before 1970 sort first. */
+const endDigits = 16;
+const endShift = 10 ** 15;
+
+interface OpenWindow {
+  /** Store key by value key. May name windows that were rolled back: those are skipped. */
+  readonly storeKeys: Map<string, string>;
+}
+
+/**
+ * A tumbling window: an accumulator per key and window in keyed state, given out once, when the
+ * watermark passes the window's end plus the allowed lateness, in order of (end, key).
+ *
+ * Delivery: results are part of the commit that moved the watermark: exactly once.
+ */
+export class TumblingWindowOperator implements TimedOperator {
+  readonly #node: WindowNode;
+  readonly #context: OperatorContext;
+  readonly #results: readonly Receiver[];
+  readonly #late: Receiver | null;
+  readonly #store: KeyedStore<readonly unknown[]>;
+  readonly #open = new Map<number, OpenWindow>();
+  dueAtMs = Infinity;
+
+  constructor(options: {
+    node: WindowNode;
+    context: OperatorContext;
+    results: readonly Receiver[];
+    late: Receiver | null;
+  }) {
+    this.#node = options.node;
+    this.#context = options.context;
+    this.#results = options.results;
+    this.#late = options.late;
+    this.#store = options.context.state.store(`window:${options.node.name}`);
+    this.reload();
+  }
+
+  readonly receive: Receiver = (value, key, eventTimeMs) => {
+    const context = this.#context;
+    context.operator = this.#node.name;
+    const { allowedLatenessMs, sizeMs } = this.#node;
+    let endMs = (Math.floor(eventTimeMs / sizeMs) + 1) * sizeMs;
+    if (endMs + allowedLatenessMs <= context.watermarkMs) {
+      addToCounter(context, `late:${this.#node.name}`);
+      if (this.#node.late !== 'adjust') {
+        context.isLate = true;
+        this.#late?.(value, key, eventTimeMs);
+        return;
+      }
+      // The oldest window that is still open.
+      endMs = (Math.floor((context.watermarkMs - allowedLatenessMs) / sizeMs) + 1) * sizeMs;
+    }
+    this.#add(endMs, key ?? '', value);
+    context.isEmitted = true;
+  };
+
+  #add(endMs: number, key: string, value: unknown): void {
+    const { aggregates } = this.#node;
+    const storeKey = this.#storeKey(endMs, key);
+    const before = this.#store.get(storeKey);
+    const after: unknown[] = new Array(aggregates.length);
+    for (let index = 0; index < aggregates.length; index += 1) {
+      const aggregate = aggregates[index]?.[1];
+      if (aggregate === undefined) continue;
+      const accumulator = before === undefined ? aggregate.create() : before[index];
+      after[index] = aggregate.add(accumulator, value as never);
+    }
+    this.#store.put(storeKey, after);
+  }
+
+  #storeKey(endMs: number, key: string): string {
+    let open = this.#open.get(endMs);
+    if (open === undefined) {
+      open = { storeKeys: new Map() };
+      this.#open.set(endMs, open);
+      this.dueAtMs = Math.min(this.dueAtMs, endMs + this.#node.allowedLatenessMs);
+    }
+    let storeKey = open.storeKeys.get(key);
+    if (storeKey === undefined) {
+      storeKey = `${String(endMs + endShift).padStart(endDigits, '0')}|${key}`;
+      open.storeKeys.set(key, storeKey);
+    }
+    return storeKey;
+  }
+
+  fire(watermarkMs: number, emit: (result: TimedResult) => void): void {
+    while (this.dueAtMs <= watermarkMs) {
+      const endMs = this.dueAtMs - this.#node.allowedLatenessMs;
+      const storeKeys = this.#open.get(endMs)?.storeKeys ?? new Map<string, string>();
+      const keys = Array.from(storeKeys.keys()).sort();
+      for (const key of keys) {
+        const storeKey = storeKeys.get(key);
+        const accumulators = storeKey === undefined ? undefined : this.#store.get(storeKey);
+        if (storeKey === undefined || accumulators === undefined) continue;
+        this.#store.delete(storeKey);
+        emit(this.#result(endMs, key, accumulators));
+      }
+      this.#open.delete(endMs);
+      this.#findDue();
+    }
+  }
+
+  #result(endMs: number, key: string, accumulators: readonly unknown[]): TimedResult {
+    const { aggregates, name, sizeMs } = this.#node;
+    const value: Record<string, unknown> = {
+      key,
+      windowStart: endMs - sizeMs,
+      windowEnd: endMs,
+    };
+    aggregates.forEach(([aggregateName, aggregate], index) => {
+      value[aggregateName] = aggregate.result(accumulators[index]);
+    });
+    // A window's time is its last instant, so that windows over windows nest.
+    return { operator: name, value, key, eventTimeMs: endMs - 1, receivers: this.#results };
+  }
+
+  #findDue(): void {
+    this.dueAtMs = Infinity;
+    for (const endMs of this.#open.keys()) {
+      this.dueAtMs = Math.min(this.dueAtMs, endMs + this.#node.allowedLatenessMs);
+    }
+  }
+
+  reload(): void {
+    this.#open.clear();
+    for (const [storeKey] of this.#store.entries()) {
+      const endMs = Number(storeKey.slice(0, endDigits)) - endShift;
+      this.#storeKey(endMs, storeKey.slice(endDigits + 1));
+    }
+    this.#findDue();
+  }
+}

@@ -1,0 +1,2 @@
+export { emulatorConfig, explain } from './explain';
+export { defaultPartitionCount, plan, planTopology, type HubPlan, type Plan } from './plan';

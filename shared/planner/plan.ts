@@ -1,0 +1,138 @@
+import { StreamError } from '../model/errors';
+import type { StagePlan } from '../model/program';
+import type { TablePlan } from '../model/table';
+import { consumersOf, type GraphNode, type KeyByNode, type Topology } from '../topology/graph';
+
+/** A stage with the node it begins at: a source, or the keyBy whose exchange it reads. */
+export interface PlannedStage {
+  readonly plan: StagePlan;
+  readonly root: GraphNode;
+}
+
+export interface HubPlan {
+  readonly name: string;
+  readonly kind: 'source' | 'exchange';
+  readonly partitionCount: number;
+  readonly consumerGroups: readonly string[];
+}
+
+/** Everything that has to exist for a set of topologies to run. */
+export interface Plan {
+  readonly stages: readonly StagePlan[];
+  readonly hubs: readonly HubPlan[];
+  readonly tables: readonly TablePlan[];
+}
+
+export const defaultPartitionCount = 4;
+/** An exchange's tasks follow their producers; they are idle only when those say so. */
+const exchangeIdleAfterMs = 30_000;
+
+/** Fuses operators into stages; a keyBy that changes the partitioning begins a new one. */
+export function planTopology(topology: Topology): PlannedStage[] {
+  const stages: PlannedStage[] = [];
+  const taken = new Set<string>();
+  for (const node of topology.nodes) {
+    if (node.kind === 'source') grow(topology, node, null, { stages, taken });
+  }
+  return stages;
+}
+
+interface Growing {
+  readonly stages: PlannedStage[];
+  readonly taken: Set<string>;
+}
+
+function grow(
+  topology: Topology,
+  root: GraphNode,
+  producerStage: string | null,
+  growing: Growing,
+): void {
+  const { inside, exits } = walk(topology, root);
+  const stageName = root.kind === 'source' ? root.name : `by-${root.name}`;
+  if (growing.taken.has(stageName)) {
+    throw new StreamError(
+      'STREAM_TOPOLOGY_INVALID',
+      `topology ${topology.name}: two stages would be called ${stageName}: name the keyBy (keyBy(key, { name }))`,
+    );
+  }
+  growing.taken.add(stageName);
+  const functionName = `${topology.name}-${stageName}`;
+  const plan: StagePlan = {
+    topology: topology.name,
+    name: stageName,
+    input:
+      producerStage === null
+        ? { kind: 'source', hub: root.name }
+        : { kind: 'exchange', hub: exchangeHub(topology, root), producerStage },
+    consumerGroup: functionName,
+    functionName,
+    operators: inside.map((node) => node.name),
+    tables: inside.flatMap((node) => (node.kind === 'toLake' ? [node.table] : [])),
+    exchanges: exits.map((exit) => ({ hub: exchangeHub(topology, exit) })),
+    idleAfterMs: root.kind === 'source' ? root.idleAfterMs : exchangeIdleAfterMs,
+  };
+  growing.stages.push({ plan, root });
+  for (const exit of exits) grow(topology, exit, stageName, growing);
+}
+
+/** The nodes that run in the stage of a root, and the keyBys at which it ends. */
+function walk(topology: Topology, root: GraphNode): { inside: GraphNode[]; exits: KeyByNode[] } {
+  const inside: GraphNode[] = [root];
+  const exits: KeyByNode[] = [];
+  for (const node of inside) {
+    for (const next of consumersOf(topology, node.id)) {
+      if (isExchange(next)) exits.push(next);
+      else inside.push(next);
+    }
+  }
+  return { inside, exits };
+}
+
+/** True where values must travel to another task. */
+export function isExchange(node: GraphNode): node is KeyByNode {
+  return node.kind === 'keyBy' && !node.isPartitionedBySource;
+}
+
+function exchangeHub(topology: Topology, node: GraphNode): string {
+  return `${topology.name}-${node.name}`;
+}
+
+/** Plans all topologies together; rejects with STREAM_TOPOLOGY_INVALID where they collide. */
+export function plan(
+  topologies: readonly Topology[],
+  options: { readonly partitionCounts?: Readonly<Record<string, number>> } = {},
+): Plan {
+  const stages = topologies.flatMap(planTopology).map((stage) => stage.plan);
+  const faults = [
+    ...doubled(
+      topologies.map(({ name }) => name),
+      'topologies',
+    ),
+    ...doubled(
+      stages.flatMap(({ tables }) => tables.map(({ name }) => name)),
+      'tables',
+    ),
+  ];
+  if (faults.length > 0) throw new StreamError('STREAM_TOPOLOGY_INVALID', faults.join('; '));
+  const hubs = new Map<string, HubPlan>();
+  for (const { consumerGroup, input } of stages) {
+    const known = hubs.get(input.hub);
+    hubs.set(input.hub, {
+      name: input.hub,
+      kind: input.kind,
+      partitionCount: options.partitionCounts?.[input.hub] ?? defaultPartitionCount,
+      consumerGroups: [...(known?.consumerGroups ?? []), consumerGroup],
+    });
+  }
+  return {
+    stages,
+    hubs: Array.from(hubs.values()),
+    tables: stages.flatMap(({ tables }) => tables),
+  };
+}
+
+function doubled(names: readonly string[], what: string): string[] {
+  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  return twice.map((name) => `two ${what} are called ${name}: give one another name`);
+}

@@ -1,0 +1,1 @@
+export { compileStage, type CompiledProgram } from './compile';

@@ -1,0 +1,182 @@
+import type { Validator } from 'typebox/compile';
+import type { ErrorCode } from '../model/errors';
+import type { EventEnd, Program, ProgramEvent } from '../model/program';
+import type { OperatorContext, Receiver, TimedOperator, TimedResult } from '../operators/context';
+import type { KeyedStore } from '../state/keyed-state';
+import type { SourceNode } from '../topology/graph';
+
+interface SavedTime {
+  readonly watermarkMs: number | null;
+  readonly eventTimeMaxMs: number | null;
+}
+
+export interface StageProgramOptions {
+  readonly context: OperatorContext;
+  readonly head: Receiver;
+  readonly timed: readonly TimedOperator[];
+  /** Null for a stage that reads an exchange. */
+  readonly source: SourceNode | null;
+  readonly validator: Validator | null;
+}
+
+/**
+ * A stage bound to one task. Lateness is judged by the watermark before an event; then the event's
+ * own time moves it and what became due fires. So results do not depend on batch cuts.
+ */
+export class StageProgram implements Program {
+  readonly #context: OperatorContext;
+  readonly #head: Receiver;
+  readonly #timed: readonly TimedOperator[];
+  readonly #source: SourceNode | null;
+  readonly #validator: Validator | null;
+  readonly #times: KeyedStore<SavedTime>;
+  #eventTimeMaxMs = -Infinity;
+  #isTimeChanged = false;
+  /** Where the event under way is, for the dead letters of what it makes fire. */
+  #position = { sequenceNumber: 0, index: 0, enqueuedTimeMs: 0 };
+
+  constructor(options: StageProgramOptions) {
+    this.#context = options.context;
+    this.#head = options.head;
+    this.#timed = options.timed;
+    this.#source = options.source;
+    this.#validator = options.validator;
+    this.#times = options.context.state.store('$time');
+    this.#readTimes();
+  }
+
+  get watermarkMs(): number | null {
+    return finiteOrNull(this.#context.watermarkMs);
+  }
+
+  get eventTimeMaxMs(): number | null {
+    return finiteOrNull(this.#eventTimeMaxMs);
+  }
+
+  process(event: ProgramEvent): EventEnd {
+    this.#position = event;
+    const context = this.#context;
+    const stateMark = context.state.mark();
+    context.outputs.mark();
+    context.isEmitted = false;
+    context.isLate = false;
+    let eventTimeMs: number;
+    try {
+      if (this.#source === null) {
+        eventTimeMs = event.eventTimeMs ?? 0;
+      } else {
+        const fault = this.#faultIn(event.value);
+        if (fault !== null) return this.#deadLetter('STREAM_EVENT_INVALID', fault);
+        context.operator = this.#source.name;
+        eventTimeMs = this.#timeOf(event.value);
+      }
+      this.#head(event.value, event.key, eventTimeMs);
+    } catch (error) {
+      context.state.rollback(stateMark);
+      context.outputs.rollbackToMark();
+      return this.#deadLetter('STREAM_USER_FUNCTION_THREW', describe(error));
+    }
+    if (this.#source !== null) this.#moveTime(eventTimeMs, event.enqueuedTimeMs);
+    if (context.isEmitted) return 'emitted';
+    return context.isLate ? 'late' : 'filtered';
+  }
+
+  #faultIn(value: unknown): string | null {
+    const validator = this.#validator;
+    if (validator === null || validator.Check(value)) return null;
+    const [error] = validator.Errors(value);
+    const path =
+      error === undefined || error.instancePath === '' ? 'the event' : error.instancePath;
+    this.#context.operator = this.#source?.name ?? '';
+    return `${path} ${error?.message ?? 'does not match the schema'}`;
+  }
+
+  #timeOf(value: unknown): number {
+    const eventTime = this.#source?.eventTime as (value: unknown) => unknown;
+    const timeMs = eventTime(value);
+    if (typeof timeMs === 'number' && Number.isSafeInteger(Math.trunc(timeMs))) return timeMs;
+    throw new TypeError(`event time must be epoch milliseconds, it is ${String(timeMs)}`);
+  }
+
+  #moveTime(eventTimeMs: number, enqueuedTimeMs: number): void {
+    const source = this.#source;
+    if (source === null || eventTimeMs <= this.#eventTimeMaxMs) return;
+    if (eventTimeMs > enqueuedTimeMs + source.earlyLimitMs) return;
+    this.#eventTimeMaxMs = eventTimeMs;
+    this.#isTimeChanged = true;
+    this.advanceWatermark(eventTimeMs - source.outOfOrdernessMs);
+  }
+
+  advanceWatermark(watermarkMs: number): void {
+    const context = this.#context;
+    if (watermarkMs <= context.watermarkMs) return;
+    context.watermarkMs = watermarkMs;
+    this.#isTimeChanged = true;
+    for (const operator of this.#timed) {
+      if (operator.dueAtMs <= watermarkMs) operator.fire(watermarkMs, this.#emitResult);
+    }
+  }
+
+  /** What time made due is nobody's event: when it fails downstream, the result is the dead letter. */
+  readonly #emitResult = (result: TimedResult): void => {
+    const context = this.#context;
+    const { isEmitted, isLate } = context;
+    const stateMark = context.state.mark();
+    context.outputs.mark();
+    try {
+      for (const receive of result.receivers) {
+        receive(result.value, result.key, result.eventTimeMs);
+      }
+    } catch (error) {
+      context.state.rollback(stateMark);
+      context.outputs.rollbackToMark();
+      const failed = `${describe(error)} (on the result ${JSON.stringify(result.value)})`;
+      this.#deadLetter('STREAM_USER_FUNCTION_THREW', failed);
+      context.counters['deadLetteredResults'] = (context.counters['deadLetteredResults'] ?? 0) + 1;
+    }
+    context.isEmitted = isEmitted;
+    context.isLate = isLate;
+  };
+
+  #deadLetter(code: ErrorCode, message: string): 'deadLettered' {
+    const { enqueuedTimeMs, index, sequenceNumber } = this.#position;
+    const { operator, outputs } = this.#context;
+    outputs.deadLetter({ sequenceNumber, index, code, message, operator, enqueuedTimeMs });
+    return 'deadLettered';
+  }
+
+  beforeCommit(): void {
+    if (!this.#isTimeChanged) return;
+    this.#isTimeChanged = false;
+    this.#times.put('time', {
+      watermarkMs: this.watermarkMs,
+      eventTimeMaxMs: this.eventTimeMaxMs,
+    });
+  }
+
+  afterRollback(): void {
+    this.#readTimes();
+    for (const operator of this.#timed) operator.reload();
+  }
+
+  #readTimes(): void {
+    const saved = this.#times.get('time');
+    this.#context.watermarkMs = saved?.watermarkMs ?? -Infinity;
+    this.#eventTimeMaxMs = saved?.eventTimeMaxMs ?? -Infinity;
+    this.#isTimeChanged = false;
+  }
+
+  takeCounters(): Readonly<Record<string, number>> {
+    const counters = { ...this.#context.counters };
+    for (const name of Object.keys(counters)) this.#context.counters[name] = 0;
+    return counters;
+  }
+}
+
+function finiteOrNull(number: number): number | null {
+  return Number.isFinite(number) ? number : null;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
