@@ -16,7 +16,7 @@ export interface BlobTryLimits {
   readonly tryTimeoutMs: number;
 }
 
-export const defaultBlobTryLimits: BlobTryLimits = {
+const defaultBlobTryLimits: BlobTryLimits = {
   triesMax: 4,
   firstPauseMs: 100,
   lastPauseMs: 2_000,

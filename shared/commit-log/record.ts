@@ -4,7 +4,7 @@ import { corruptLog } from './corruption';
 import { decodeRecordV1, encodeRecordV1, versionV1 } from './record-v1';
 
 /** Every version of the format begins so: four bytes of magic and the version, big-endian. */
-export const recordMagic = 'MLRC';
+const recordMagic = 'MLRC';
 const versionOffset = 4;
 const prefixBytes = 6;
 

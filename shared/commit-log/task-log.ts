@@ -123,12 +123,7 @@ export class TaskLog {
     const { blocks } = this.#current;
     if (blocks >= serviceBlocksMax - 1) {
       // The last block is kept for the seal.
-      throw new StreamError(
-        'STREAM_STORE_UNAVAILABLE',
-        `${this.#current.name} holds ${blocks} blocks, the service allows ${serviceBlocksMax}: it must ` +
-          'roll first, which waits for the lake tables and exchange hubs to take their output',
-        { details: { ...this.#options.path, blocks } },
-      );
+      throw this.#full(blocks);
     }
     const outcome = await this.#append(record);
     if (outcome === 'appended') await this.#at('commit.after-append');
@@ -190,9 +185,8 @@ export class TaskLog {
     if (this.isEnded && this.#kept.length === 0) return;
     const outcome = await this.#seal({ isFinal: true });
     if (outcome === 'appended') return;
-    const isOnlySealed = this.isEnded && this.#kept.every(({ kind }) => kind === 'seal');
-    if (isOnlySealed) {
-      this.#takeKept();
+    if (this.isEnded && this.#kept.every(({ kind }) => kind === 'seal')) {
+      this.#kept = [];
       return;
     }
     throw new StreamError(
@@ -317,11 +311,8 @@ export class TaskLog {
     const { name, position } = generation;
     this.#isDirty = true;
     const outcome = await appendWithReadBack(appends, { name, block, expectedPosition: position });
-    if (outcome === 'missing') {
-      this.#isDirty = false;
-      throw this.#movedOn('its blob was deleted');
-    }
     this.#isDirty = false;
+    if (outcome === 'missing') throw this.#movedOn('its blob was deleted');
     if (outcome.isReadBack) {
       telemetry.emit('info', 'log.read-back', { ...path, position, outcome: outcome.kind });
     }
@@ -390,6 +381,15 @@ export class TaskLog {
 
   #at(point: CommitLogFaultPoint): void | Promise<void> {
     return this.#options.faultPoint(point);
+  }
+
+  #full(blocks: number): StreamError {
+    return new StreamError(
+      'STREAM_STORE_UNAVAILABLE',
+      `${this.#current.name} holds ${blocks} blocks, the service allows ${serviceBlocksMax}: it must ` +
+        'roll first, which waits for the lake tables and exchange hubs to take their output',
+      { details: { ...this.#options.path, blocks } },
+    );
   }
 
   #movedOn(why: string): StreamError {

@@ -157,3 +157,15 @@ export function dieAt(point: string, passing = 1): FaultPoint {
     if (passings === passing) throw new ProcessDied(point);
   };
 }
+
+/** A store to override single methods of. */
+export function delegating(appends: AppendStore): AppendStore {
+  return {
+    create: (name) => appends.create(name),
+    append: (request) => appends.append(request),
+    readFrom: (name, position) => appends.readFrom(name, position),
+    stat: (name) => appends.stat(name),
+    list: (prefix) => appends.list(prefix),
+    delete: (name) => appends.delete(name),
+  };
+}

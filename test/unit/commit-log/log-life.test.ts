@@ -1,7 +1,9 @@
 import { listIncarnations } from '../../../shared/commit-log/incarnations';
 import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
 import { generationName, snapshotPrefix } from '../../../shared/commit-log/names';
+import type { AppendStore } from '../../../shared/model/ports';
 import {
+  delegating,
   dieAt,
   logPath,
   LogProcess,
@@ -50,6 +52,61 @@ describe('retiring', () => {
     await expect(sleeper.log.finishRoll(sleeper.snapshot())).rejects.toMatchObject(error);
     expect(await stores.appends.list('')).toEqual([generationName(logPath, 2)]);
     expect((await start(stores, 'late')).history).toEqual(['a', 'b']);
+  });
+});
+
+describe('a ghost of a retired generation', () => {
+  it('is left and deleted by whoever wrote its header too late', async () => {
+    const stores = memoryStores();
+    const { appends } = stores;
+    const ghost = generationName(logPath, 1);
+    let isOvertaken = false;
+    const overtaken: AppendStore = {
+      ...delegating(appends),
+      append: async (request) => {
+        if (request.name === ghost && !isOvertaken) {
+          isOvertaken = true;
+          const other = await start(stores, 'other');
+          await other.commitOnce('b');
+          await other.roll();
+          await other.log.retire(0);
+          await other.log.retire(1);
+          await appends.create(ghost);
+        }
+        return appends.append(request);
+      },
+    };
+    const late = await start({ ...stores, appends: overtaken }, 'late');
+    await late.commitOnce('a');
+    await expect(late.roll()).rejects.toMatchObject({ code: 'STREAM_COMMIT_CONTENDED' });
+    expect(await appends.list('')).toEqual([generationName(logPath, 2)]);
+    expect((await start(stores, 'heir')).history).toEqual(['a', 'b']);
+  });
+
+  it('is not taken for a live generation that was rolled on at that moment', async () => {
+    const stores = memoryStores();
+    const { appends } = stores;
+    let isOvertaken = false;
+    const overtaken: AppendStore = {
+      ...delegating(appends),
+      create: async (name) => {
+        const created = await appends.create(name);
+        if (name === generationName(logPath, 1) && !isOvertaken) {
+          isOvertaken = true;
+          const other = await start(stores, 'other');
+          await other.commitOnce('b');
+          await other.roll();
+          await other.commitOnce('c');
+        }
+        return created;
+      },
+    };
+    const slow = await start({ ...stores, appends: overtaken }, 'slow');
+    await slow.commitOnce('a');
+    expect(await slow.roll()).toBe('rolled');
+    await slow.catchUp();
+    expect(slow.history).toEqual(['a', 'b', 'c']);
+    expect(await appends.list('')).toHaveLength(3);
   });
 });
 

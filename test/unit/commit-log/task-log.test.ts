@@ -5,6 +5,7 @@ import { StreamError } from '../../../shared/model/errors';
 import type { AppendStore } from '../../../shared/model/ports';
 import { commitNumber, sampleRecords } from '../../support/log-records';
 import {
+  delegating,
   dieAt,
   logPath,
   LogProcess,
@@ -151,7 +152,7 @@ describe('lost answers', () => {
       {
         ...stores,
         appends: {
-          ...bound(appends),
+          ...delegating(appends),
           append: async (request) => {
             try {
               return await appends.append(request);
@@ -196,7 +197,7 @@ describe('lost answers', () => {
     const stores = memoryStores();
     let refusals = 1;
     const appends: AppendStore = {
-      ...bound(stores.appends),
+      ...delegating(stores.appends),
       append: async (request) => {
         if (request.expectedPosition === 0 || refusals-- <= 0)
           return stores.appends.append(request);
@@ -329,14 +330,3 @@ describe('rolling', () => {
     expect((await start(stores, 'second')).history).toEqual(['a']);
   });
 });
-
-function bound(appends: AppendStore): AppendStore {
-  return {
-    create: (name) => appends.create(name),
-    append: (request) => appends.append(request),
-    readFrom: (name, position) => appends.readFrom(name, position),
-    stat: (name) => appends.stat(name),
-    list: (prefix) => appends.list(prefix),
-    delete: (name) => appends.delete(name),
-  };
-}
