@@ -51,7 +51,7 @@ export interface TransactionAction {
   readonly lastUpdated?: number | null;
 }
 
-export interface CommitInfoAction {
+interface CommitInfoAction {
   readonly timestamp: number;
   readonly operation: string;
   readonly operationParameters: Readonly<Record<string, unknown>>;

@@ -7,17 +7,6 @@ import type {
   TransactionAction,
 } from './actions';
 
-/** The state of a table at one version, whole. It is held only while a checkpoint is written. */
-export interface TableState {
-  readonly protocol: ProtocolAction;
-  readonly metaData: MetaDataAction;
-  readonly transactions: ReadonlyMap<string, TransactionAction>;
-  /** By path. */
-  readonly files: ReadonlyMap<string, AddAction>;
-  /** By path; needed until every reader has forgotten the file. */
-  readonly removed: ReadonlyMap<string, RemoveAction>;
-}
-
 /** The bytes of a checkpoint: Parquet for Delta, lines of JSON for the manifests of NDJSON tables. */
 export interface CheckpointCodec {
   /** Ends the name of a checkpoint, e.g. `.checkpoint.parquet`. */
@@ -27,11 +16,14 @@ export interface CheckpointCodec {
   decode(name: string, bytes: Uint8Array, want: 'summary' | 'all'): Promise<Action[]>;
 }
 
+/** The state of a table at one version, whole. It is held only while a checkpoint is written. */
 export class TableStateBuilder {
   protocol: ProtocolAction | undefined;
   metaData: MetaDataAction | undefined;
   readonly transactions = new Map<string, TransactionAction>();
+  /** By path. */
   readonly files = new Map<string, AddAction>();
+  /** By path; needed until every reader has forgotten the file. */
   readonly removed = new Map<string, RemoveAction>();
 
   /** Applies the actions of one version, or of a checkpoint. */

@@ -10,5 +10,3 @@ export const lakeFaultPoints = [
   'flush.before-checkpoint',
   'flush.after-checkpoint',
 ] as const;
-
-export type LakeFaultPoint = (typeof lakeFaultPoints)[number];

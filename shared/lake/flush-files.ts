@@ -80,8 +80,7 @@ async function writeFile(
   });
   const path = `${partition.folder}${name}`;
   await faultPoint('flush.before-file');
-  // `exists`: an earlier try or another process wrote the same bytes under this name.
-  await objects.putIfAbsent(`${folder}/${path}`, bytes);
+  await putOnce(objects, `${folder}/${path}`, bytes);
   await faultPoint('flush.after-file');
   return {
     path: encodePath(path),
@@ -91,4 +90,14 @@ async function writeFile(
     dataChange: true,
     stats,
   };
+}
+
+/**
+ * `exists` says that an earlier try or another process wrote this file. Before rows are promised to
+ * be in it, that is looked at.
+ */
+async function putOnce(objects: ObjectStore, name: string, bytes: Uint8Array): Promise<void> {
+  if ((await objects.putIfAbsent(name, bytes)) === 'created') return;
+  const found = await objects.get(name);
+  if (found === undefined || Buffer.compare(found, bytes) !== 0) await objects.put(name, bytes);
 }

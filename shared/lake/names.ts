@@ -32,7 +32,7 @@ export function encodeSegment(value: string): string {
 }
 
 /** CRC-32 in eight hexadecimal digits. */
-export function checksum(bytes: Uint8Array, seed = 0): string {
+function checksum(bytes: Uint8Array, seed = 0): string {
   return crc32(bytes, seed).toString(16).padStart(8, '0');
 }
 

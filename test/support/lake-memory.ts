@@ -62,16 +62,16 @@ export const flightsPlan: TablePlan = {
   flush: { rowsMax: 100_000, bytesMax: 64 * 1024 * 1024, ageMaxMs: 60_000 },
 };
 
-export const silentTelemetry: Telemetry = { emit: () => undefined };
+const silentTelemetry: Telemetry = { emit: () => undefined };
 
 /** Counts up from a fixed time: what is written then depends on the test alone. */
-export function countingClock(): Clock {
+function countingClock(): Clock {
   let nowMs = Date.UTC(2026, 0, 1);
   return { nowMs: () => (nowMs += 1) };
 }
 
 let ids = 0;
-export const countingRandomness: Randomness = { uniqueId: () => `id-${(ids += 1)}` };
+const countingRandomness: Randomness = { uniqueId: () => `id-${(ids += 1)}` };
 
 export function openTestTable(
   objects: ObjectStore,
