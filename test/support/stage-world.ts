@@ -3,11 +3,12 @@
  * commit log and lake, with workers that can die at any fault point.
  */
 import { parquetReadObjects } from 'hyparquet';
-import { openLakeTable } from '../../shared/lake/lake-table';
+import { openLakeTable, type LakeTable } from '../../shared/lake/lake-table';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
 import type { AppendStore, ObjectStore, Telemetry } from '../../shared/model/ports';
 import type { StagePlan } from '../../shared/model/program';
+import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
 import { compileStage } from '../../shared/program';
 import { Runtime } from '../../shared/stage/runtime';
@@ -28,6 +29,7 @@ export interface StageWorldOptions {
   readonly exchangePartitionCount?: number;
   readonly limits?: Partial<StageLimits>;
   readonly appends?: AppendStore;
+  readonly flushRowsMax?: number;
 }
 
 export class StageWorld {
@@ -46,7 +48,13 @@ export class StageWorld {
   constructor(options: StageWorldOptions) {
     this.#options = options;
     this.appends = options.appends ?? new MemoryAppendStore();
-    this.stages = plan(options.topologies).stages;
+    this.stages = plan(options.topologies).stages.map((stagePlan) => ({
+      ...stagePlan,
+      tables: stagePlan.tables.map((table) => ({
+        ...table,
+        flush: { ...table.flush, rowsMax: options.flushRowsMax ?? 100 },
+      })),
+    }));
     for (const { input } of this.stages) {
       const partitionCount =
         input.kind === 'source'
@@ -90,13 +98,11 @@ export class StageWorld {
       if (dieAt(point)) throw new WorkerDied(point);
     };
     const limits = { ...defaultStageLimits, ...this.#options.limits };
-    return {
-      appends: this.appends,
-      objects: this.objects,
-      hub: this.hub(stagePlan.input.hub),
-      sender: new MemorySender(this.hubs),
-      lakeTable: (table) =>
-        openLakeTable({
+    const tables = new Map<string, LakeTable>();
+    const lakeTable = (table: TablePlan): LakeTable => {
+      let opened = tables.get(table.name);
+      if (opened === undefined) {
+        opened = openLakeTable({
           objects: this.lake,
           plan: table,
           folder: `tables/${table.name}`,
@@ -104,7 +110,18 @@ export class StageWorld {
           randomness,
           telemetry,
           faultPoint,
-        }),
+          checkpointEvery: 10,
+        });
+        tables.set(table.name, opened);
+      }
+      return opened;
+    };
+    return {
+      appends: this.appends,
+      objects: this.objects,
+      hub: this.hub(stagePlan.input.hub),
+      sender: new MemorySender(this.hubs),
+      lakeTable,
       clock,
       sleep: async (milliseconds) => {
         this.nowMs += milliseconds;
