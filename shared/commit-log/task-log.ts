@@ -1,41 +1,17 @@
 import type { AttemptRecord, CommitRecord, HeaderRecord, LogRecord } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
-import type { AppendStore, Clock, FaultPoint, ObjectStore, Telemetry } from '../model/ports';
 import { appendWithReadBack, type AppendOutcome, type BlockOutcome } from './append-with-read-back';
 import { corruptLog } from './corruption';
 import type { CommitLogFaultPoint } from './fault-points';
 import { Generation } from './generation';
 import { listGenerations } from './generation-list';
-import { generationName, type LogPath } from './names';
+import { generationName } from './names';
 import { encodeRecord } from './record';
 import { deleteSnapshots, getSnapshot, putSnapshot } from './snapshots';
+import type { TaskLogOptions } from './task-log-options';
 
 /** Blocks that the service allows in one append blob. */
 const serviceBlocksMax = 50_000;
-
-export interface TaskLogLimits {
-  /** A generation rolls when one of the first three is reached. */
-  readonly blocksMax: number;
-  readonly bytesMax: number;
-  /** Since the generation's first commit or attempt. */
-  readonly ageMaxMs: number;
-  /** No record may be longer. */
-  readonly blockBytesMax: number;
-}
-
-export interface TaskLogOptions {
-  readonly appends: AppendStore;
-  readonly objects: ObjectStore;
-  readonly clock: Clock;
-  readonly path: LogPath;
-  /** This process, for seals. */
-  readonly writer: string;
-  readonly limits: TaskLogLimits;
-  readonly faultPoint: FaultPoint;
-  readonly telemetry: Telemetry;
-  /** State that a log which does not exist yet begins with; null: empty state. */
-  readonly initialSnapshot: Uint8Array | null;
-}
 
 /**
  * The log of one task, as one process sees it. Any number of processes may hold the same log at

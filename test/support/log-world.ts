@@ -1,5 +1,6 @@
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
-import { TaskLog, type TaskLogLimits } from '../../shared/commit-log/task-log';
+import { TaskLog } from '../../shared/commit-log/task-log';
+import type { TaskLogLimits } from '../../shared/commit-log/task-log-options';
 import type { LogRecord } from '../../shared/model/commit';
 import { StreamError } from '../../shared/model/errors';
 import type { AppendStore, FaultPoint, ObjectStore } from '../../shared/model/ports';
