@@ -3,7 +3,14 @@
 import { build } from 'esbuild';
 import { existsSync, rmSync } from 'node:fs';
 
+/** ES modules among our packages ask where they are; in a CommonJS bundle this answers them. */
+const importMeta = {
+  banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+  define: { 'import.meta.url': 'importMetaUrl' },
+};
+
 const common = {
+  ...importMeta,
   bundle: true,
   platform: 'node',
   target: 'node20',

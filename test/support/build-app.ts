@@ -30,6 +30,8 @@ export async function buildApp(options: {
     target: 'node20',
     format: 'cjs',
     external: ['@azure/functions-core'],
+    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+    define: { 'import.meta.url': 'importMetaUrl' },
     logLevel: 'warning',
     plugins: [
       {
