@@ -82,6 +82,13 @@ export interface Program {
   advanceWatermark(watermarkMs: number): void;
   /** The latest event time seen (source stages), null before any. */
   readonly eventTimeMaxMs: number | null;
+  /**
+   * Begins a commit in which at most `resultsMax` results may fire, and fires what an earlier
+   * commit left due. A drain may make more due than one commit can hold.
+   */
+  beginCommit(resultsMax: number): void;
+  /** True while results are due that the budget did not allow. */
+  readonly isFiringDue: boolean;
   /** Called before the state's changes are taken: what the program keeps in fields goes into it. */
   beforeCommit(): void;
   /** Called when the state was rolled back or replayed: fields and indexes are read from it anew. */

@@ -20,18 +20,20 @@ export interface OperatorContext {
   readonly counters: Record<string, number>;
 }
 
-/**
- * An operator that acts when the watermark passes a point in time. `fire` is called while
- * `dueAtMs` is at or before the watermark.
- */
+/** An operator that acts when the watermark passes a point in time. */
 export interface TimedOperator {
   /** Infinity when nothing is waiting. */
   readonly dueAtMs: number;
-  /** Gives out the earliest that is due, one result a call, through `emit`. */
-  fire(watermarkMs: number, emit: (result: TimedResult) => void): void;
+  /**
+   * Gives out what is due, earliest first, until `emit` says to stop: what is left stays due.
+   */
+  fire(watermarkMs: number, emit: EmitResult): void;
   /** Reads its index anew from the state. */
   reload(): void;
 }
+
+/** Takes a result; false: no more now. */
+export type EmitResult = (result: TimedResult) => boolean;
 
 export interface TimedResult {
   readonly operator: string;

@@ -4,6 +4,7 @@ import {
   addToCounter,
   type OperatorContext,
   type Receiver,
+  type EmitResult,
   type TimedOperator,
   type TimedResult,
 } from './context';
@@ -94,21 +95,27 @@ export class TumblingWindowOperator implements TimedOperator {
     return storeKey;
   }
 
-  fire(watermarkMs: number, emit: (result: TimedResult) => void): void {
+  fire(watermarkMs: number, emit: EmitResult): void {
     while (this.dueAtMs <= watermarkMs) {
       const endMs = this.dueAtMs - this.#node.allowedLatenessMs;
-      const storeKeys = this.#open.get(endMs)?.storeKeys ?? new Map<string, string>();
-      const keys = Array.from(storeKeys.keys()).sort();
-      for (const key of keys) {
-        const storeKey = storeKeys.get(key);
-        const accumulators = storeKey === undefined ? undefined : this.#store.get(storeKey);
-        if (storeKey === undefined || accumulators === undefined) continue;
-        this.#store.delete(storeKey);
-        emit(this.#result(endMs, key, accumulators));
-      }
+      if (!this.#fireWindow(endMs, emit)) return;
       this.#open.delete(endMs);
       this.#findDue();
     }
+  }
+
+  /** Gives out the keys of one window in order; false when told to stop before the last. */
+  #fireWindow(endMs: number, emit: EmitResult): boolean {
+    const storeKeys = this.#open.get(endMs)?.storeKeys ?? new Map<string, string>();
+    for (const key of Array.from(storeKeys.keys()).sort()) {
+      const storeKey = storeKeys.get(key);
+      const accumulators = storeKey === undefined ? undefined : this.#store.get(storeKey);
+      storeKeys.delete(key);
+      if (storeKey === undefined || accumulators === undefined) continue;
+      this.#store.delete(storeKey);
+      if (!emit(this.#result(endMs, key, accumulators))) return storeKeys.size === 0;
+    }
+    return true;
   }
 
   #result(endMs: number, key: string, accumulators: readonly unknown[]): TimedResult {

@@ -32,6 +32,7 @@ export class StageProgram implements Program {
   readonly #times: KeyedStore<SavedTime>;
   #eventTimeMaxMs = -Infinity;
   #isTimeChanged = false;
+  #resultsLeft = Infinity;
   /** Where the event under way is, for the dead letters of what it makes fire. */
   #position = { sequenceNumber: 0, index: 0, enqueuedTimeMs: 0 };
 
@@ -112,13 +113,28 @@ export class StageProgram implements Program {
     if (watermarkMs <= context.watermarkMs) return;
     context.watermarkMs = watermarkMs;
     this.#isTimeChanged = true;
+    this.#fireDue();
+  }
+
+  beginCommit(resultsMax: number): void {
+    this.#resultsLeft = resultsMax;
+    this.#fireDue();
+  }
+
+  get isFiringDue(): boolean {
+    return this.#timed.some((operator) => operator.dueAtMs <= this.#context.watermarkMs);
+  }
+
+  #fireDue(): void {
+    const { watermarkMs } = this.#context;
     for (const operator of this.#timed) {
+      if (this.#resultsLeft <= 0) return;
       if (operator.dueAtMs <= watermarkMs) operator.fire(watermarkMs, this.#emitResult);
     }
   }
 
   /** What time made due is nobody's event: when it fails downstream, the result is the dead letter. */
-  readonly #emitResult = (result: TimedResult): void => {
+  readonly #emitResult = (result: TimedResult): boolean => {
     const context = this.#context;
     const { isEmitted, isLate } = context;
     const stateMark = context.state.mark();
@@ -136,6 +152,8 @@ export class StageProgram implements Program {
     }
     context.isEmitted = isEmitted;
     context.isLate = isLate;
+    this.#resultsLeft -= 1;
+    return this.#resultsLeft > 0;
   };
 
   #deadLetter(code: ErrorCode, message: string): 'deadLettered' {

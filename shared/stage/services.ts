@@ -35,6 +35,10 @@ export interface StageLimits {
   readonly retryLastDelayMs: number;
   /** Losing the race for the log's tail this often in one batch gives up until the next. */
   readonly commitConflictsMax: number;
+  /** Results (closed windows) of one commit: the rest fires in the next ones. */
+  readonly firedResultsMax: number;
+  /** A generation of a log is deleted when it is this old and nothing in it is owed any more. */
+  readonly logRetentionMs: number;
   /** Input waits this long without a commit before `tend` reads it from the hub itself. */
   readonly stallAfterMs: number;
   /** Keyed state of one task, as JSON: above it the task halts rather than the worker. */
@@ -52,6 +56,8 @@ export const defaultStageLimits: StageLimits = {
   retryFirstDelayMs: 100,
   retryLastDelayMs: 5_000,
   commitConflictsMax: 64,
+  firedResultsMax: 5_000,
+  logRetentionMs: 7 * 24 * 60 * 60 * 1000,
   stallAfterMs: 15_000,
   stateKeysMax: 5_000_000,
   log: {

@@ -16,6 +16,7 @@ import { TaskState } from './task-state';
 /** The watermark of a drained topology: no event is older than this. */
 export const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
 const idleDoublingsMax = 10;
+const noSuspicion = { eventsMax: Infinity, quarantineFirst: null };
 
 export interface TaskAddress {
   readonly topology: string;
@@ -147,12 +148,11 @@ export class Task {
     const { clock, limits } = this.#services;
     let conflicts = 0;
     let failures = 0;
-    for (let fresh = this.#fresh(messages); fresh.length > 0; fresh = this.#fresh(messages)) {
+    while (this.#program.isFiringDue || this.#fresh(messages).length > 0) {
       if (this.#commitsByThisProcess > 0 && clock.nowMs() >= deadlineMs) return false;
       try {
-        await this.#delivery.sendOutbox();
-        const range = await this.#contiguous(fresh);
-        const outcome = await this.#commitOnce(range, deadlineMs);
+        await this.#prepare();
+        const outcome = await this.#commitOnce(await this.#nextRange(messages), deadlineMs);
         if (outcome === 'committed') await this.#deliver();
         else conflicts += 1;
         failures = 0;
@@ -164,13 +164,23 @@ export class Task {
         throw new StreamError(
           'STREAM_COMMIT_CONTENDED',
           'others keep winning the tail of this log',
-          {
-            details: { ...this.address, conflicts },
-          },
+          { details: { ...this.address, conflicts } },
         );
       }
     }
     return true;
+  }
+
+  /** What must be so before a commit: earlier outputs have left, and the log has room. */
+  async #prepare(): Promise<void> {
+    await this.#delivery.sendOutbox();
+    if (this.#log.shouldRoll()) await this.#roll();
+  }
+
+  /** The messages of the next commit; none when due windows alone are left. */
+  async #nextRange(messages: readonly HubMessage[]): Promise<readonly HubMessage[]> {
+    const fresh = this.#fresh(messages);
+    return fresh.length === 0 ? [] : this.#contiguous(fresh);
   }
 
   /** Messages that are not wholly committed. */
@@ -211,7 +221,7 @@ export class Task {
     deadlineMs: number,
   ): Promise<'committed' | 'conflict'> {
     const { faultPoint } = this.#services;
-    const attempt = await this.#beginAttempt(range);
+    const attempt = range.length === 0 ? noSuspicion : await this.#beginAttempt(range);
     if (attempt === 'conflict') return 'conflict';
     await faultPoint('stage.before-process');
     const draft = this.#process(range, { deadlineMs, ...attempt });
@@ -264,8 +274,10 @@ export class Task {
   ): Draft {
     const { clock, limits } = this.#services;
     let { eventsMax, quarantineFirst } = run;
+    let resultsMax = limits.firedResultsMax;
     this.#outputs.attempts = this.#attempts.attemptNumber();
     for (;;) {
+      this.#program.beginCommit(resultsMax);
       const result = runRange({
         plan: this.#options.stage.plan,
         program: this.#program,
@@ -284,6 +296,8 @@ export class Task {
       this.#rollback();
       if (result.events > 1) {
         eventsMax = Math.ceil(result.events / 2);
+      } else if (resultsMax > 1) {
+        resultsMax = Math.ceil(resultsMax / 4);
       } else {
         quarantineFirst = new StreamError(
           'STREAM_EVENT_TOO_LARGE',
@@ -335,7 +349,6 @@ export class Task {
   async #deliver(): Promise<void> {
     await this.#delivery.sendOutbox();
     await this.#delivery.flushDue();
-    if (this.#log.shouldRoll()) await this.#roll();
   }
 
   async #roll(): Promise<void> {
@@ -344,6 +357,15 @@ export class Task {
     await this.#delivery.flushAll();
     const outcome = await this.#log.roll(() => this.#state.snapshot());
     if (outcome === 'conflict') await this.#catchUp();
+    else await this.#retireOld();
+  }
+
+  /** Deletes generations that are past their retention: nothing in them is owed since the roll. */
+  async #retireOld(): Promise<void> {
+    const { clock, limits } = this.#services;
+    for (const { generation, modifiedAtMs } of await this.#log.formerGenerations()) {
+      if (clock.nowMs() - modifiedAtMs >= limits.logRetentionMs) await this.#log.retire(generation);
+    }
   }
 
   async #finishRoll(): Promise<void> {
@@ -422,7 +444,7 @@ export class Task {
    */
   async tend(request: { deadlineMs: number; isDraining: boolean }): Promise<boolean> {
     return this.#exclusively(async () => {
-      await this.#delivery.sendOutbox();
+      await this.#prepare();
       await this.#delivery.flushDue();
       const { clock, hub, limits } = this.#services;
       const quietMs = clock.nowMs() - Math.max(this.#lastInputAtMs, this.#state.lastCommittedAtMs);
@@ -436,7 +458,7 @@ export class Task {
       if (last >= this.cursor.sequenceNumber) {
         if (quietMs >= limits.stallAfterMs) await this.#readStalled(last, request.deadlineMs);
       } else {
-        await this.#tick({ quietMs, isDraining: request.isDraining });
+        await this.#tick({ quietMs, ...request });
         if (request.isDraining) await this.#delivery.flushAll();
       }
       return false;
@@ -463,7 +485,11 @@ export class Task {
    * Moves a quiet source's watermark by wall clock, and says so in the log. Ticks that follow each
    * other without input between them come at doubled intervals: an idle task costs little.
    */
-  async #tick(request: { quietMs: number; isDraining: boolean }): Promise<void> {
+  async #tick(request: {
+    quietMs: number;
+    isDraining: boolean;
+    deadlineMs: number;
+  }): Promise<void> {
     const { plan } = this.#options.stage;
     const isDrained = this.#program.watermarkMs === drainedWatermarkMs;
     if (plan.input.kind !== 'source' || isDrained) return;
@@ -473,6 +499,7 @@ export class Task {
     const waitMs = plan.idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
     if (!request.isDraining && request.quietMs < waitMs) return;
     ticks.put('last', { atCommit: this.#state.commit + 1, count: count + 1 });
+    this.#program.beginCommit(0);
     const { eventTimeMaxMs, watermarkMs } = this.#program;
     if (request.isDraining) {
       this.#program.advanceWatermark(drainedWatermarkMs);
@@ -483,6 +510,8 @@ export class Task {
     const reason = request.isDraining ? 'drain' : 'idle';
     const draft = this.#draft({ to: this.cursor, ...nothing }, reason, true);
     if ((await this.#append(draft)) === 'committed') await this.#deliver();
+    // What the tick made due fires in commits of its own, as many as it takes.
+    await this.#commitAll([], request.deadlineMs);
   }
 
   /** Outputs leave and the log is left ready: for a drain or before the task is let go. */
@@ -493,13 +522,26 @@ export class Task {
   /** Ends this incarnation's log and hands its state on; outputs leave first. May be repeated. */
   async bequeath(): Promise<Uint8Array> {
     return this.#exclusively(async () => {
-      await this.#catchUp();
-      await this.#delivery.sendOutbox();
-      await this.#delivery.flushAll();
-      await this.#log.seal();
+      for (let isSealed = false; !isSealed;) {
+        await this.#catchUp();
+        await this.#delivery.sendOutbox();
+        await this.#delivery.flushAll();
+        isSealed = await this.#seal();
+      }
       this.#state.cursor = null;
       return this.#state.snapshot();
     });
+  }
+
+  /** False when somebody appended first: what they appended has to leave too. */
+  async #seal(): Promise<boolean> {
+    try {
+      await this.#log.seal();
+      return true;
+    } catch (error) {
+      if (error instanceof StreamError && error.code === 'STREAM_COMMIT_CONTENDED') return false;
+      throw error;
+    }
   }
 
   #bind(state: TaskState): {
