@@ -1,0 +1,82 @@
+import * as rhea from 'rhea';
+import { partitionNumber } from '../address';
+import { notFound, Refusal } from '../errors';
+import type { Hub, Namespace } from '../namespace';
+
+/** Answers a request on $cbs or $management. */
+export function answerManagement(
+  namespace: Namespace,
+  address: string,
+  request: rhea.Message,
+): rhea.Message {
+  if (address.endsWith('$cbs')) return answer(request, { status: 202, description: 'Accepted' });
+  try {
+    const body = readEntity(namespace, request.application_properties ?? {});
+    return { ...answer(request, { status: 200, description: 'OK' }), body };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return answer(request, {
+      status: error.status,
+      description: error.message,
+      condition: error.condition,
+    });
+  }
+}
+
+function answer(
+  request: rhea.Message,
+  outcome: { status: number; description: string; condition?: string },
+): rhea.Message {
+  const { condition, description, status } = outcome;
+  return {
+    ...(request.message_id !== undefined && { correlation_id: request.message_id }),
+    application_properties: {
+      'status-code': rhea.types.wrap_int(status),
+      'status-description': description,
+      ...(condition !== undefined && { 'error-condition': rhea.types.wrap_symbol(condition) }),
+    },
+    body: null,
+  };
+}
+
+function readEntity(namespace: Namespace, properties: Record<string, unknown>): unknown {
+  const name = String(properties['name'] ?? '').replace(/^\/+/, '');
+  const hub = namespace.find(name);
+  if (properties['operation'] !== 'READ') {
+    throw new Refusal('amqp:not-implemented', `Operation ${String(properties['operation'])}.`, 501);
+  }
+  if (hub === undefined) throw notFound(name);
+  return properties['type'] === 'com.microsoft:partition'
+    ? partitionBody(hub, String(properties['partition']))
+    : hubBody(hub);
+}
+
+function hubBody(hub: Hub): unknown {
+  const { createdAtMs, name, partitionCount } = hub.facts;
+  const ids = hub.partitions.map((_, index) => String(index));
+  return {
+    name,
+    type: 'com.microsoft:eventhub',
+    created_at: rhea.types.wrap_timestamp(createdAtMs),
+    partition_count: rhea.types.wrap_int(partitionCount),
+    // An array, not a list: .NET casts to string[].
+    partition_ids: rhea.types.wrap_array(ids, 0xa1, undefined as never),
+    georeplication_factor: rhea.types.wrap_int(1),
+  };
+}
+
+function partitionBody(hub: Hub, partition: string): unknown {
+  const number = partitionNumber(hub, partition);
+  const log = hub.partitions[number];
+  if (log === undefined) throw notFound(`${hub.facts.name}/${partition}`);
+  return {
+    name: hub.facts.name,
+    type: 'com.microsoft:partition',
+    partition,
+    begin_sequence_number: rhea.types.wrap_long(log.firstSequenceNumber),
+    last_enqueued_sequence_number: rhea.types.wrap_long(log.nextSequenceNumber - 1),
+    last_enqueued_offset: rhea.types.wrap_string(String(log.lastOffset)),
+    last_enqueued_time_utc: rhea.types.wrap_timestamp(log.lastEnqueuedTimeMs),
+    is_partition_empty: log.isEmpty,
+  };
+}
