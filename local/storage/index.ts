@@ -79,19 +79,21 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
 
 async function answering(child: ChildProcess, url: string, output: string[]): Promise<void> {
   const deadline = Date.now() + startTimeoutMs;
+  let lastError: unknown = 'it ended';
   while (Date.now() < deadline) {
     if (child.exitCode !== null) break;
     try {
       await fetch(url, { signal: AbortSignal.timeout(2_000) });
       return;
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
+      // Not yet: nobody listens. The reason is told if it stays so.
+      lastError = error;
       await new Promise((resolve) => setTimeout(resolve, probeIntervalMs));
     }
   }
   child.kill('SIGKILL');
   throw new Error(
-    `Azurite does not answer on ${url} (is the port taken by another program?) ${output.join('')}`,
+    `Azurite does not answer on ${url} (is the port taken by another program?): ${String(lastError)} ${output.join('')}`,
   );
 }
 

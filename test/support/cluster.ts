@@ -1,0 +1,195 @@
+/**
+ * All of it for a fault test: the emulator and Azurite in processes of their own, the local
+ * Functions host with worker processes, and the SDK to send with. Close it in `afterEach`.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { EventHubProducerClient } from '@azure/event-hubs';
+import { startFunctionsHost, type FunctionsHost } from '../../local/functions-host';
+import { startAzurite, type Azurite } from '../../local/storage';
+import { emulatorConfig, plan, type Plan } from '../../shared/planner';
+import type { Topology } from '../../shared/topology';
+import { buildApp, type BuiltApp } from './build-app';
+
+const repository = resolve(__dirname, '../..');
+
+export interface EmulatorProcess {
+  readonly port: number;
+  readonly controlPort: number;
+  readonly connectionString: string;
+  readonly child: ChildProcess;
+}
+
+/** Starts the emulator as a user does, in its own process, and waits for its start message. */
+export async function startEmulatorProcess(options: {
+  dataDirectory: string;
+  config: string;
+  port?: number;
+  controlPort?: number;
+}): Promise<EmulatorProcess> {
+  const child = spawn(
+    process.execPath,
+    [
+      join(repository, 'dist/local/event-hubs/main.js'),
+      ...['--port', String(options.port ?? 0), '--control-port', String(options.controlPort ?? 0)],
+      ...['--data', options.dataDirectory, '--config', options.config, '--json'],
+      ...['--parent-pid', String(process.pid)],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  for await (const line of createInterface({ input: child.stdout })) {
+    const message = JSON.parse(line) as EmulatorProcess & { event: string };
+    if (message.event === 'started') return { ...message, child };
+  }
+  throw new Error('the emulator ended before it had started');
+}
+
+export class Cluster {
+  readonly plan: Plan;
+  readonly #resources: {
+    app: BuiltApp;
+    azurite: Azurite;
+    dataDirectory: string;
+    producers: Map<string, EventHubProducerClient>;
+  };
+  emulator: EmulatorProcess;
+  host: FunctionsHost;
+  readonly hostLines: string[];
+
+  constructor(options: {
+    plan: Plan;
+    emulator: EmulatorProcess;
+    host: FunctionsHost;
+    hostLines: string[];
+    app: BuiltApp;
+    azurite: Azurite;
+    dataDirectory: string;
+  }) {
+    this.plan = options.plan;
+    this.emulator = options.emulator;
+    this.host = options.host;
+    this.hostLines = options.hostLines;
+    this.#resources = { ...options, producers: new Map() };
+  }
+
+  get storageConnectionString(): string {
+    return this.#resources.azurite.connectionString;
+  }
+
+  /** Sends bodies to one partition through the SDK. */
+  async send(hub: string, partition: number, bodies: readonly Uint8Array[]): Promise<void> {
+    const { producers } = this.#resources;
+    let producer = producers.get(hub);
+    if (producer === undefined) {
+      producer = new EventHubProducerClient(this.emulator.connectionString, hub);
+      producers.set(hub, producer);
+    }
+    const options = { partitionId: String(partition) };
+    let batch = await producer.createBatch(options);
+    for (const body of bodies) {
+      if (batch.tryAdd({ body: Buffer.from(body) })) continue;
+      await producer.sendBatch(batch);
+      batch = await producer.createBatch(options);
+      if (!batch.tryAdd({ body: Buffer.from(body) })) throw new Error('the body is too large');
+    }
+    if (batch.count > 0) await producer.sendBatch(batch);
+  }
+
+  /** Switches a fault of the emulator on. */
+  async fault(body: Readonly<Record<string, unknown>>): Promise<void> {
+    const response = await fetch(`http://127.0.0.1:${this.emulator.controlPort}/faults`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`fault refused: ${await response.text()}`);
+  }
+
+  /** kill -9 of the emulator, then the same again on the same data and ports. */
+  async restartEmulator(): Promise<void> {
+    const { child, controlPort, port } = this.emulator;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+    this.emulator = await startEmulatorProcess({
+      dataDirectory: join(this.#resources.dataDirectory, 'hubs'),
+      config: join(this.#resources.dataDirectory, 'config.json'),
+      port,
+      controlPort,
+    });
+  }
+
+  async close(): Promise<void> {
+    const { app, azurite, dataDirectory, producers } = this.#resources;
+    await Promise.allSettled(Array.from(producers.values(), (producer) => producer.close()));
+    await Promise.allSettled([this.host.close()]);
+    this.emulator.child.kill('SIGKILL');
+    await Promise.allSettled([azurite.close()]);
+    app.remove();
+    rmSync(dataDirectory, { recursive: true, force: true });
+  }
+}
+
+export interface ClusterOptions {
+  /** Module of topologies, relative to the repository, and what it exports. */
+  readonly topologies: { readonly module: string; readonly defined: readonly Topology[] };
+  readonly partitionCount: number;
+  readonly workers: number;
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly hostJson?: Readonly<Record<string, unknown>>;
+  /** Stands before Azurite's blob port, for faults of the store. */
+  readonly storeConnectionString?: (azurite: Azurite) => Promise<string>;
+  readonly workerExecArgv?: readonly string[];
+}
+
+/** Short enough for tests; the rules are the same. */
+const quickLeases = {
+  partitionOwnershipExpirationIntervalMs: 3_000,
+  loadBalancingUpdateIntervalMs: 500,
+};
+
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-cluster-'));
+  const planned = plan(options.topologies.defined);
+  const hubs = planned.hubs.map((hub) => ({ ...hub, partitionCount: options.partitionCount }));
+  const config = join(dataDirectory, 'config.json');
+  writeFileSync(config, JSON.stringify(emulatorConfig({ ...planned, hubs })));
+  const app = await buildApp({
+    topologies: options.topologies.module,
+    hostJson: {
+      functionTimeout: '00:00:20',
+      extensions: { eventHubs: { maxEventBatchSize: 200, prefetchCount: 600 } },
+      ...options.hostJson,
+    },
+  });
+  const azurite = await startAzurite();
+  const emulator = await startEmulatorProcess({
+    dataDirectory: join(dataDirectory, 'hubs'),
+    config,
+  });
+  const hostLines: string[] = [];
+  const storage = (await options.storeConnectionString?.(azurite)) ?? azurite.connectionString;
+  const host = await startFunctionsHost({
+    appDirectory: app.directory,
+    workers: options.workers,
+    httpPort: 0,
+    leases: quickLeases,
+    log: (line) => hostLines.push(line),
+    ...(options.workerExecArgv && { workerExecArgv: options.workerExecArgv }),
+    settings: {
+      AzureWebJobsStorage: azurite.connectionString,
+      LakeStorage: storage,
+      EventHubConnection: emulator.connectionString,
+      MILLRACE_TEND_INTERVAL_MS: '300',
+      MILLRACE_STALL_AFTER_MS: '2000',
+      MILLRACE_HUB_CHECK_INTERVAL_MS: '1000',
+      MILLRACE_FLUSH_ROWS_MAX: '700',
+      ...options.settings,
+    },
+  });
+  return new Cluster({ plan: planned, emulator, host, hostLines, app, azurite, dataDirectory });
+}
