@@ -23,6 +23,7 @@ const common = {
 /** Processes other than the function app: their packages stay in node_modules. */
 const processes = [
   'cli/millrace.ts',
+  'cli/replay/main.ts',
   'local/event-hubs/main.ts',
   'local/functions-host/main.ts',
   'local/functions-host/worker.ts',

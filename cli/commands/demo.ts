@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readTable } from '../../shared/lake/table-reader';
+import { plan } from '../../shared/planner';
+import { isFlushed, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
+import { topologies } from '../../topologies';
+import { compareFlights } from '../oracle/flights-oracle';
+import { startReplay } from '../replay/process';
+import { appDirectory } from '../app-directory';
+import { startStack } from '../stack';
+import { markDrain, openStore, type Store } from '../store';
+import type { Output } from '../output';
+
+export interface DemoOptions {
+  readonly events: number;
+  readonly workers: number;
+  readonly isPacked: boolean;
+  readonly rate: number;
+  readonly keep: boolean;
+}
+
+const topology = 'flights';
+const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
+const pollIntervalMs = 500;
+/** Nothing moves for this long: the run has failed. */
+const standstillMs = 120_000;
+
+export interface DemoResult {
+  readonly sent: number;
+  readonly accounted: number;
+  readonly lost: number;
+  readonly duplicated: number;
+  readonly eventsPerSecond: number;
+  readonly isRight: boolean;
+}
+
+/**
+ * A finite run with a worker killed in the middle, checked against an independent oracle: what the
+ * README promises, shown.
+ */
+export async function demo(options: DemoOptions, output: Output): Promise<DemoResult> {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-demo-'));
+  const hostLines: string[] = [];
+  output.say(`Starting emulator, storage and ${options.workers} workers …`);
+  const stack = await startStack({
+    plan: plan(topologies),
+    appDirectory: appDirectory(),
+    dataDirectory,
+    workers: options.workers,
+    ports: { amqp: 0, control: 0, blob: 0, http: 0 },
+    leases: {
+      partitionOwnershipExpirationIntervalMs: 10_000,
+      loadBalancingUpdateIntervalMs: 1_000,
+    },
+    settings: { MILLRACE_TEND_INTERVAL_MS: '500', MILLRACE_STALL_AFTER_MS: '5000' },
+    log: (line) => hostLines.push(line),
+  });
+  const stopOnInterrupt = (): void => {
+    void stack.close().then(() => process.exit(130));
+  };
+  process.once('SIGINT', stopOnInterrupt);
+  try {
+    const result = await run(options, { ...stack, dataDirectory }, output);
+    if (!result.isRight) output.say(hostLines.slice(-40).join('\n'));
+    return result;
+  } finally {
+    process.removeListener('SIGINT', stopOnInterrupt);
+    await stack.close();
+    if (options.keep) output.say(`Everything is kept in ${dataDirectory}`);
+    else rmSync(dataDirectory, { recursive: true, force: true });
+  }
+}
+
+type Running = Awaited<ReturnType<typeof startStack>> & { readonly dataDirectory: string };
+
+async function run(options: DemoOptions, running: Running, output: Output): Promise<DemoResult> {
+  const store = openStore(running.azurite.connectionString);
+  const ledger = store.ledger(topology);
+  const replay = startReplay({
+    connectionString: running.emulator.connectionString,
+    events: options.events,
+    rate: options.rate,
+    isPacked: options.isPacked,
+  });
+  let startedAtMs = 0;
+  let isKilled = false;
+  let isDraining = false;
+  let seen = { events: 0, atMs: Date.now() };
+  try {
+    for (;;) {
+      const accounts = await ledger.refresh();
+      const read = readOf(accounts, 'flights');
+      if (read > 0 && startedAtMs === 0) startedAtMs = Date.now();
+      const all = accounts.reduce((total, { ledger: { read: events } }) => total + events, 0);
+      if (all !== seen.events) seen = { events: all, atMs: Date.now() };
+      output.progress(
+        `sent ${replay.sent()}   committed ${read} of ${options.events}   by airport ${readOf(accounts, 'by-origin')}`,
+      );
+      if (!isKilled && read >= options.events / 2) {
+        isKilled = true;
+        const [victim] = running.host.workers;
+        if (victim !== undefined) {
+          running.host.killWorker(victim.id);
+          output.say(`kill -9 of worker ${victim.id} (pid ${victim.pid}) after ${read} events`);
+        }
+      }
+      if (!isDraining && read >= options.events) {
+        isDraining = true;
+        await replay.done;
+        await markDrain(store, topology);
+      }
+      if (isDraining && isDrained(accounts) && (await areFlushed(store, accounts))) break;
+      if (Date.now() - seen.atMs > standstillMs)
+        throw new Error('nothing has moved for two minutes');
+      await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
+    }
+  } finally {
+    await replay.stop();
+  }
+  const finishedAtMs = Date.now();
+  // Workers drain and flush what they hold; the tables are read when they have ended.
+  await running.host.drain();
+  output.say('Comparing the tables with DuckDB over the original file …');
+  const comparisons = await compareFlights({
+    lake: store.lake,
+    events: options.events,
+    workDirectory: join(running.dataDirectory, 'oracle'),
+  });
+  const accounts = await ledger.refresh();
+  const totals = totalsByStage(accounts).get('flights');
+  for (const { expected, extra, found, missing, sample, table } of comparisons) {
+    const verdict =
+      missing + extra === 0 ? 'equal' : `DIFFERENT: ${missing} missing, ${extra} extra`;
+    output.say(`table ${table}: ${found} rows, ${expected} expected: ${verdict}`);
+    if (sample.length > 0) output.say(JSON.stringify(sample));
+  }
+  const accounted =
+    (totals?.emitted ?? 0) +
+    (totals?.filtered ?? 0) +
+    (totals?.late ?? 0) +
+    (totals?.deadLettered ?? 0);
+  const missing = comparisons.reduce((total, one) => total + one.missing, 0);
+  const extra = comparisons.reduce((total, one) => total + one.extra, 0);
+  const lost = Math.max(0, options.events - accounted) + missing;
+  const duplicated = Math.max(0, accounted - options.events) + extra;
+  return {
+    sent: options.events,
+    accounted,
+    lost,
+    duplicated,
+    eventsPerSecond: Math.round(options.events / ((finishedAtMs - startedAtMs) / 1000)),
+    isRight: lost === 0 && duplicated === 0,
+  };
+}
+
+function readOf(accounts: readonly TaskAccount[], stage: string): number {
+  return totalsByStage(accounts).get(stage)?.read ?? 0;
+}
+
+async function areFlushed(store: Store, accounts: readonly TaskAccount[]): Promise<boolean> {
+  for (const { name } of plan(topologies).tables) {
+    const table = await readTable({ objects: store.lake, folder: `tables/${name}` });
+    if (!isFlushed(accounts, name, table.flushedThrough)) return false;
+  }
+  return true;
+}
+
+function isDrained(accounts: readonly TaskAccount[]): boolean {
+  const stages = new Set(accounts.map(({ path }) => path.stage));
+  const sent = accounts
+    .filter(({ path }) => path.stage === 'flights')
+    .reduce((total, { ledger }) => total + ledger.emitted, 0);
+  return (
+    stages.size === 2 &&
+    readOf(accounts, 'by-origin') === sent &&
+    accounts.every(({ watermarkMs }) => watermarkMs === drainedWatermarkMs)
+  );
+}

@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
+import type { LedgerCounts } from '../../shared/model/commit';
+import { readLog, listLogs } from '../../shared/commit-log/log-reader';
+import { emulatorConfig, explain, plan } from '../../shared/planner';
+import { topologies } from '../../topologies';
+import { copyTable, openDuckDb, readFiles } from '../oracle/flights-oracle';
+import type { Output } from '../output';
+import type { Store } from '../store';
+
+/** Prints the plan; as JSON, or as the emulator's configuration. */
+export function explainPlan(
+  options: { topology?: string; emulatorConfig: boolean },
+  output: Output,
+): void {
+  const chosen = topologies.filter(
+    ({ name }) => options.topology === undefined || options.topology === name,
+  );
+  if (chosen.length === 0) throw unknownTopology(options.topology ?? '');
+  const planned = plan(chosen);
+  if (options.emulatorConfig) {
+    const config = emulatorConfig(planned);
+    output.result(config, JSON.stringify(config, null, 2));
+  } else {
+    output.result(planned, explain(planned));
+  }
+}
+
+/** Recounts a topology's ledger from its commit logs; false when it does not balance. */
+export async function showLedger(store: Store, topology: string, output: Output): Promise<boolean> {
+  assertKnown(topology);
+  const accounts = await store.ledger(topology).refresh();
+  const stages = Array.from(totalsByStage(accounts), ([stage, ledger]) => ({ stage, ...ledger }));
+  const isRight = accounts.every(({ ledger }) => isBalanced(ledger));
+  const lines = [
+    row('stage', 'partition', headings),
+    ...accounts.map(taskRow),
+    ...stages.map(({ stage, ...ledger }) => row(stage, 'all', cellsOf(ledger))),
+    isRight ? 'Balanced: every event read has exactly one end.' : 'NOT BALANCED: run an audit.',
+  ];
+  output.result({ topology, isBalanced: isRight, stages, tasks: accounts }, lines.join('\n'));
+  return isRight;
+}
+
+const headings = ['read', 'emitted', 'filtered', 'late', 'dead', 'gap'];
+
+function cellsOf(ledger: LedgerCounts): string[] {
+  const { deadLettered, emitted, filtered, gap, late, read } = ledger;
+  return [read, emitted, filtered, late, deadLettered, gap].map(String);
+}
+
+function taskRow({ ledger, path }: TaskAccount): string {
+  return row(path.stage, path.partition, cellsOf(ledger));
+}
+
+function row(stage: string, partition: string, cells: readonly string[]): string {
+  return [stage.padEnd(20), partition.padStart(9), ...cells.map((cell) => cell.padStart(11))].join(
+    ' ',
+  );
+}
+
+/** Lists dead letters with their cause, newest logs included. */
+export async function showDeadLetters(
+  store: Store,
+  topology: string,
+  output: Output,
+): Promise<void> {
+  assertKnown(topology);
+  const letters = [];
+  for (const path of await listLogs(store.appends, topology)) {
+    const { records } = await readLog(store.appends, path, null);
+    for (const record of records) {
+      if (record.kind !== 'commit') continue;
+      for (const letter of record.deadLetters) {
+        letters.push({ stage: path.stage, partition: path.partition, ...letter });
+      }
+    }
+  }
+  const lines = letters.map(
+    (letter) =>
+      `${letter.stage}/${letter.partition} ${letter.sequenceNumber}.${letter.index} ${letter.code} in ${letter.operator}: ${letter.message}`,
+  );
+  output.result(letters, lines.length === 0 ? 'No dead letters.' : lines.join('\n'));
+}
+
+/** SQL over the tables in the lake, through DuckDB. */
+export async function queryLake(store: Store, sql: string, output: Output): Promise<void> {
+  const query = await openDuckDb();
+  const workDirectory = mkdtempSync(join(tmpdir(), 'millrace-query-'));
+  try {
+    for (const { name } of plan(topologies).tables) {
+      const files = await copyTable(store.lake, name, workDirectory);
+      if (files.length > 0)
+        await query(`CREATE VIEW "${name}" AS SELECT * FROM ${readFiles(files)}`);
+    }
+    const rows = await query(sql);
+    output.result(rows, textTable(rows));
+  } finally {
+    rmSync(workDirectory, { recursive: true, force: true });
+  }
+}
+
+function textTable(rows: readonly Record<string, unknown>[]): string {
+  const [first] = rows;
+  if (first === undefined) return 'No rows.';
+  const names = Object.keys(first);
+  const cells = rows.map((one) => names.map((name) => String(one[name] ?? '')));
+  const widths = names.map((name, column) =>
+    Math.max(name.length, ...cells.map((line) => line[column]?.length ?? 0)),
+  );
+  const render = (line: readonly string[]): string =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [names, ...cells].map(render).join('\n');
+}
+
+export function assertKnown(topology: string): void {
+  if (!topologies.some(({ name }) => name === topology)) throw unknownTopology(topology);
+}
+
+function unknownTopology(topology: string): Error {
+  const known = topologies.map(({ name }) => name).join(', ');
+  return new Error(`no topology is called "${topology}"; there is: ${known}`);
+}

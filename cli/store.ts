@@ -1,0 +1,30 @@
+import { BlobAppendStore } from '../shared/adapters/blob-append-store';
+import { connectContainer } from '../shared/adapters/blob-container';
+import { BlobObjectStore } from '../shared/adapters/blob-object-store';
+import { LedgerReader } from '../shared/ledger/ledger-reader';
+
+/** What the command line reads of an app's storage. */
+export interface Store {
+  readonly appends: BlobAppendStore;
+  readonly commits: BlobObjectStore;
+  readonly lake: BlobObjectStore;
+  ledger(topology: string): LedgerReader;
+}
+
+export function openStore(connectionString: string): Store {
+  const container = connectContainer({ connectionString, container: 'millrace' });
+  const appends = new BlobAppendStore(container);
+  const commits = new BlobObjectStore(container);
+  const lake = new BlobObjectStore(connectContainer({ connectionString, container: 'lake' }));
+  return {
+    appends,
+    commits,
+    lake,
+    ledger: (topology) => new LedgerReader({ appends, objects: commits, topology }),
+  };
+}
+
+/** Asks the running workers to end a topology: windows close, everything is flushed. */
+export async function markDrain(store: Store, topology: string): Promise<void> {
+  await store.commits.put(`control/${topology}/drain`, Buffer.from('{}'));
+}

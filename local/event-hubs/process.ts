@@ -1,0 +1,65 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export interface EmulatorProcess {
+  readonly port: number;
+  readonly controlPort: number;
+  readonly connectionString: string;
+  readonly child: ChildProcess;
+  close(): Promise<void>;
+}
+
+/** Starts the emulator in a process of its own that ends with this one, and waits until it listens. */
+export async function startEmulatorProcess(options: {
+  readonly dataDirectory: string;
+  /** File in the form of Config.json. */
+  readonly config: string;
+  /** 0 or absent: any free port. */
+  readonly port?: number;
+  readonly controlPort?: number;
+}): Promise<EmulatorProcess> {
+  const child = spawn(
+    process.execPath,
+    [
+      emulatorEntry(),
+      ...['--port', String(options.port ?? 0), '--control-port', String(options.controlPort ?? 0)],
+      ...['--data', options.dataDirectory, '--config', options.config, '--json'],
+      ...['--parent-pid', String(process.pid)],
+    ],
+    // Its own group: Ctrl-C is for the parent, which ends it last.
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+  );
+  const errors: string[] = [];
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk.toString()));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const message = JSON.parse(line) as EmulatorProcess & { event: string };
+    if (message.event !== 'started') continue;
+    const { connectionString, controlPort, port } = message;
+    return { port, controlPort, connectionString, child, close: () => end(child) };
+  }
+  throw new Error(`the Event Hubs emulator did not start: ${errors.join('').trim()}`);
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const forced = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await ended;
+  clearTimeout(forced);
+}
+
+function emulatorEntry(): string {
+  for (
+    let directory = __dirname;
+    directory !== dirname(directory);
+    directory = dirname(directory)
+  ) {
+    const entry = join(directory, 'dist/local/event-hubs/main.js');
+    if (existsSync(entry)) return entry;
+  }
+  throw new Error('dist/local/event-hubs/main.js is missing: run npm run build');
+}

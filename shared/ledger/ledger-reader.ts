@@ -1,0 +1,154 @@
+import { listLogs, readLog, type LogPosition } from '../commit-log/log-reader';
+import { getSnapshot } from '../commit-log/snapshots';
+import type { LogPath } from '../commit-log/names';
+import {
+  addLedgers,
+  emptyLedger,
+  type Cursor,
+  type LedgerCounts,
+  type LogRecord,
+} from '../model/commit';
+import type { AppendStore, ObjectStore } from '../model/ports';
+
+/** What a task's log says of it, recounted from its records. */
+export interface TaskAccount {
+  readonly path: LogPath;
+  readonly ledger: LedgerCounts;
+  readonly commits: number;
+  /** Appends beside the commits: attempts of workers that took the task over. */
+  readonly attempts: number;
+  readonly cursor: Cursor | null;
+  readonly watermarkMs: number | null;
+  readonly lastCommittedAtMs: number;
+  /** Per table: the last commit that holds rows for it. */
+  readonly rowsThrough: Readonly<Record<string, number>>;
+}
+
+interface Following {
+  account: TaskAccount;
+  next: LogPosition | null;
+}
+
+/**
+ * Recounts the ledger of a topology from its commit logs. It keeps its place: a refresh reads only
+ * what was appended since.
+ */
+export class LedgerReader {
+  readonly #appends: AppendStore;
+  readonly #objects: ObjectStore;
+  readonly #topology: string;
+  readonly #tasks = new Map<string, Following>();
+
+  constructor(options: { appends: AppendStore; objects: ObjectStore; topology: string }) {
+    this.#appends = options.appends;
+    this.#objects = options.objects;
+    this.#topology = options.topology;
+  }
+
+  /** One account per task, by stage and partition. */
+  async refresh(): Promise<readonly TaskAccount[]> {
+    for (const path of newestIncarnations(await listLogs(this.#appends, this.#topology))) {
+      const name = `${path.stage}/${path.partition}`;
+      const known = this.#tasks.get(name);
+      const following =
+        known !== undefined && known.account.path.incarnation === path.incarnation
+          ? known
+          : { account: emptyAccount(path), next: null };
+      const stretch = await readLog(this.#appends, path, following.next);
+      let account = stretch.isBroken ? emptyAccount(path) : following.account;
+      for (const record of stretch.records) {
+        account = await this.#count(account, record, account.commits === 0);
+      }
+      this.#tasks.set(name, { account, next: stretch.next });
+    }
+    return Array.from(this.#tasks.values(), ({ account }) => account).sort(byStageAndPartition);
+  }
+
+  async #count(account: TaskAccount, record: LogRecord, isFirst: boolean): Promise<TaskAccount> {
+    if (record.kind === 'attempt') return { ...account, attempts: account.attempts + 1 };
+    if (record.kind === 'header' && record.snapshot !== null && isFirst) {
+      // Earlier generations are not read: their totals are in the snapshot.
+      const bytes = await getSnapshot(this.#objects, record.snapshot);
+      const { commit, ledger } = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
+        commit: number;
+        ledger: LedgerCounts;
+      };
+      return { ...account, ledger, commits: commit };
+    }
+    if (record.kind !== 'commit') return account;
+    return {
+      ...account,
+      ledger: addLedgers(account.ledger, record.ledger),
+      commits: record.commit,
+      cursor: record.to,
+      watermarkMs: record.watermarkMs,
+      lastCommittedAtMs: record.committedAtMs,
+      rowsThrough: {
+        ...account.rowsThrough,
+        ...Object.fromEntries(record.rows.map(({ table }) => [table, record.commit])),
+      },
+    };
+  }
+}
+
+/** An incarnation begins with the totals of the one before: counting both would count twice. */
+function newestIncarnations(paths: readonly LogPath[]): LogPath[] {
+  const newest = new Map<string, LogPath>();
+  for (const path of paths) {
+    const name = `${path.stage}/${path.partition}`;
+    const known = newest.get(name);
+    if (known === undefined || known.incarnation < path.incarnation) newest.set(name, path);
+  }
+  return Array.from(newest.values());
+}
+
+function emptyAccount(path: LogPath): TaskAccount {
+  return {
+    path,
+    ledger: emptyLedger,
+    commits: 0,
+    attempts: 0,
+    cursor: null,
+    watermarkMs: null,
+    lastCommittedAtMs: 0,
+    rowsThrough: {},
+  };
+}
+
+function byStageAndPartition(left: TaskAccount, right: TaskAccount): number {
+  return (
+    left.path.stage.localeCompare(right.path.stage) ||
+    Number(left.path.partition) - Number(right.path.partition)
+  );
+}
+
+/** True when every event read has exactly one end. */
+export function isBalanced(ledger: LedgerCounts): boolean {
+  const { deadLettered, emitted, filtered, late, read } = ledger;
+  return read === emitted + filtered + late + deadLettered;
+}
+
+/** Totals per stage, in the order of the plan's stages given. */
+export function totalsByStage(accounts: readonly TaskAccount[]): ReadonlyMap<string, LedgerCounts> {
+  const totals = new Map<string, LedgerCounts>();
+  for (const { ledger, path } of accounts) {
+    totals.set(path.stage, addLedgers(totals.get(path.stage) ?? emptyLedger, ledger));
+  }
+  return totals;
+}
+
+/** True when a table's log shows every row that these tasks' logs hold for it. */
+export function isFlushed(
+  accounts: readonly TaskAccount[],
+  table: string,
+  flushedThrough: ReadonlyMap<string, number>,
+): boolean {
+  return accounts.every(({ path, rowsThrough }) => {
+    const wanted = rowsThrough[table];
+    if (wanted === undefined) return true;
+    const task = `${path.topology}/${path.stage}/${path.partition}/`;
+    return Array.from(flushedThrough).some(
+      ([name, commit]) => name.startsWith(task) && commit >= wanted,
+    );
+  });
+}
