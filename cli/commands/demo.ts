@@ -159,8 +159,9 @@ function readOf(accounts: readonly TaskAccount[], stage: string): number {
 }
 
 async function areFlushed(store: Store, accounts: readonly TaskAccount[]): Promise<boolean> {
-  for (const { name } of plan(topologies).tables) {
-    const table = await readTable({ objects: store.lake, folder: `tables/${name}` });
+  for (const { format, name } of plan(topologies).tables) {
+    const folder = `tables/${name}`;
+    const table = await readTable({ objects: store.lake, folder, format });
     if (!isFlushed(accounts, name, table.flushedThrough)) return false;
   }
   return true;

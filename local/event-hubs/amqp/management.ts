@@ -1,4 +1,5 @@
-import * as rhea from 'rhea';
+import type * as rhea from 'rhea';
+import { types } from 'rhea';
 import { partitionNumber } from '../address';
 import { notFound, Refusal } from '../errors';
 import type { Hub, Namespace } from '../namespace';
@@ -31,9 +32,9 @@ function answer(
   return {
     ...(request.message_id !== undefined && { correlation_id: request.message_id }),
     application_properties: {
-      'status-code': rhea.types.wrap_int(status),
+      'status-code': types.wrap_int(status),
       'status-description': description,
-      ...(condition !== undefined && { 'error-condition': rhea.types.wrap_symbol(condition) }),
+      ...(condition !== undefined && { 'error-condition': types.wrap_symbol(condition) }),
     },
     body: null,
   };
@@ -57,11 +58,11 @@ function hubBody(hub: Hub): unknown {
   return {
     name,
     type: 'com.microsoft:eventhub',
-    created_at: rhea.types.wrap_timestamp(createdAtMs),
-    partition_count: rhea.types.wrap_int(partitionCount),
+    created_at: types.wrap_timestamp(createdAtMs),
+    partition_count: types.wrap_int(partitionCount),
     // An array, not a list: .NET casts to string[].
-    partition_ids: rhea.types.wrap_array(ids, 0xa1, undefined as never),
-    georeplication_factor: rhea.types.wrap_int(1),
+    partition_ids: types.wrap_array(ids, 0xa1, undefined as never),
+    georeplication_factor: types.wrap_int(1),
   };
 }
 
@@ -73,10 +74,10 @@ function partitionBody(hub: Hub, partition: string): unknown {
     name: hub.facts.name,
     type: 'com.microsoft:partition',
     partition,
-    begin_sequence_number: rhea.types.wrap_long(log.firstSequenceNumber),
-    last_enqueued_sequence_number: rhea.types.wrap_long(log.nextSequenceNumber - 1),
-    last_enqueued_offset: rhea.types.wrap_string(String(log.lastOffset)),
-    last_enqueued_time_utc: rhea.types.wrap_timestamp(log.lastEnqueuedTimeMs),
+    begin_sequence_number: types.wrap_long(log.firstSequenceNumber),
+    last_enqueued_sequence_number: types.wrap_long(log.nextSequenceNumber - 1),
+    last_enqueued_offset: types.wrap_string(String(log.lastOffset)),
+    last_enqueued_time_utc: types.wrap_timestamp(log.lastEnqueuedTimeMs),
     is_partition_empty: log.isEmpty,
   };
 }

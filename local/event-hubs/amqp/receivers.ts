@@ -1,4 +1,4 @@
-import * as rhea from 'rhea';
+import type * as rhea from 'rhea';
 import type { ReceiveSource } from '../address';
 import { Refusal } from '../errors';
 import type { FaultSwitches } from '../faults';

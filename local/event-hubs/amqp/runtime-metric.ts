@@ -1,10 +1,9 @@
-import * as rhea from 'rhea';
+import { message, types } from 'rhea';
 import type { PartitionLog } from '../log/partition-log';
 
 /** The delivery annotations of a link that asked to know how far the partition goes. */
 export function runtimeMetricSection(log: PartitionLog): Buffer {
-  const { types } = rhea;
-  const encoded = rhea.message.encode({
+  const encoded = message.encode({
     delivery_annotations: {
       last_enqueued_sequence_number: types.wrap_long(log.nextSequenceNumber - 1),
       last_enqueued_offset: types.wrap_string(String(log.lastOffset)),

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import * as rhea from 'rhea';
+import type * as rhea from 'rhea';
+import { create_container, message as messageCodec } from 'rhea';
 import { resolveSource, resolveTarget, startSequence } from '../address';
 import { Refusal } from '../errors';
 import type { FaultSwitches } from '../faults';
@@ -34,7 +35,7 @@ export class AmqpServer {
   constructor(options: AmqpServerOptions) {
     this.#options = options;
     this.#receivers = new ReceiverRegistry(options);
-    this.#container = rhea.create_container({ id: 'millrace-event-hubs' });
+    this.#container = create_container({ id: 'millrace-event-hubs' });
     const { sasl_server_mechanisms: mechanisms } = this.#container as unknown as {
       sasl_server_mechanisms: Record<string, unknown> & { enable_anonymous(): void };
     };
@@ -167,7 +168,7 @@ export class AmqpServer {
     const { hub, partition } = resolveTarget(this.#options.namespace, address);
     const bytes = Buffer.isBuffer(message)
       ? message
-      : (rhea.message.encode(message as rhea.Message) as unknown as Buffer);
+      : (messageCodec.encode(message as rhea.Message) as unknown as Buffer);
     if (bytes.length > messageBytesMax) {
       throw new Refusal(
         'amqp:link:message-size-exceeded',
@@ -255,7 +256,7 @@ function keyOf(envelope: { bytes: Buffer; count: number }): string | null {
   const head = Buffer.from([0x00, 0x53, 0x72, 0xd1, 0, 0, 0, 0, 0, 0, 0, 0]);
   head.writeUInt32BE(envelope.bytes.length + 4, 4);
   head.writeUInt32BE(envelope.count, 8);
-  const decoded = rhea.message.decode(Buffer.concat([head, envelope.bytes]) as never);
+  const decoded = messageCodec.decode(Buffer.concat([head, envelope.bytes]) as never);
   const key = decoded['message_annotations']?.['x-opt-partition-key'] as unknown;
   return typeof key === 'string' ? key : null;
 }
