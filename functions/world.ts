@@ -1,3 +1,4 @@
+import type { DefaultAzureCredential } from '@azure/identity';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { EventHubConsumerClient, EventHubProducerClient } from '@azure/event-hubs';
@@ -131,8 +132,10 @@ function namespaceOf(settings: AppSettings): string {
 }
 
 /** Loaded only where it is needed: it costs a quarter of a second of every cold start. */
-function managedIdentity(): import('@azure/identity').DefaultAzureCredential {
+function managedIdentity(): DefaultAzureCredential {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- lazily, see above
-  const identity = require('@azure/identity') as typeof import('@azure/identity');
+  const identity = require('@azure/identity') as {
+    DefaultAzureCredential: new () => DefaultAzureCredential;
+  };
   return new identity.DefaultAzureCredential();
 }

@@ -2,6 +2,7 @@
  * What the tables of the topology `flights` must hold, computed by DuckDB from the original file.
  * It shares no code with the engine.
  */
+import type DuckDb from '@duckdb/node-api';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ObjectStore } from '../../shared/model/ports';
@@ -56,7 +57,7 @@ type Query = (sql: string) => Promise<Record<string, unknown>[]>;
 
 /** DuckDB is a tool of development: an app in the cloud does not carry it. */
 export async function openDuckDb(): Promise<Query> {
-  let duckdb: typeof import('@duckdb/node-api');
+  let duckdb: typeof DuckDb;
   try {
     duckdb = await import('@duckdb/node-api');
   } catch (cause) {

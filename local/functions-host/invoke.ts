@@ -109,7 +109,10 @@ async function run(
     ...outcome,
   };
   for (const hook of app.hooks.get('postInvocation') ?? []) await hook(after);
-  if (after['error'] !== undefined && after['error'] !== null) throw after['error'];
+  const { error } = after;
+  if (error !== undefined && error !== null) {
+    throw error instanceof Error ? error : new Error(String(error));
+  }
   return model.getResponse(context, after['result']);
 }
 

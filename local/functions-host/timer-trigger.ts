@@ -1,5 +1,6 @@
 import { Cron } from 'croner';
-import { BlobLeaseClient, ContainerClient } from '@azure/storage-blob';
+import type { BlobLeaseClient } from '@azure/storage-blob';
+import { ContainerClient } from '@azure/storage-blob';
 import type { LoadedApp, RegisteredFunction } from './app-loader';
 import { invoke, triggerOf, type HostWorld } from './invoke';
 import { parseTimeSpan, resolveSettings } from './settings';

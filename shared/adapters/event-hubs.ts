@@ -86,7 +86,9 @@ export class EventHubReader implements HubReader {
       function settle(finish: () => void): void {
         if (isSettled) return;
         isSettled = true;
-        setImmediate(() => subscription.close().then(finish, reject));
+        setImmediate(() => {
+          subscription.close().then(finish, reject);
+        });
       }
     });
   }

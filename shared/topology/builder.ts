@@ -20,7 +20,7 @@ export class GraphBuilder {
     if (this.nodes.some((other) => other.kind === node.kind && other.name === named.name)) {
       this.fault(`two operators ${node.kind} have the name ${named.name}: give one another name`);
     }
-    this.nodes.push(named as GraphNode);
+    this.nodes.push(named);
     return id;
   }
 

@@ -30,7 +30,7 @@ export class Stream<Value> {
 
   /** One value for each value. A throw dead-letters the event. */
   map<Next>(apply: (value: Value) => Next): Stream<Next> {
-    return this.then({ kind: 'map', apply: apply as AnyFunction<unknown> });
+    return this.then({ kind: 'map', apply: apply });
   }
 
   /** Any number of values for each value. */
@@ -40,7 +40,7 @@ export class Stream<Value> {
 
   /** Keeps the values for which `isKept` is true; the ledger counts the others as filtered. */
   filter(isKept: (value: Value) => boolean): Stream<Value> {
-    return this.then({ kind: 'filter', isKept: isKept as AnyFunction<boolean> });
+    return this.then({ kind: 'filter', isKept: isKept });
   }
 
   /**
@@ -55,7 +55,7 @@ export class Stream<Value> {
       {
         kind: 'keyBy',
         input: this.id,
-        key: key as AnyFunction<string>,
+        key: key,
         isPartitionedBySource: options.isPartitionedBySource ?? false,
       },
       options.name,
@@ -127,7 +127,8 @@ export type WindowResult<Aggregates> = {
 } & {
   readonly [Name in keyof Aggregates]: Aggregates[Name] extends Aggregate<
     never,
-    infer _Accumulator,
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any accumulator will do
+    any,
     infer Result
   >
     ? Result

@@ -2,7 +2,7 @@ import type { Static, TObject } from 'typebox';
 import { StreamError } from '../model/errors';
 import { GraphBuilder } from './builder';
 import { days, seconds } from './duration';
-import { consumersOf, type AnyFunction, type GraphNode, type Topology } from './graph';
+import { consumersOf, type GraphNode, type Topology } from './graph';
 import { Stream } from './stream';
 
 export interface SourceOptions<Schema extends TObject> {
@@ -39,7 +39,7 @@ export class TopologyBuilder {
       {
         kind: 'source',
         schema,
-        eventTime: eventTime as AnyFunction<number>,
+        eventTime: eventTime,
         outOfOrdernessMs: outOfOrderness ?? 0,
         idleAfterMs: idleAfter ?? seconds(30),
         earlyLimitMs: earlyLimit ?? days(1),

@@ -61,7 +61,7 @@ function hubBody(hub: Hub): unknown {
     created_at: types.wrap_timestamp(createdAtMs),
     partition_count: types.wrap_int(partitionCount),
     // An array, not a list: .NET casts to string[].
-    partition_ids: types.wrap_array(ids, 0xa1, undefined as never),
+    partition_ids: types.wrap_array(ids, 0xa1, undefined),
     georeplication_factor: types.wrap_int(1),
   };
 }

@@ -92,7 +92,7 @@ export class ReceiverRegistry {
       receiver.wantsRuntimeMetric && log !== undefined
         ? Buffer.concat([runtimeMetricSection(log), event.message])
         : event.message;
-    const delivery = receiver.sender.send(message as never, undefined, 0);
+    const delivery = receiver.sender.send(message, undefined, 0);
     // Settled when sent: saves a disposition per event on both sides.
     (delivery as unknown as { settled: boolean }).settled = true;
   }

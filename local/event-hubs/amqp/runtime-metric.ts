@@ -10,7 +10,7 @@ export function runtimeMetricSection(log: PartitionLog): Buffer {
       last_enqueued_time_utc: types.wrap_timestamp(log.lastEnqueuedTimeMs),
       runtime_info_retrieval_time_utc: types.wrap_timestamp(Date.now()),
     },
-  } as never) as unknown as Buffer;
+  });
   // rhea always ends with a body; a section of its own begins the message here.
   const bodyStart = encoded.indexOf(Buffer.from([0x00, 0x53, 0x77]));
   return bodyStart === -1 ? encoded : encoded.subarray(0, bodyStart);

@@ -155,7 +155,7 @@ export class AmqpServer {
       return;
     }
     try {
-      this.#append(address, message as unknown, (delivery as unknown as { format: number }).format);
+      this.#append(address, message, (delivery as unknown as { format: number }).format);
       delivery.accept();
     } catch (error) {
       const { condition, description } = describeFailure(error);
@@ -166,9 +166,7 @@ export class AmqpServer {
 
   #append(address: string, message: unknown, format: number): void {
     const { hub, partition } = resolveTarget(this.#options.namespace, address);
-    const bytes = Buffer.isBuffer(message)
-      ? message
-      : (messageCodec.encode(message as rhea.Message) as unknown as Buffer);
+    const bytes = Buffer.isBuffer(message) ? message : messageCodec.encode(message);
     if (bytes.length > messageBytesMax) {
       throw new Refusal(
         'amqp:link:message-size-exceeded',
@@ -183,7 +181,7 @@ export class AmqpServer {
 
   /** Goes to the link of the same connection that the request names. */
   #reply(context: rhea.EventContext, answer: rhea.Message): void {
-    const replyTo = (context.message as rhea.Message | undefined)?.reply_to;
+    const replyTo = context.message?.reply_to;
     const link = (
       context.connection as unknown as {
         find_sender(matches: (sender: rhea.Sender) => boolean): rhea.Sender | undefined;
@@ -256,8 +254,9 @@ function keyOf(envelope: { bytes: Buffer; count: number }): string | null {
   const head = Buffer.from([0x00, 0x53, 0x72, 0xd1, 0, 0, 0, 0, 0, 0, 0, 0]);
   head.writeUInt32BE(envelope.bytes.length + 4, 4);
   head.writeUInt32BE(envelope.count, 8);
-  const decoded = messageCodec.decode(Buffer.concat([head, envelope.bytes]) as never);
-  const key = decoded['message_annotations']?.['x-opt-partition-key'] as unknown;
+  const decoded = messageCodec.decode(Buffer.concat([head, envelope.bytes]));
+  const annotations = decoded['message_annotations'] as Record<string, unknown> | undefined;
+  const key = annotations?.['x-opt-partition-key'];
   return typeof key === 'string' ? key : null;
 }
 
