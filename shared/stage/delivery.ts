@@ -3,7 +3,7 @@ import type { OutboxMessage } from '../model/commit';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import type { StageServices } from './services';
-import type { TaskAddress } from './task';
+import type { TaskAddress } from './task-hold';
 import type { PendingRows, TaskState } from './task-state';
 
 /**
@@ -66,7 +66,7 @@ export class Delivery {
   async #flush(table: TablePlan, pending: readonly PendingRows[]): Promise<void> {
     const { faultPoint, lakeTable, telemetry } = this.#services;
     await faultPoint('stage.before-flush');
-    const batches: LakeBatch[] = pending.map(({ commit, rows }) => ({ commit, rows }));
+    const batches: LakeBatch[] = pending.map(({ commit, rows }) => ({ commit, rows: rows() }));
     const flushed = await lakeTable(table).flush({ task: this.#taskId(), batches });
     await faultPoint('stage.after-flush');
     this.#state.confirmFlush(table.name, flushed.flushedThrough);
@@ -89,7 +89,7 @@ function isDue(table: TablePlan, pending: readonly PendingRows[], nowMs: number)
   let rows = 0;
   let bytes = 0;
   for (const batch of pending) {
-    rows += batch.rows.length;
+    rows += batch.count;
     bytes += batch.bytes;
   }
   return rows >= rowsMax || bytes >= bytesMax;

@@ -1,6 +1,6 @@
 import { listIncarnations } from '../commit-log/incarnations';
 import type { AppendStore } from '../model/ports';
-import type { TaskAddress } from './task';
+import type { TaskAddress } from './task-hold';
 
 /**
  * The newest earlier incarnation of a task: the same stage and partition on a hub that was deleted

@@ -3,7 +3,8 @@ import type { LedgerCounts } from '../model/commit';
 import { StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
-import { Task, type BatchReport, type TaskAddress } from './task';
+import { Task, type BatchReport } from './task';
+import type { TaskAddress } from './task-hold';
 
 interface StageEntry {
   readonly stage: CompiledStage;

@@ -63,7 +63,8 @@ export const defaultStageLimits: StageLimits = {
   log: {
     // 50,000 is the service's limit for an append blob; the rest is room to roll in.
     blocksMax: 40_000,
-    bytesMax: 1024 * 1024 * 1024,
+    // What a cold start reads, at most.
+    bytesMax: 64 * 1024 * 1024,
     ageMaxMs: 24 * 60 * 60 * 1000,
     blockBytesMax: 4 * 1024 * 1024,
   },

@@ -16,7 +16,9 @@ export interface PendingRows {
   readonly commit: number;
   readonly committedAtMs: number;
   readonly bytes: number;
-  readonly rows: readonly Row[];
+  readonly count: number;
+  /** Parsed only when flushed: most rows of a log that is replayed are in the lake already. */
+  readonly rows: () => readonly Row[];
 }
 
 /** Messages of one commit not yet known to have arrived in their exchange hubs. */
@@ -63,7 +65,11 @@ export class TaskState {
       const encoded = record.rows.find((rows) => rows.table === table.name);
       return encoded === undefined
         ? null
-        : { bytes: encoded.lines.byteLength, rows: parseRows(encoded.lines) };
+        : {
+            bytes: encoded.lines.byteLength,
+            count: encoded.count,
+            rows: () => parseRows(encoded.lines),
+          };
     });
   }
 
@@ -73,13 +79,18 @@ export class TaskState {
     this.#advance(record, (table, index) => {
       const rows = rowsByTable[index] ?? [];
       const encoded = record.rows.find((candidate) => candidate.table === table.name);
-      return rows.length === 0 ? null : { bytes: encoded?.lines.byteLength ?? 0, rows };
+      return rows.length === 0
+        ? null
+        : { bytes: encoded?.lines.byteLength ?? 0, count: rows.length, rows: () => rows };
     });
   }
 
   #advance(
     record: CommitRecord,
-    rowsOf: (table: TablePlan, index: number) => { bytes: number; rows: readonly Row[] } | null,
+    rowsOf: (
+      table: TablePlan,
+      index: number,
+    ) => Pick<PendingRows, 'bytes' | 'count' | 'rows'> | null,
   ): void {
     invariant(record.commit === this.commit + 1, 'commits follow each other', {
       commit: record.commit,

@@ -1,30 +1,17 @@
-import { TaskLog } from '../commit-log/task-log';
 import { emptyLedger } from '../model/commit';
-import type { CommitRecord, Cursor, Gap, LogRecord, WatermarkReason } from '../model/commit';
+import type { Cursor, Gap } from '../model/commit';
 import { StreamError } from '../model/errors';
 import type { HubMessage } from '../model/ports';
-import type { Program } from '../model/program';
-import { Producers } from '../exchange/producers';
-import { Attempts } from './attempts';
-import { BatchOutputs } from './batch-outputs';
-import { Delivery } from './delivery';
-import { encodeDraft, type Draft } from './draft';
+import type { Draft } from './draft';
 import { countEvents, runRange } from './run-range';
-import type { CompiledStage, StageServices } from './services';
-import { TaskState } from './task-state';
+import type { StageServices } from './services';
+import { TaskHold, type TaskAddress, type TaskOptions } from './task-hold';
+import type { TaskState } from './task-state';
 
 /** The watermark of a drained topology: no event is older than this. */
 export const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
 const idleDoublingsMax = 10;
 const noSuspicion = { eventsMax: Infinity, quarantineFirst: null };
-
-export interface TaskAddress {
-  readonly topology: string;
-  readonly stage: string;
-  /** The input hub's creation time, 15 digits, so that names sort by age. */
-  readonly incarnation: string;
-  readonly partition: string;
-}
 
 export interface BatchReport {
   readonly committedEvents: number;
@@ -32,20 +19,6 @@ export interface BatchReport {
   readonly duplicateMessages: number;
   /** False when the deadline came first: the rest is read from the hub with the next batch. */
   readonly isComplete: boolean;
-}
-
-/** What a task is opened with. */
-export interface TaskOptions {
-  readonly stage: CompiledStage;
-  readonly address: TaskAddress;
-  readonly services: StageServices;
-  /** Tasks of this stage: consumers of its exchanges wait for all of them. */
-  readonly taskCount: number;
-  readonly exchangePartitionCounts: readonly number[];
-  /** Where a task without a commit begins. */
-  readonly firstSequenceNumber: number;
-  /** State of an earlier incarnation to begin with. */
-  readonly inherited: Uint8Array | null;
 }
 
 /**
@@ -57,72 +30,36 @@ export interface TaskOptions {
  */
 export class Task {
   readonly address: TaskAddress;
+  readonly #hold: TaskHold;
   readonly #options: TaskOptions;
   readonly #services: StageServices;
-  readonly #log: TaskLog;
-  #state: TaskState;
-  #program: Program;
-  #outputs: BatchOutputs;
-  #producers: Producers;
-  readonly #attempts: Attempts;
-  #delivery: Delivery;
   #turn: Promise<unknown> = Promise.resolve();
   /** When input last came, by this process's clock: idleness is judged by it. */
   #lastInputAtMs: number;
-  #commitsByThisProcess = 0;
 
-  private constructor(options: TaskOptions, log: TaskLog, state: TaskState) {
+  private constructor(options: TaskOptions, hold: TaskHold) {
+    this.#hold = hold;
     this.#options = options;
     this.#services = options.services;
     this.address = options.address;
-    this.#log = log;
-    this.#attempts = new Attempts(options.services.writer);
     this.#lastInputAtMs = options.services.clock.nowMs();
-    this.#state = state;
-    const bound = this.#bind(state);
-    this.#outputs = bound.outputs;
-    this.#program = bound.program;
-    this.#producers = bound.producers;
-    this.#delivery = bound.delivery;
   }
 
-  /** Loads the task from its log (snapshot, then tail), finishing what a dead worker left half-done. */
+  /** Loads the task from its log. */
   static async open(options: TaskOptions): Promise<Task> {
-    const { address, services, stage } = options;
-    const log = await TaskLog.open({
-      appends: services.appends,
-      objects: services.objects,
-      clock: services.clock,
-      path: address,
-      writer: services.writer,
-      limits: services.limits.log,
-      faultPoint: services.faultPoint,
-      telemetry: services.telemetry,
-      initialSnapshot: options.inherited,
-    });
-    const loaded = await log.load();
-    const task = new Task(options, log, TaskState.fromSnapshot(stage.plan, loaded.snapshot));
-    task.#apply(loaded.records);
-    task.#program.afterRollback();
-    await task.#finishRoll();
-    services.telemetry.emit('info', 'task.opened', {
-      ...address,
-      commit: task.#state.commit,
-      records: loaded.records.length,
-    });
-    return task;
+    return new Task(options, await TaskHold.open(options));
   }
 
   get cursor(): Cursor {
-    return this.#state.cursor ?? { sequenceNumber: this.#options.firstSequenceNumber, index: 0 };
+    return this.#hold.cursor;
   }
 
   get state(): TaskState {
-    return this.#state;
+    return this.#hold.state;
   }
 
   get watermarkMs(): number | null {
-    return this.#program.watermarkMs;
+    return this.#hold.program.watermarkMs;
   }
 
   /**
@@ -131,13 +68,13 @@ export class Task {
    */
   async process(messages: readonly HubMessage[], deadlineMs: number): Promise<BatchReport> {
     return this.#exclusively(async () => {
-      const before = { events: this.#state.ledger.read, commit: this.#state.commit };
+      const before = { events: this.#hold.state.ledger.read, commit: this.#hold.state.commit };
       const duplicateMessages = messages.length - this.#fresh(messages).length;
       if (messages.length > 0) this.#lastInputAtMs = this.#services.clock.nowMs();
       const isComplete = await this.#commitAll(messages, deadlineMs);
       return {
-        committedEvents: this.#state.ledger.read - before.events,
-        commits: this.#state.commit - before.commit,
+        committedEvents: this.#hold.state.ledger.read - before.events,
+        commits: this.#hold.state.commit - before.commit,
         duplicateMessages,
         isComplete,
       };
@@ -148,12 +85,12 @@ export class Task {
     const { clock, limits } = this.#services;
     let conflicts = 0;
     let failures = 0;
-    while (this.#program.isFiringDue || this.#fresh(messages).length > 0) {
-      if (this.#commitsByThisProcess > 0 && clock.nowMs() >= deadlineMs) return false;
+    while (this.#hold.program.isFiringDue || this.#fresh(messages).length > 0) {
+      if (this.#hold.commitsByThisProcess > 0 && clock.nowMs() >= deadlineMs) return false;
       try {
-        await this.#prepare();
+        await this.#hold.prepare();
         const outcome = await this.#commitOnce(await this.#nextRange(messages), deadlineMs);
-        if (outcome === 'committed') await this.#deliver();
+        if (outcome === 'committed') await this.#hold.deliver();
         else conflicts += 1;
         failures = 0;
       } catch (error) {
@@ -169,12 +106,6 @@ export class Task {
       }
     }
     return true;
-  }
-
-  /** What must be so before a commit: earlier outputs have left, and the log has room. */
-  async #prepare(): Promise<void> {
-    await this.#delivery.sendOutbox();
-    if (this.#log.shouldRoll()) await this.#roll();
   }
 
   /** The messages of the next commit; none when due windows alone are left. */
@@ -226,7 +157,7 @@ export class Task {
     await faultPoint('stage.before-process');
     const draft = this.#process(range, { deadlineMs, ...attempt });
     await faultPoint('stage.after-process');
-    return this.#append(draft);
+    return this.#hold.append(draft);
   }
 
   /** Writes the attempt record where suspicion asks for one. */
@@ -235,10 +166,10 @@ export class Task {
   ): Promise<'conflict' | { eventsMax: number; quarantineFirst: StreamError | null }> {
     const { clock, faultPoint, telemetry, writer } = this.#services;
     // Counting decodes: it is done only when a record may have to be written.
-    const available = this.#attempts.isSettled()
+    const available = this.#hold.attempts.isSettled()
       ? Infinity
       : Math.max(1, countEvents(this.#options.stage.plan, range, this.cursor));
-    const next = this.#attempts.next(available);
+    const next = this.#hold.attempts.next(available);
     if (next.kind === 'plain') return { eventsMax: next.events, quarantineFirst: null };
     if (next.kind === 'quarantine') {
       const message = `the worker died in each of ${next.attempts} attempts; this event was alone in the last`;
@@ -258,11 +189,11 @@ export class Task {
       attempt: next.attempt,
       suspectEvents: next.suspectEvents,
     } as const;
-    if ((await this.#log.append(record)) === 'conflict') {
-      await this.#catchUp();
+    if ((await this.#hold.log.append(record)) === 'conflict') {
+      await this.#hold.catchUp();
       return 'conflict';
     }
-    this.#attempts.began(record);
+    this.#hold.attempts.began(record);
     await faultPoint('stage.after-attempt');
     return { eventsMax: next.events, quarantineFirst: null };
   }
@@ -275,14 +206,14 @@ export class Task {
     const { clock, limits } = this.#services;
     let { eventsMax, quarantineFirst } = run;
     let resultsMax = limits.firedResultsMax;
-    this.#outputs.attempts = this.#attempts.attemptNumber();
+    this.#hold.outputs.attempts = this.#hold.attempts.attemptNumber();
     for (;;) {
-      this.#program.beginCommit(resultsMax);
+      this.#hold.program.beginCommit(resultsMax);
       const result = runRange({
         plan: this.#options.stage.plan,
-        program: this.#program,
-        producers: this.#producers,
-        outputs: this.#outputs,
+        program: this.#hold.program,
+        producers: this.#hold.producers,
+        outputs: this.#hold.outputs,
         clock,
         messages: range,
         from: this.cursor,
@@ -291,9 +222,9 @@ export class Task {
         quarantineFirst,
         gapReason: 'retention',
       });
-      const draft = this.#draft(result, 'events');
+      const draft = this.#hold.draft(result, 'events');
       if (draft.bytes <= limits.log.blockBytesMax) return draft;
-      this.#rollback();
+      this.#hold.rollback();
       if (result.events > 1) {
         eventsMax = Math.ceil(result.events / 2);
       } else if (resultsMax > 1) {
@@ -307,105 +238,11 @@ export class Task {
     }
   }
 
-  /** Encodes what was gathered as the next commit. */
-  #draft(
-    result: Pick<CommitRecord, 'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps'>,
-    reason: WatermarkReason,
-    isIdle = false,
-  ): Draft {
-    this.#program.beforeCommit();
-    return encodeDraft({
-      task: this.#state,
-      outputs: this.#outputs,
-      producer: {
-        producer: `${this.address.stage}/${this.address.partition}`,
-        producers: this.#options.taskCount,
-      },
-      services: this.#services,
-      result,
-      from: this.cursor,
-      watermarkMs: this.#program.watermarkMs,
-      watermarkReason: reason,
-      isIdle,
-    });
-  }
-
-  async #append(draft: Draft): Promise<'committed' | 'conflict'> {
-    if ((await this.#log.append(draft.record)) === 'conflict') {
-      this.#rollback();
-      await this.#catchUp();
-      return 'conflict';
-    }
-    this.#state.settleCommit(draft.record, draft.rows);
-    this.#outputs.clear();
-    this.#attempts.applyCommit(draft.record.ledger.read);
-    this.#commitsByThisProcess += 1;
-    this.#assertStateFits();
-    await this.#services.faultPoint('stage.after-commit');
-    return 'committed';
-  }
-
-  /** After the commit: outputs leave, each repeatable from the log. */
-  async #deliver(): Promise<void> {
-    await this.#delivery.sendOutbox();
-    await this.#delivery.flushDue();
-  }
-
-  async #roll(): Promise<void> {
-    // A generation opens with nothing owed: outputs leave before the snapshot is taken.
-    await this.#delivery.sendOutbox();
-    await this.#delivery.flushAll();
-    const outcome = await this.#log.roll(() => this.#state.snapshot());
-    if (outcome === 'conflict') await this.#catchUp();
-    else await this.#retireOld();
-  }
-
-  /** Deletes generations that are past their retention: nothing in them is owed since the roll. */
-  async #retireOld(): Promise<void> {
-    const { clock, limits } = this.#services;
-    for (const { generation, modifiedAtMs } of await this.#log.formerGenerations()) {
-      if (clock.nowMs() - modifiedAtMs >= limits.logRetentionMs) await this.#log.retire(generation);
-    }
-  }
-
-  async #finishRoll(): Promise<void> {
-    while (this.#log.needsRoll) {
-      await this.#delivery.sendOutbox();
-      await this.#delivery.flushAll();
-      await this.#log.finishRoll(this.#state.snapshot());
-      this.#apply(await this.#log.catchUp());
-    }
-  }
-
-  /** Takes in what others appended. Nothing of ours may be half-done. */
-  async #catchUp(): Promise<void> {
-    this.#apply(await this.#log.catchUp());
-    this.#program.afterRollback();
-    await this.#finishRoll();
-  }
-
-  #apply(records: readonly LogRecord[]): void {
-    for (const record of records) {
-      if (record.kind === 'commit') {
-        this.#state.applyCommit(record);
-        this.#attempts.applyCommit(record.ledger.read);
-      } else if (record.kind === 'attempt') {
-        this.#attempts.applyAttempt(record);
-      }
-    }
-  }
-
-  #rollback(): void {
-    this.#state.keyed.rollback(0);
-    this.#outputs.clear();
-    this.#program.afterRollback();
-  }
-
   async #recoverFrom(
     error: unknown,
     wait: { failures: number; deadlineMs: number },
   ): Promise<void> {
-    this.#rollback();
+    this.#hold.rollback();
     const { clock, limits, sleep, telemetry } = this.#services;
     // Contended: this view of the log is useless, the runtime opens the task anew.
     const isTransient =
@@ -419,22 +256,11 @@ export class Task {
     if (!isTransient || clock.nowMs() + delayMs >= wait.deadlineMs) throw error;
     telemetry.emit('warn', 'task.retry', { ...this.address, delayMs, error: error.message });
     await sleep(delayMs);
-    await this.#catchUp().catch((cause: unknown) => {
+    await this.#hold.catchUp().catch((cause: unknown) => {
       if (!(cause instanceof StreamError) || cause.code !== 'STREAM_STORE_UNAVAILABLE') throw cause;
       // The log re-reads its tail before the next append: trying again is safe.
       telemetry.emit('warn', 'task.retry', { ...this.address, error: cause.message });
     });
-  }
-
-  #assertStateFits(): void {
-    const { stateKeysMax } = this.#services.limits;
-    const keys = this.#state.keyed.keyCount();
-    if (keys <= stateKeysMax) return;
-    throw new StreamError(
-      'STREAM_STATE_TOO_LARGE',
-      `this task holds ${keys} keys, ${stateKeysMax} are allowed: use more partitions, shorter windows or a lower lateness`,
-      { details: { ...this.address } },
-    );
   }
 
   /**
@@ -444,22 +270,23 @@ export class Task {
    */
   async tend(request: { deadlineMs: number; isDraining: boolean }): Promise<boolean> {
     return this.#exclusively(async () => {
-      await this.#prepare();
-      await this.#delivery.flushDue();
+      await this.#hold.prepare();
+      await this.#hold.delivery.flushDue();
       const { clock, hub, limits } = this.#services;
-      const quietMs = clock.nowMs() - Math.max(this.#lastInputAtMs, this.#state.lastCommittedAtMs);
+      const quietMs =
+        clock.nowMs() - Math.max(this.#lastInputAtMs, this.#hold.state.lastCommittedAtMs);
       const patienceMs = Math.min(limits.stallAfterMs, this.#options.stage.plan.idleAfterMs);
       if (quietMs < patienceMs && !request.isDraining) return false;
-      const commitBefore = this.#state.commit;
-      await this.#catchUp();
-      if (this.#state.commit > commitBefore) return true;
+      const commitBefore = this.#hold.state.commit;
+      await this.#hold.catchUp();
+      if (this.#hold.state.commit > commitBefore) return true;
       const bounds = await hub.bounds(this.address.partition);
       const last = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
       if (last >= this.cursor.sequenceNumber) {
         if (quietMs >= limits.stallAfterMs) await this.#readStalled(last, request.deadlineMs);
       } else {
         await this.#tick({ quietMs, ...request });
-        if (request.isDraining) await this.#delivery.flushAll();
+        if (request.isDraining) await this.#hold.delivery.flushAll();
       }
       return false;
     });
@@ -491,78 +318,48 @@ export class Task {
     deadlineMs: number;
   }): Promise<void> {
     const { plan } = this.#options.stage;
-    const isDrained = this.#program.watermarkMs === drainedWatermarkMs;
+    const isDrained = this.#hold.program.watermarkMs === drainedWatermarkMs;
     if (plan.input.kind !== 'source' || isDrained) return;
-    const ticks = this.#state.keyed.store<{ atCommit: number; count: number }>('$tick');
+    const ticks = this.#hold.state.keyed.store<{ atCommit: number; count: number }>('$tick');
     const last = ticks.get('last');
-    const count = last?.atCommit === this.#state.commit ? last.count : 0;
+    const count = last?.atCommit === this.#hold.state.commit ? last.count : 0;
     const waitMs = plan.idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
     if (!request.isDraining && request.quietMs < waitMs) return;
-    ticks.put('last', { atCommit: this.#state.commit + 1, count: count + 1 });
-    this.#program.beginCommit(0);
-    const { eventTimeMaxMs, watermarkMs } = this.#program;
+    ticks.put('last', { atCommit: this.#hold.state.commit + 1, count: count + 1 });
+    this.#hold.program.beginCommit(0);
+    const { eventTimeMaxMs, watermarkMs } = this.#hold.program;
     if (request.isDraining) {
-      this.#program.advanceWatermark(drainedWatermarkMs);
+      this.#hold.program.advanceWatermark(drainedWatermarkMs);
     } else if (eventTimeMaxMs !== null) {
-      this.#program.advanceWatermark(Math.max(eventTimeMaxMs, watermarkMs ?? 0) + request.quietMs);
+      this.#hold.program.advanceWatermark(
+        Math.max(eventTimeMaxMs, watermarkMs ?? 0) + request.quietMs,
+      );
     }
     const nothing = { messages: 0, inputHash: 0, ledger: emptyLedger, gaps: [] as Gap[] };
     const reason = request.isDraining ? 'drain' : 'idle';
-    const draft = this.#draft({ to: this.cursor, ...nothing }, reason, true);
-    if ((await this.#append(draft)) === 'committed') await this.#deliver();
+    const draft = this.#hold.draft({ to: this.cursor, ...nothing }, reason, true);
+    if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
     // What the tick made due fires in commits of its own, as many as it takes.
     await this.#commitAll([], request.deadlineMs);
   }
 
   /** Outputs leave and the log is left ready: for a drain or before the task is let go. */
   async close(): Promise<void> {
-    await this.#exclusively(() => this.#delivery.sendOutbox());
+    await this.#exclusively(() => this.#hold.delivery.sendOutbox());
   }
 
   /** Ends this incarnation's log and hands its state on; outputs leave first. May be repeated. */
   async bequeath(): Promise<Uint8Array> {
     return this.#exclusively(async () => {
       for (let isSealed = false; !isSealed;) {
-        await this.#catchUp();
-        await this.#delivery.sendOutbox();
-        await this.#delivery.flushAll();
-        isSealed = await this.#seal();
+        await this.#hold.catchUp();
+        await this.#hold.delivery.sendOutbox();
+        await this.#hold.delivery.flushAll();
+        isSealed = await this.#hold.seal();
       }
-      this.#state.cursor = null;
-      return this.#state.snapshot();
+      this.#hold.state.cursor = null;
+      return this.#hold.state.snapshot();
     });
-  }
-
-  /** False when somebody appended first: what they appended has to leave too. */
-  async #seal(): Promise<boolean> {
-    try {
-      await this.#log.seal();
-      return true;
-    } catch (error) {
-      if (error instanceof StreamError && error.code === 'STREAM_COMMIT_CONTENDED') return false;
-      throw error;
-    }
-  }
-
-  #bind(state: TaskState): {
-    outputs: BatchOutputs;
-    program: Program;
-    producers: Producers;
-    delivery: Delivery;
-  } {
-    const { stage, exchangePartitionCounts } = this.#options;
-    const outputs = new BatchOutputs(stage.plan, state.keyed, exchangePartitionCounts);
-    return {
-      outputs,
-      program: stage.bind(state.keyed, outputs),
-      producers: new Producers(state.keyed),
-      delivery: new Delivery({
-        address: this.address,
-        plan: stage.plan,
-        state,
-        services: this.#services,
-      }),
-    };
   }
 
   /** One at a time: the host's batch, a tend, a close. */
