@@ -18,7 +18,10 @@ import { createWorld } from './world';
 const settings = compileAppSettings(process.env);
 const world = createWorld(settings, faultPointOf(settings));
 const batchMs = batchTimeMs(process.cwd());
-const stages = plan(topologies).stages.map((planned) => withTableLimits(planned, settings));
+const chosen = settings.topologies?.split(',');
+const stages = plan(topologies)
+  .stages.filter(({ topology }) => chosen?.includes(topology) ?? true)
+  .map((planned) => withTableLimits(planned, settings));
 
 const runtime = new Runtime({
   stages: stages.map((stagePlan) => ({

@@ -18,6 +18,10 @@ export const settingsSpec = {
     environment: 'LakeStorage__blobServiceUri',
     description: 'Blob endpoint of lake and commit logs, reached with the managed identity',
   }),
+  topologies: optionalText({
+    environment: 'MILLRACE_TOPOLOGIES',
+    description: 'Topologies that this app runs, by name with commas between; default: all',
+  }),
   commitContainer: text({
     environment: 'MILLRACE_COMMIT_CONTAINER',
     description: 'Container of commit logs and snapshots',
