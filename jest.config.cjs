@@ -5,7 +5,14 @@ const transform = {
     { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
   ],
 };
-const esmOnly = ['hyparquet', 'hyparquet-writer', 'hyparquet-compressors', 'hysnappy', 'typebox', 'croner'];
+const esmOnly = [
+  'hyparquet',
+  'hyparquet-writer',
+  'hyparquet-compressors',
+  'hysnappy',
+  'typebox',
+  'croner',
+];
 
 const project = (displayName) => ({
   displayName,

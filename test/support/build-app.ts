@@ -36,8 +36,8 @@ export async function buildApp(options: {
     plugins: [
       {
         name: 'other-topologies',
-        setup: ({ onResolve }) => {
-          onResolve({ filter: /^\.\.\/topologies$/ }, () => ({
+        setup: (pluginBuild) => {
+          pluginBuild.onResolve({ filter: /^\.\.\/topologies$/ }, () => ({
             path: join(repository, options.topologies),
           }));
         },
