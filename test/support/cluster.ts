@@ -2,51 +2,17 @@
  * All of it for a fault test: the emulator and Azurite in processes of their own, the local
  * Functions host with worker processes, and the SDK to send with. Close it in `afterEach`.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { EventHubProducerClient } from '@azure/event-hubs';
+import { startEmulatorProcess, type EmulatorProcess } from '../../local/event-hubs/process';
 import { startFunctionsHost, type FunctionsHost } from '../../local/functions-host';
 import { startAzurite, type Azurite } from '../../local/storage';
 import { emulatorConfig, plan, type Plan } from '../../shared/planner';
 import type { Topology } from '../../shared/topology';
 import { buildApp, type BuiltApp } from './build-app';
-
-const repository = resolve(__dirname, '../..');
-
-export interface EmulatorProcess {
-  readonly port: number;
-  readonly controlPort: number;
-  readonly connectionString: string;
-  readonly child: ChildProcess;
-}
-
-/** Starts the emulator as a user does, in its own process, and waits for its start message. */
-export async function startEmulatorProcess(options: {
-  dataDirectory: string;
-  config: string;
-  port?: number;
-  controlPort?: number;
-}): Promise<EmulatorProcess> {
-  const child = spawn(
-    process.execPath,
-    [
-      join(repository, 'dist/local/event-hubs/main.js'),
-      ...['--port', String(options.port ?? 0), '--control-port', String(options.controlPort ?? 0)],
-      ...['--data', options.dataDirectory, '--config', options.config, '--json'],
-      ...['--parent-pid', String(process.pid)],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  for await (const line of createInterface({ input: child.stdout })) {
-    const message = JSON.parse(line) as EmulatorProcess & { event: string };
-    if (message.event === 'started') return { ...message, child };
-  }
-  throw new Error('the emulator ended before it had started');
-}
 
 export class Cluster {
   readonly plan: Plan;
@@ -107,6 +73,15 @@ export class Cluster {
       body: JSON.stringify(body),
     });
     if (!response.ok) throw new Error(`fault refused: ${await response.text()}`);
+  }
+
+  /** Deletes a hub and creates it again, empty and with another creation time. */
+  async recreateHub(hub: string): Promise<void> {
+    const response = await fetch(
+      `http://127.0.0.1:${this.emulator.controlPort}/hubs/${hub}/recreate`,
+      { method: 'POST' },
+    );
+    if (!response.ok) throw new Error(`recreate refused: ${await response.text()}`);
   }
 
   /** kill -9 of the emulator, then the same again on the same data and ports. */

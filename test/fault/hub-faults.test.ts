@@ -1,0 +1,70 @@
+// Goal: nothing that the hub or the host does to delivery loses or doubles an event.
+import { ContainerClient } from '@azure/storage-blob';
+import { someOrders } from '../support/orders';
+import { OrdersRun } from './orders-run';
+
+jest.setTimeout(180_000);
+
+describe('hubs and delivery', () => {
+  let run: OrdersRun | undefined;
+
+  afterEach(async () => {
+    await run?.close();
+    run = undefined;
+  });
+
+  it.each([
+    ['connections drop', { kind: 'drop-connections' }],
+    ['links are detached', { kind: 'detach-links' }],
+    ['the server is busy for senders', { kind: 'server-busy', count: 5 }],
+    ['events come again', { kind: 'rewind', hub: 'orders', count: 300 }],
+    ['exchange messages come again', { kind: 'rewind', hub: 'orders-customer', count: 5 }],
+  ])('may fail: %s', async (_name, fault) => {
+    run = await OrdersRun.start();
+    const orders = someOrders(3_000);
+    await run.send(orders.slice(0, 1_500));
+    await run.untilRead(300);
+    await run.cluster.fault(fault);
+    await run.send(orders.slice(1_500));
+    await run.finish();
+    await run.expectOracle();
+  });
+
+  it('may die: the emulator is killed and started on its data', async () => {
+    run = await OrdersRun.start();
+    const orders = someOrders(3_000);
+    await run.send(orders.slice(0, 1_500));
+    await run.untilRead(300);
+    await run.cluster.restartEmulator();
+    await run.send(orders.slice(1_500));
+    await run.finish();
+    await run.expectOracle();
+  });
+
+  it('may forget: the host’s checkpoints are deleted and everything is delivered again', async () => {
+    run = await OrdersRun.start();
+    const orders = someOrders(3_000);
+    await run.send(orders.slice(0, 1_500));
+    await run.untilRead(1_500);
+    const checkpoints = new ContainerClient(
+      run.cluster.storageConnectionString,
+      'azure-webjobs-eventhub',
+    );
+    for (const { id } of run.cluster.host.workers) run.cluster.host.killWorker(id);
+    for await (const { name } of checkpoints.listBlobsFlat()) await checkpoints.deleteBlob(name);
+    await run.send(orders.slice(1_500));
+    await run.finish();
+    await run.expectOracle();
+  });
+
+  it('may be recreated: the new incarnation carries the state on', async () => {
+    run = await OrdersRun.start();
+    const orders = someOrders(3_000);
+    await run.send(orders.slice(0, 1_500));
+    await run.untilRead(1_500);
+    await run.cluster.recreateHub('orders');
+    await run.send(orders.slice(1_500));
+    await run.finish();
+    await run.expectOracle();
+  });
+});
