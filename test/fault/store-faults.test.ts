@@ -19,7 +19,7 @@ describe('the store', () => {
 
   afterEach(async () => {
     await run?.close();
-    await proxy?.close();
+    await proxy?.stop();
     run = undefined;
     proxy = undefined;
   });
