@@ -48,7 +48,8 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
       ...['--queueHost', host, '--queuePort', String(queuePort)],
       ...['--tableHost', host, '--tablePort', String(tablePort)],
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    // Its own group: Ctrl-C is for the parent, whose workers still need the store to drain.
+    { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
   const output: string[] = [];
   child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()));
