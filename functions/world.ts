@@ -97,7 +97,7 @@ function storageOf(
 
 function consumerClient(settings: AppSettings, plan: StagePlan): EventHubConsumerClient {
   const options = { retryOptions: hubRetryOptions };
-  const { consumerGroup, input } = plan;
+  const { recoveryConsumerGroup: consumerGroup, input } = plan;
   if (settings.hubConnectionString !== null) {
     return new EventHubConsumerClient(
       consumerGroup,

@@ -21,6 +21,11 @@ export interface StagePlan {
   readonly name: string;
   readonly input: StageInput;
   readonly consumerGroup: string;
+  /**
+   * The group that the engine itself reads with, for gaps and stalled tasks. Not the trigger's: that
+   * one holds an owner level, beside which the service lets no reader without one in.
+   */
+  readonly recoveryConsumerGroup: string;
   /** The function's name in the app, e.g. `flights-clean`. */
   readonly functionName: string;
   /** Names of the operators that run here, in order. */

@@ -24,6 +24,8 @@ export interface Plan {
 }
 
 export const defaultPartitionCount = 4;
+/** One for all: readers without an owner level may be five per partition. */
+export const recoveryConsumerGroup = 'millrace-recovery';
 /** An exchange's tasks follow their producers; they are idle only when those say so. */
 const exchangeIdleAfterMs = 30_000;
 
@@ -66,6 +68,7 @@ function grow(
         ? { kind: 'source', hub: root.name }
         : { kind: 'exchange', hub: exchangeHub(topology, root), producerStage },
     consumerGroup: functionName,
+    recoveryConsumerGroup,
     functionName,
     operators: inside.map((node) => node.name),
     tables: inside.flatMap((node) => (node.kind === 'toLake' ? [node.table] : [])),
@@ -122,7 +125,7 @@ export function plan(
       name: input.hub,
       kind: input.kind,
       partitionCount: options.partitionCounts?.[input.hub] ?? defaultPartitionCount,
-      consumerGroups: [...(known?.consumerGroups ?? []), consumerGroup],
+      consumerGroups: [...(known?.consumerGroups ?? [recoveryConsumerGroup]), consumerGroup],
     });
   }
   return {

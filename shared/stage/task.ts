@@ -34,15 +34,14 @@ export class Task {
   readonly #options: TaskOptions;
   readonly #services: StageServices;
   #turn: Promise<unknown> = Promise.resolve();
-  /** When input last came, by this process's clock: idleness is judged by it. */
-  #lastInputAtMs: number;
+  /** When input last came to this process, by its clock; 0: never. Idleness is judged by it. */
+  #lastInputAtMs = 0;
 
   private constructor(options: TaskOptions, hold: TaskHold) {
     this.#hold = hold;
     this.#options = options;
     this.#services = options.services;
     this.address = options.address;
-    this.#lastInputAtMs = options.services.clock.nowMs();
   }
 
   /** Loads the task from its log. */
@@ -293,19 +292,22 @@ export class Task {
   }
 
   async #readStalled(lastSequenceNumber: number, deadlineMs: number): Promise<void> {
-    const { hub, limits, telemetry } = this.#services;
+    const { clock, hub, limits, telemetry } = this.#services;
     telemetry.emit('warn', 'task.stalled', {
       ...this.address,
       cursor: this.cursor,
       lastSequenceNumber,
     });
-    const messages = await hub.read({
-      partitionId: this.address.partition,
-      firstSequenceNumber: this.cursor.sequenceNumber,
-      lastSequenceNumber,
-      messagesMax: limits.gapReadMessagesMax,
-    });
-    await this.#commitAll(messages, deadlineMs);
+    while (this.cursor.sequenceNumber <= lastSequenceNumber && clock.nowMs() < deadlineMs) {
+      const messages = await hub.read({
+        partitionId: this.address.partition,
+        firstSequenceNumber: this.cursor.sequenceNumber,
+        lastSequenceNumber,
+        messagesMax: limits.gapReadMessagesMax,
+      });
+      if (messages.length === 0) return;
+      await this.#commitAll(messages, deadlineMs);
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 /** One run of the orders topology on a cluster, from sending to comparing with the oracle. */
+import { writeFileSync } from 'node:fs';
 import { topologies } from '../fixtures/topologies/orders';
 import { startCluster, type Cluster, type ClusterOptions } from '../support/cluster';
 import { expectedMinutes, expectedPaid, type Order } from '../support/orders';
@@ -92,6 +93,9 @@ export class OrdersRun {
   }
 
   async close(): Promise<void> {
+    // For whoever looks into a failed run.
+    const file = process.env['MILLRACE_TEST_HOST_LOG'];
+    if (file !== undefined) writeFileSync(file, this.cluster.hostLines.join('\n'));
     await this.cluster.close();
   }
 }

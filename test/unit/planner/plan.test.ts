@@ -24,8 +24,8 @@ describe('plan', () => {
       ['counting-by-key', 'exchange', 'counting-key'],
     ]);
     expect(hubs.map(({ consumerGroups, name }) => [name, consumerGroups])).toEqual([
-      ['events', ['counting-events']],
-      ['counting-key', ['counting-by-key']],
+      ['events', ['millrace-recovery', 'counting-events']],
+      ['counting-key', ['millrace-recovery', 'counting-by-key']],
     ]);
   });
 
