@@ -66,8 +66,8 @@ export class OrdersRun {
     await eventually(
       () => this.tasks(),
       (tasks) =>
-        tasks.length === 2 * this.#partitionCount &&
-        tasks.every(({ last }) => last?.watermarkMs === drainedWatermarkMs),
+        newest(tasks).length === 2 * this.#partitionCount &&
+        newest(tasks).every(({ last }) => last?.watermarkMs === drainedWatermarkMs),
       timeoutMs,
     );
   }
@@ -98,6 +98,19 @@ export class OrdersRun {
     if (file !== undefined) writeFileSync(file, this.cluster.hostLines.join('\n'));
     await this.cluster.close();
   }
+}
+
+/** A recreated hub leaves the logs of its former incarnations behind. */
+function newest(tasks: readonly TaskOutcome[]): TaskOutcome[] {
+  return tasks.filter(
+    (task) =>
+      !tasks.some(
+        (other) =>
+          other.stage === task.stage &&
+          other.partition === task.partition &&
+          other.incarnation > task.incarnation,
+      ),
+  );
 }
 
 function readBySource(tasks: readonly TaskOutcome[]): number {

@@ -16,6 +16,7 @@ import type { Plan } from '../../shared/planner';
 export interface TaskOutcome {
   readonly stage: string;
   readonly partition: string;
+  readonly incarnation: string;
   readonly last: CommitRecord | null;
   readonly ledger: LedgerCounts;
   readonly deadLetters: readonly DeadLetter[];
@@ -51,6 +52,7 @@ export class Outcome {
       outcomes.push({
         stage: path.stage,
         partition: path.partition,
+        incarnation: path.incarnation,
         last: commits.at(-1) ?? null,
         ledger: commits.map(({ ledger }) => ledger).reduce(addLedgers, emptyLedger),
         deadLetters: commits.flatMap(({ deadLetters }) => deadLetters),
