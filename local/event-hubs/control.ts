@@ -44,7 +44,7 @@ export class ControlServer {
     const [path = '', name = '', action] =
       (request.url ?? '/').split('?')[0]?.split('/').slice(1) ?? [];
     const route = `${request.method} /${path}${name === '' ? '' : '/:name'}${action === undefined ? '' : `/${action}`}`;
-    const hubName = decodeURIComponent(name);
+    const hubName = decodeName(name);
     switch (route) {
       case 'GET /health':
         return reply(response, 200, { status: 'healthy', message: 'Service is healthy.' });
@@ -159,4 +159,12 @@ function wholeNumber(body: Record<string, unknown>, name: string, fallback: numb
 
 function reply(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+function decodeName(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new BadRequest(`the name ${text} is not percent-encoded: ${(error as Error).message}`);
+  }
 }

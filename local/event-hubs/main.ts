@@ -38,7 +38,7 @@ async function main(): Promise<void> {
     controlPort: Number(values['control-port']),
     ...(values.data !== undefined && { dataDirectory: values.data }),
     ...(values.config !== undefined && {
-      config: JSON.parse(readFileSync(values.config, 'utf8')) as EmulatorConfig,
+      config: readConfig(values.config),
     }),
     createOnTheFly: values['create-on-the-fly'] && { partitionCount: Number(values.partitions) },
     log: (line) => console.error(line),
@@ -60,6 +60,14 @@ async function main(): Promise<void> {
   process.on('disconnect', close);
   const parent = Number(values['parent-pid'] ?? 0);
   if (parent > 0) setInterval(() => isAlive(parent) || close(), 500).unref();
+}
+
+function readConfig(file: string): EmulatorConfig {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as EmulatorConfig;
+  } catch (error) {
+    throw new InvalidConfig([`${file}: ${(error as Error).message}`]);
+  }
 }
 
 function isAlive(pid: number): boolean {

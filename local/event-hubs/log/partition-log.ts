@@ -48,6 +48,7 @@ export class PartitionLog {
   #tailBytes = 0;
   #bytes = 0;
   #isSynced = true;
+  #isTorn = false;
   nextSequenceNumber = 0;
   lastEnqueuedTimeMs = 0;
   lastOffset = -1;
@@ -72,13 +73,14 @@ export class PartitionLog {
     const firstSequenceNumber = this.nextSequenceNumber;
     const parts: Buffer[] = [Buffer.alloc(headBytes)];
     let at = this.#bytes + headBytes;
+    let lastOffset = this.lastOffset;
     events.forEach((event, index) => {
       const position = { sequenceNumber: firstSequenceNumber + index, offset: at, enqueuedTimeMs };
       const message = encodeStored(event, position);
       const length = Buffer.allocUnsafe(4);
       length.writeUInt32BE(message.length);
       parts.push(length, message);
-      this.lastOffset = at;
+      lastOffset = at;
       at += 4 + message.length;
     });
     const batch = Buffer.concat(parts);
@@ -88,18 +90,28 @@ export class PartitionLog {
     batch.writeUInt32BE(events.length, 24);
     batch.writeUInt32BE(crc32(batch.subarray(8)), 4);
     this.#write(batch);
+    this.lastOffset = lastOffset;
     this.#take(batch, { firstSequenceNumber, count: events.length, enqueuedTimeMs });
   }
 
+  /** Cuts what a refused write left behind; throws while the disk refuses that too. */
+  #mend(): void {
+    ftruncateSync(this.#file, this.#bytes);
+    this.#isTorn = false;
+  }
+
   #write(batch: Buffer): void {
+    if (this.#isTorn) this.#mend();
     try {
       for (let done = 0; done < batch.length;) {
         done += writeSync(this.#file, batch, done, batch.length - done);
       }
       this.#isSynced = false;
     } catch (error) {
-      // A part may be there: what was not acknowledged must not be found after a restart.
-      ftruncateSync(this.#file, this.#bytes);
+      // A part may be there: what was not acknowledged must not be found after a restart. Until it
+      // is cut, nothing may be written behind it.
+      this.#isTorn = true;
+      this.#mend();
       throw error;
     }
   }
