@@ -10,7 +10,7 @@ import { stageFaultPoints } from '../../shared/stage/services';
 import { someOrders } from '../support/orders';
 import { OrdersRun } from './orders-run';
 
-jest.setTimeout(180_000);
+jest.setTimeout(600_000);
 
 // A table's checkpoint comes with every 50th version: test/property/exactly-once reaches it.
 const points = [...stageFaultPoints, ...commitLogFaultPoints, ...lakeFaultPoints].filter(

@@ -3,7 +3,7 @@ import { ContainerClient } from '@azure/storage-blob';
 import { someOrders } from '../support/orders';
 import { OrdersRun } from './orders-run';
 
-jest.setTimeout(180_000);
+jest.setTimeout(600_000);
 
 describe('hubs and delivery', () => {
   let run: OrdersRun | undefined;

@@ -50,7 +50,7 @@ export class OrdersRun {
   }
 
   /** Waits until the source stage has read so many events. */
-  async untilRead(events: number, timeoutMs = 60_000): Promise<void> {
+  async untilRead(events: number, timeoutMs = 150_000): Promise<void> {
     await eventually(
       async () => readBySource(await this.tasks()),
       (read) => read >= events,
@@ -60,7 +60,7 @@ export class OrdersRun {
 
   /** Waits for all input, drains, and waits until every row is in the lake. */
   async finish(options: { extraMessages?: number; timeoutMs?: number } = {}): Promise<void> {
-    const timeoutMs = options.timeoutMs ?? 90_000;
+    const timeoutMs = options.timeoutMs ?? 150_000;
     await this.untilRead(this.#sent.length + (options.extraMessages ?? 0), timeoutMs);
     await this.outcome.drain('orders');
     await eventually(
@@ -82,7 +82,7 @@ export class OrdersRun {
         minutes: (await this.outcome.rows('customer_minutes')).length,
       }),
       (rows) => rows.paid >= paid.length && rows.minutes >= minutes.length,
-      60_000,
+      150_000,
     );
     expect(await this.outcome.rows('orders_paid')).toEqual(paid);
     expect(await this.outcome.rows('customer_minutes')).toEqual(minutes);

@@ -2,7 +2,7 @@
 import { someOrders, type Order } from '../support/orders';
 import { OrdersRun } from './orders-run';
 
-jest.setTimeout(240_000);
+jest.setTimeout(600_000);
 
 const aBadOrder = (harm: string): Order => ({
   id: 999_999,

@@ -8,7 +8,7 @@ import {
 } from '../support/store-fault-proxy';
 import { OrdersRun } from './orders-run';
 
-jest.setTimeout(180_000);
+jest.setTimeout(600_000);
 
 const appends = { method: 'PUT', path: /comp=appendblock/ };
 const tableCommits = { method: 'PUT', path: /_delta_log/ };

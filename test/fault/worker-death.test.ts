@@ -3,7 +3,7 @@
 import { someOrders } from '../support/orders';
 import { OrdersRun } from './orders-run';
 
-jest.setTimeout(180_000);
+jest.setTimeout(600_000);
 
 describe('workers', () => {
   let run: OrdersRun | undefined;
