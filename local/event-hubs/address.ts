@@ -1,5 +1,6 @@
 import { badPartition, notFound, Refusal } from './errors';
-import type { Hub, Namespace } from './namespace';
+import type { Hub } from './hub';
+import type { Namespace } from './namespace';
 
 /** Addresses come as `hub/…`, `/hub/…` or whole URLs. */
 function segmentsOf(address: string): string[] {
@@ -50,7 +51,12 @@ export function resolveSource(namespace: Namespace, address: string): ReceiveSou
 
 export function partitionNumber(hub: Hub, text: string): number {
   const number = Number(text);
-  if (!/^\d+$/.test(text) || number >= hub.facts.partitionCount) {
+  if (
+    String(number) !== text ||
+    !Number.isInteger(number) ||
+    number < 0 ||
+    number >= hub.facts.partitionCount
+  ) {
     throw badPartition(text, hub.facts.partitionCount);
   }
   return number;
@@ -61,8 +67,7 @@ export function partitionNumber(hub: Hub, text: string): number {
  * enqueued time. Without a filter: the start.
  */
 export function startSequence(hub: Hub, partition: number, filter: string | undefined): number {
-  const log = hub.partitions[partition];
-  if (log === undefined) throw badPartition(String(partition), hub.facts.partitionCount);
+  const log = hub.log(partition);
   if (filter === undefined) return log.firstSequenceNumber;
   const match =
     /^\s*amqp\.annotation\.(x-opt-offset|x-opt-sequence-number|x-opt-enqueued-time)\s*(>=?)\s*'?([^']*)'?\s*$/.exec(
@@ -73,31 +78,46 @@ export function startSequence(hub: Hub, partition: number, filter: string | unde
   }
   const [, kind, comparison, value = ''] = match;
   const isInclusive = comparison === '>=';
-  if (kind === 'x-opt-enqueued-time') return log.sequenceAfterTime(Number(value));
+  if (kind === 'x-opt-enqueued-time') {
+    if (!/^-?\d{1,15}$/.test(value)) {
+      throw new Refusal('com.microsoft:argument-error', `The time '${value}' is invalid.`);
+    }
+    return log.sequenceAfterTime(Number(value) - (isInclusive ? 1 : 0));
+  }
   if (value === '@latest') return log.nextSequenceNumber;
   if (value === '-1') return log.firstSequenceNumber;
   const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < 0) {
-    throw new Refusal(
-      'com.microsoft:argument-error',
-      `The supplied position '${value}' is invalid.`,
-    );
-  }
+  const isPosition = /^\d+$/.test(value) && Number.isSafeInteger(number);
   if (kind === 'x-opt-sequence-number') {
-    assertWithin('sequence number', number, log.nextSequenceNumber - 1);
+    if (!isPosition) {
+      throw new Refusal(
+        'com.microsoft:argument-error',
+        `The supplied sequence number '${value}' is invalid.`,
+      );
+    }
+    assertWithin('sequence number', { number, isInclusive }, log.nextSequenceNumber - 1);
     return Math.max(log.firstSequenceNumber, isInclusive ? number : number + 1);
   }
-  assertWithin('offset', number, log.lastOffset);
-  const at = log.sequenceAtOffset(number);
-  const [event] = log.read(at, 1);
-  return !isInclusive && event?.offset === number ? at + 1 : at;
+  if (!isPosition) {
+    throw new Refusal(
+      'com.microsoft:georeplication:invalid-offset',
+      `The supplied offset '${value}' is invalid.`,
+    );
+  }
+  assertWithin('offset', { number, isInclusive }, log.lastOffset);
+  const { isExact, sequenceNumber } = log.sequenceAtOffset(number);
+  return isExact && !isInclusive ? sequenceNumber + 1 : sequenceNumber;
 }
 
-function assertWithin(what: string, value: number, last: number): void {
-  // One past the end waits for the next event; further is a position of another life of the hub.
-  if (value <= last + 1) return;
+function assertWithin(
+  what: string,
+  { isInclusive, number }: { readonly number: number; readonly isInclusive: boolean },
+  last: number,
+): void {
+  // From the next event on waits for it; further is a position of another life of the hub.
+  if (number <= (isInclusive ? last + 1 : last)) return;
   throw new Refusal(
     'com.microsoft:argument-error',
-    `The supplied ${what} '${value}' is invalid. The last ${what} in the system is '${last}'`,
+    `The supplied ${what} '${number}' is invalid. The last ${what} in the system is '${last}'`,
   );
 }

@@ -30,6 +30,15 @@ export class InvalidConfig extends Error {
 
 const partitionsMax = 1_024;
 
+/** A hub's folder is named after it: a name must leave room for its creation time. */
+export function isHubName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9._-]{0,199}$/i.test(name);
+}
+
+function isGroupName(name: string): boolean {
+  return /^[a-z0-9$][a-z0-9._-]{0,49}$/i.test(name);
+}
+
 /** The hubs of a configuration; every fault is named with its path. */
 export function hubsOf(config: unknown): ConfiguredHub[] {
   const faults: string[] = [];
@@ -39,6 +48,10 @@ export function hubsOf(config: unknown): ConfiguredHub[] {
   }
   const hubs = namespaces.flatMap((namespace: unknown, outer) => {
     const path = `UserConfig.NamespaceConfig[${outer}].Entities`;
+    const type = at(namespace, 'Type') ?? 'EventHub';
+    if (type !== 'EventHub') {
+      faults.push(`UserConfig.NamespaceConfig[${outer}].Type: must be EventHub`);
+    }
     const entities = at(namespace, 'Entities');
     if (!Array.isArray(entities)) {
       faults.push(`${path}: must be an array`);
@@ -54,27 +67,48 @@ export function hubsOf(config: unknown): ConfiguredHub[] {
   return hubs;
 }
 
-function readHub(entity: unknown, path: string, faults: string[]): ConfiguredHub {
+/** One hub of a configuration; what is wrong with it goes to `faults`. */
+export function readHub(entity: unknown, path: string, faults: string[]): ConfiguredHub {
   const name = at(entity, 'Name');
-  if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9._-]{0,255}$/i.test(name)) {
-    faults.push(`${path}.Name: must be letters, digits, dots, hyphens and underscores`);
+  if (typeof name !== 'string' || !isHubName(name)) {
+    faults.push(
+      `${path}.Name: must be up to 200 letters, digits, dots, hyphens and underscores, and begin with a letter or digit`,
+    );
   }
-  const partitionCount = Number(at(entity, 'PartitionCount'));
-  if (!Number.isInteger(partitionCount) || partitionCount < 1 || partitionCount > partitionsMax) {
+  const partitionCount = partitionCountOf(at(entity, 'PartitionCount'));
+  if (partitionCount === null) {
     faults.push(`${path}.PartitionCount: must be a whole number from 1 to ${partitionsMax}`);
   }
-  const groups = at(entity, 'ConsumerGroups') ?? [];
-  const consumerGroups = (Array.isArray(groups) ? groups : []).map((group: unknown, index) => {
-    const groupName = at(group, 'Name');
-    if (typeof groupName !== 'string' || groupName === '') {
-      faults.push(`${path}.ConsumerGroups[${index}].Name: must be a name`);
-    } else if (groupName.toLowerCase() === '$default') {
-      faults.push(`${path}.ConsumerGroups[${index}].Name: $default is always there: leave it out`);
+  const consumerGroups = readGroups(at(entity, 'ConsumerGroups'), `${path}.ConsumerGroups`, faults);
+  return { name: String(name), partitionCount: partitionCount ?? 0, consumerGroups };
+}
+
+/** A number, or one in a string, as Testcontainers' example has it. */
+function partitionCountOf(value: unknown): number | null {
+  const isWritten = typeof value === 'number' || (typeof value === 'string' && value !== '');
+  const count = isWritten ? Number(value) : Number.NaN;
+  return Number.isInteger(count) && count >= 1 && count <= partitionsMax ? count : null;
+}
+
+function readGroups(groups: unknown, path: string, faults: string[]): string[] {
+  if (groups === undefined || groups === null) return [];
+  if (!Array.isArray(groups)) {
+    faults.push(`${path}: must be an array`);
+    return [];
+  }
+  const names = groups.map((group: unknown) => String(at(group, 'Name')));
+  const known = names.map((name) => name.toLowerCase());
+  names.forEach((name, index) => {
+    const where = `${path}[${index}].Name`;
+    if (typeof at(groups[index], 'Name') !== 'string' || !isGroupName(name)) {
+      faults.push(`${where}: must be up to 50 letters, digits, dots, hyphens and underscores`);
+    } else if (known[index] === '$default') {
+      faults.push(`${where}: $default is always there: leave it out`);
+    } else if (known.indexOf(known[index] ?? '') !== index) {
+      faults.push(`${where}: two groups are called ${name}`);
     }
-    return String(groupName);
   });
-  if (!Array.isArray(groups)) faults.push(`${path}.ConsumerGroups: must be an array`);
-  return { name: String(name), partitionCount, consumerGroups };
+  return names;
 }
 
 function at(value: unknown, name: string): unknown {

@@ -1,11 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AmqpServer } from './amqp/server';
+import { readHub } from './config';
+import { BadRequest, readFault, readJson, type JsonObject } from './control-requests';
 import type { FaultSwitches } from './faults';
+import { listen } from './listen';
 import type { Namespace } from './namespace';
-
-const bodyBytesMax = 64 * 1024;
-
-class BadRequest extends Error {}
 
 export interface ControlOptions {
   readonly host: string;
@@ -13,7 +12,15 @@ export interface ControlOptions {
   readonly namespace: Namespace;
   readonly amqp: AmqpServer;
   readonly faults: FaultSwitches;
+  readonly log: (line: string) => void;
 }
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+const ok = (body: unknown): Answer => ({ status: 200, body });
 
 /** The local port for health, for creating hubs, and for the faults that tests switch on. */
 export class ControlServer {
@@ -23,102 +30,130 @@ export class ControlServer {
   constructor(options: ControlOptions) {
     this.#options = options;
     this.#server = createServer((request, response) => {
-      this.#answer(request, response).catch((error: unknown) => {
-        const status = error instanceof BadRequest ? 400 : 500;
-        reply(response, status, { error: error instanceof Error ? error.message : String(error) });
-      });
+      void this.#answerOrRefuse(request).then((answer) => send(response, answer));
     });
   }
 
   async listen(): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(this.#options.port, this.#options.host, resolve);
-    });
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : this.#options.port;
+    return listen(this.#server, { ...this.#options, option: '--control-port' });
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { amqp, faults, namespace } = this.#options;
-    const [path = '', name = '', action] =
-      (request.url ?? '/').split('?')[0]?.split('/').slice(1) ?? [];
-    const route = `${request.method} /${path}${name === '' ? '' : '/:name'}${action === undefined ? '' : `/${action}`}`;
-    const hubName = decodeName(name);
-    switch (route) {
-      case 'GET /health':
-        return reply(response, 200, { status: 'healthy', message: 'Service is healthy.' });
-      case 'GET /hubs':
-        return reply(response, 200, { hubs: describeHubs(namespace), cpu: process.cpuUsage() });
-      case 'PUT /hubs/:name': {
-        const body = await readJson(request);
-        const hub = namespace.create({
-          name: hubName,
-          partitionCount: wholeNumber(body, 'partitionCount', 4),
-          consumerGroups: Array.isArray(body['consumerGroups'])
-            ? body['consumerGroups'].map(String)
-            : [],
-        });
-        return reply(response, 200, hub.facts);
-      }
-      case 'DELETE /hubs/:name':
-        amqp.hubGone(hubName);
-        return reply(response, namespace.delete(hubName) ? 200 : 404, {});
-      case 'POST /hubs/:name/recreate': {
-        amqp.hubGone(hubName);
-        const hub = namespace.recreate(hubName);
-        return reply(response, hub === undefined ? 404 : 200, hub?.facts ?? {});
-      }
-      case 'GET /faults':
-        return reply(response, 200, { faults: faults.active });
-      case 'DELETE /faults':
-        faults.clear();
-        return reply(response, 200, {});
-      case 'POST /faults':
-        this.#switchOn(await readJson(request));
-        return reply(response, 200, {});
-      default:
-        return reply(response, 404, { error: `no ${request.method} ${request.url}` });
+  async #answerOrRefuse(request: IncomingMessage): Promise<Answer> {
+    try {
+      return await this.#answer(request);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (error instanceof BadRequest) return { status: error.status, body: { error: message } };
+      this.#options.log(`${request.method} ${request.url}: ${message}`);
+      return { status: 500, body: { error: message } };
     }
   }
 
-  #switchOn(body: Record<string, unknown>): void {
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const { faults } = this.#options;
+    assertNoPage(request);
+    assertNear(request);
+    const [path = '', name = '', action] =
+      (request.url ?? '/').split('?')[0]?.split('/').slice(1) ?? [];
+    const route = `${request.method} /${path}${name === '' ? '' : '/:name'}${action === undefined ? '' : `/${action}`}`;
+    switch (route) {
+      case 'GET /health':
+        return describeHealth(this.#options.namespace);
+      case 'GET /hubs':
+        return ok({
+          hubs: describeHubs(this.#options.namespace),
+          cpu: process.cpuUsage(),
+          residentBytes: process.memoryUsage.rss(),
+        });
+      case 'PUT /hubs/:name':
+        return this.#create(decodeName(name), await readJson(request));
+      case 'DELETE /hubs/:name':
+      case 'POST /hubs/:name/recreate':
+        return this.#replace(decodeName(name), request.method === 'POST');
+      case 'GET /faults':
+        return ok({ faults: faults.active });
+      case 'DELETE /faults':
+        faults.clear();
+        return ok({});
+      case 'POST /faults':
+        this.#switchOn(await readJson(request));
+        return ok({});
+      default:
+        return { status: 404, body: { error: `no ${request.method} ${request.url}` } };
+    }
+  }
+
+  #create(name: string, body: JsonObject): Answer {
+    const groups = body['consumerGroups'] ?? [];
+    const wrong: string[] = [];
+    const wanted = readHub(
+      {
+        Name: name,
+        PartitionCount: body['partitionCount'] ?? 4,
+        ConsumerGroups: Array.isArray(groups) ? groups.map((one: unknown) => ({ Name: one })) : 0,
+      },
+      'hub',
+      wrong,
+    );
+    if (wrong.length > 0) throw new BadRequest(wrong.join('; '));
+    const { facts } = this.#options.namespace.create(wanted);
+    if (body['partitionCount'] !== undefined && facts.partitionCount !== wanted.partitionCount) {
+      throw new BadRequest(`${name} has ${facts.partitionCount} partitions: delete it first`, 409);
+    }
+    return ok(facts);
+  }
+
+  #replace(name: string, isAgain: boolean): Answer {
+    const { amqp, namespace } = this.#options;
+    const facts = isAgain ? namespace.recreate(name)?.facts : namespace.delete(name) ? {} : null;
+    if (facts === null || facts === undefined) throw new BadRequest(`no hub ${name}`, 404);
+    amqp.hubGone(name);
+    return ok(facts);
+  }
+
+  #switchOn(body: JsonObject): void {
     const { amqp, faults } = this.#options;
-    const hub = typeof body['hub'] === 'string' ? body['hub'] : undefined;
-    const partition = body['partition'] === undefined ? undefined : String(body['partition']);
-    const matches = (receiver: { hub: { facts: { name: string } }; partition: number }): boolean =>
-      (hub === undefined || receiver.hub.facts.name === hub) &&
-      (partition === undefined || String(receiver.partition) === partition);
-    const count = wholeNumber(body, 'count', 1);
-    switch (body['kind']) {
+    const asked = readFault(body);
+    switch (asked.kind) {
       case 'drop-connections':
         return amqp.dropConnections();
       case 'detach-links':
-        return amqp.detachLinks(matches);
+        return amqp.detachLinks(asked.direction, asked.where);
       case 'rewind':
-      case 'duplicate':
-        return amqp.rewind(matches, count);
-      case 'server-busy':
-      case 'delay':
-        return faults.add({
-          kind: body['kind'],
-          direction: body['kind'] === 'delay' ? 'receive' : 'send',
-          ...(hub !== undefined && { hub }),
-          ...(partition !== undefined && { partition }),
-          count,
-          milliseconds: wholeNumber(body, 'milliseconds', 1_000),
-        });
-      default:
-        throw new BadRequest(
-          `kind is ${JSON.stringify(body['kind'])}: use drop-connections, detach-links, rewind, duplicate, server-busy or delay`,
-        );
+        return amqp.rewind(asked.where, asked.events);
+      case 'switch':
+        return faults.add(asked.fault);
     }
   }
 
   async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await closed;
   }
+}
+
+/** A page that somebody looks at in a browser must not reach for the hubs of this machine. */
+function assertNoPage(request: IncomingMessage): void {
+  if (request.method === 'GET' || request.headers.origin === undefined) return;
+  throw new BadRequest('pages of a browser may only look', 403);
+}
+
+/** Elsewhere than on this machine nobody is asked who he is: health is all that he may see. */
+function assertNear(request: IncomingMessage): void {
+  if (request.method === 'GET' && request.url === '/health') return;
+  const address = request.socket.remoteAddress ?? '';
+  if (/^(?:::ffff:)?127\.|^::1$/.test(address)) return;
+  throw new BadRequest('only programs on the same machine may do this', 403);
+}
+
+function describeHealth({ failure }: Namespace): Answer {
+  return failure === null
+    ? ok({ status: 'healthy', message: 'Service is healthy.' })
+    : {
+        status: 503,
+        body: { status: 'unhealthy', message: `Service is unhealthy: ${failure}` },
+      };
 }
 
 function describeHubs(namespace: Namespace): unknown[] {
@@ -133,32 +168,9 @@ function describeHubs(namespace: Namespace): unknown[] {
   }));
 }
 
-async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bodyBytesMax) throw new BadRequest(`the body is over ${bodyBytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  if (bytes === 0) return {};
-  try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch (error) {
-    throw new BadRequest(`the body is not JSON: ${(error as Error).message}`);
-  }
-  throw new BadRequest('the body must be a JSON object');
-}
-
-function wholeNumber(body: Record<string, unknown>, name: string, fallback: number): number {
-  const value = body[name] ?? fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
-  throw new BadRequest(`${name} must be a whole number above 0`);
-}
-
-function reply(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+function send(response: ServerResponse, { body, status }: Answer): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json' }).end(text);
 }
 
 function decodeName(text: string): string {

@@ -19,3 +19,6 @@ export const badPartition = (partition: string, count: number): Refusal =>
     'com.microsoft:argument-out-of-range',
     `The specified partition is invalid for an EventHub partition sender or receiver. It should be between 0 and ${count - 1}. Found: ${partition}.`,
   );
+
+export const serverBusy = (): Refusal =>
+  new Refusal('com.microsoft:server-busy', 'The server is busy. Please wait and retry.', 503);

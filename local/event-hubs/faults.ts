@@ -1,15 +1,40 @@
-import { Refusal } from './errors';
+import type { Refusal } from './errors';
+
+/** A partition of a hub, as a link names it. */
+export interface Place {
+  readonly hub: { readonly facts: { readonly name: string } };
+  /** Null: a sender that leaves the partition to the hub. */
+  readonly partition: number | null;
+}
+
+/** Which hub and partition a fault is for; what it does not name it is for all of. */
+export class Where {
+  readonly hub: string | null;
+  readonly partition: number | null;
+
+  constructor(hub: string | null, partition: number | null) {
+    this.hub = hub;
+    this.partition = partition;
+  }
+
+  holds({ hub, partition }: Place): boolean {
+    return (
+      (this.hub === null || hub.facts.name.toLowerCase() === this.hub.toLowerCase()) &&
+      (this.partition === null || partition === this.partition)
+    );
+  }
+}
 
 /** A fault that is switched on for a while, for tests. */
-export interface Fault {
-  readonly kind: 'server-busy' | 'delay';
+export type Fault = {
   readonly direction: 'send' | 'receive';
-  readonly hub?: string;
-  readonly partition?: string;
+  readonly where: Where;
   /** How often it still happens. */
   count: number;
-  readonly milliseconds: number;
-}
+} & (
+  | { readonly kind: 'refuse'; readonly refusal: Refusal }
+  | { readonly kind: 'delay'; readonly milliseconds: number }
+);
 
 /** The faults that are on. */
 export class FaultSwitches {
@@ -27,31 +52,19 @@ export class FaultSwitches {
     this.#faults = [];
   }
 
-  /** A refusal for what is being sent to an address, or null. */
-  onSend(address: string): Refusal | null {
-    const fault = this.#take((one) => {
-      const isHub = one.hub === undefined || address.replace(/^\/+/, '').startsWith(one.hub);
-      return one.kind === 'server-busy' && one.direction === 'send' && isHub;
-    });
-    return fault === undefined
-      ? null
-      : new Refusal('com.microsoft:server-busy', 'The server is busy. Please wait and retry.');
+  /** What becomes of the next batch that is sent. */
+  onSend(target: Place): Fault | undefined {
+    return this.#take('send', target);
   }
 
-  /** How long a receiver is made to wait, in milliseconds. */
-  onReceive(receiver: { hub: { facts: { name: string } }; partition: number }): number {
-    const fault = this.#take(
-      (one) =>
-        one.kind === 'delay' &&
-        one.direction === 'receive' &&
-        (one.hub === undefined || one.hub === receiver.hub.facts.name) &&
-        (one.partition === undefined || one.partition === String(receiver.partition)),
-    );
-    return fault?.milliseconds ?? 0;
+  /** What becomes of the next events for a receiver. */
+  onReceive(source: Place): Fault | undefined {
+    return this.#take('receive', source);
   }
 
-  #take(matches: (fault: Fault) => boolean): Fault | undefined {
-    const fault = this.#faults.find(matches);
+  #take(direction: Fault['direction'], place: Place): Fault | undefined {
+    if (this.#faults.length === 0) return undefined;
+    const fault = this.#faults.find((one) => one.direction === direction && one.where.holds(place));
     if (fault === undefined) return undefined;
     fault.count -= 1;
     if (fault.count <= 0) this.#faults = this.#faults.filter((one) => one !== fault);

@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { AmqpServer } from './amqp/server';
 import { hubsOf, type EmulatorConfig } from './config';
 import { ControlServer } from './control';
 import { FaultSwitches } from './faults';
+import { FolderInUse, lockFolder } from './log/folder-lock';
+import type { LogLimits } from './log/partition-log';
 import { Namespace } from './namespace';
 
 export { InvalidConfig, type EmulatorConfig } from './config';
@@ -12,6 +14,7 @@ export { InvalidConfig, type EmulatorConfig } from './config';
 export interface EmulatorOptions {
   /** AMQP; 0: any free port. Default 5672. */
   readonly port?: number;
+  /** Default 127.0.0.1: reachable from this machine alone. */
   readonly host?: string;
   /** HTTP for health and faults; 0: any free port. Default 5300. */
   readonly controlPort?: number;
@@ -20,6 +23,11 @@ export interface EmulatorOptions {
   readonly config?: EmulatorConfig;
   /** Makes a hub when somebody first asks for it. */
   readonly createOnTheFly?: boolean | { readonly partitionCount: number };
+  readonly limits?: Partial<LogLimits>;
+  /** Gives up a partition's last file from its first damaged byte on, instead of refusing to start. */
+  readonly isCuttingDamage?: boolean;
+  /** How often retention is looked after. */
+  readonly retentionIntervalMs?: number;
   readonly log?: (line: string) => void;
 }
 
@@ -32,44 +40,87 @@ export interface EventHubsEmulator {
 
 const syncIntervalMs = 1_000;
 
-/** Starts an Event Hubs namespace on this machine. */
+const defaultLimits: LogLimits = {
+  retentionMs: 24 * 60 * 60 * 1_000,
+  retentionBytes: null,
+  segmentBytes: 64 * 1024 * 1024,
+};
+
+/** Starts an Event Hubs namespace on this machine; when it cannot, nothing is left open. */
 export async function startEventHubsEmulator(
   options: EmulatorOptions = {},
 ): Promise<EventHubsEmulator> {
   const host = options.host ?? '127.0.0.1';
   const hubs = options.config === undefined ? [] : hubsOf(options.config);
-  const isTemporary = options.dataDirectory === undefined;
-  const directory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'event-hubs-'));
-  const { createOnTheFly = false } = options;
-  const namespace = new Namespace({
-    directory,
-    createOnTheFlyPartitions:
-      createOnTheFly === false ? null : createOnTheFly === true ? 4 : createOnTheFly.partitionCount,
-  });
-  for (const hub of hubs) namespace.create(hub);
-  const faults = new FaultSwitches();
   const log = options.log ?? (() => undefined);
-  const amqp = new AmqpServer({ host, port: options.port ?? 5672, namespace, faults, log });
-  const port = await amqp.listen();
-  const control = new ControlServer({
-    host,
-    port: options.controlPort ?? 5300,
-    namespace,
-    amqp,
-    faults,
-  });
-  const controlPort = await control.listen();
-  const syncing = setInterval(() => namespace.sync(), syncIntervalMs);
-  return {
-    port,
-    controlPort,
-    connectionString: `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`,
-    close: async () => {
-      clearInterval(syncing);
-      await control.close();
-      await amqp.close();
-      namespace.close();
-      if (isTemporary) rmSync(directory, { recursive: true, force: true });
-    },
+  /** What has been opened, the last one first. */
+  const opened: (() => void | Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    const errors: unknown[] = [];
+    for (const closeOne of opened.splice(0)) {
+      await Promise.resolve()
+        .then(closeOne)
+        .catch((error: unknown) => errors.push(error));
+    }
+    if (errors.length > 0) throw errors[0];
   };
+  try {
+    const directory = openFolder(options.dataDirectory, opened);
+    const namespace = new Namespace({
+      directory,
+      createOnTheFlyPartitions: partitionsOnTheFly(options.createOnTheFly),
+      limits: { ...defaultLimits, ...options.limits },
+      isCuttingDamage: options.isCuttingDamage ?? false,
+      log,
+    });
+    opened.unshift(() => namespace.close());
+    for (const hub of hubs) namespace.configure(hub);
+    const shared = { host, namespace, log, faults: new FaultSwitches() };
+    const amqp = new AmqpServer({ ...shared, port: options.port ?? 5672 });
+    const port = await amqp.listen();
+    opened.unshift(() => amqp.close());
+    const control = new ControlServer({ ...shared, amqp, port: options.controlPort ?? 5300 });
+    const controlPort = await control.listen();
+    opened.unshift(() => control.close());
+    const timers = [
+      setInterval(() => namespace.sync(), syncIntervalMs),
+      setInterval(() => namespace.retain(Date.now()), options.retentionIntervalMs ?? 5_000),
+    ];
+    opened.unshift(() => timers.forEach(clearInterval));
+    const name = host === '127.0.0.1' || host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+    return {
+      port,
+      controlPort,
+      connectionString: `Endpoint=sb://${name}:${port};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The folder for the hubs, this emulator's own until it closes. */
+function openFolder(wanted: string | undefined, opened: (() => void)[]): string {
+  if (wanted === undefined) {
+    const directory = mkdtempSync(join(tmpdir(), 'event-hubs-'));
+    opened.unshift(() => rmSync(directory, { recursive: true, force: true }));
+    return directory;
+  }
+  const directory = resolve(wanted);
+  try {
+    mkdirSync(directory, { recursive: true });
+    opened.unshift(lockFolder(directory));
+  } catch (error) {
+    if (error instanceof FolderInUse) throw error;
+    throw new Error(
+      `the data folder ${directory} cannot be used (${(error as Error).message}): choose another with --data`,
+    );
+  }
+  return directory;
+}
+
+function partitionsOnTheFly(option: EmulatorOptions['createOnTheFly']): number | null {
+  if (option === undefined || option === false) return null;
+  return option === true ? 4 : option.partitionCount;
 }

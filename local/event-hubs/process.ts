@@ -33,11 +33,14 @@ export async function startEmulatorProcess(options: {
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
   const errors: string[] = [];
-  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk.toString()));
+  const gather = (chunk: Buffer): void => void errors.push(chunk.toString());
+  child.stderr.on('data', gather);
   for await (const line of createInterface({ input: child.stdout })) {
     const message = JSON.parse(line) as EmulatorProcess & { event: string };
     if (message.event !== 'started') continue;
     const { connectionString, controlPort, port } = message;
+    // What it says from now on is read, lest it wait, and not kept.
+    child.stderr.off('data', gather).resume();
     return { port, controlPort, connectionString, child, close: () => end(child) };
   }
   throw new Error(`the Event Hubs emulator did not start: ${errors.join('').trim()}`);

@@ -1,11 +1,15 @@
 import {
   binaryAt,
+  isBody,
   MalformedMessage,
   mapAt,
+  mapEntries,
   readSections,
+  scalarAt,
   sectionCode,
   type MapContent,
 } from './sections';
+import { frameHeadBytes, writeFrameHead } from './transfer-frame';
 
 /** An event as it arrived: its sections, opaque but for the annotations. */
 export interface IncomingEvent {
@@ -15,20 +19,15 @@ export interface IncomingEvent {
   readonly rest: Buffer;
 }
 
-/** Where an event stands in its partition. */
-export interface EventPosition {
-  readonly sequenceNumber: number;
-  /** Opaque to clients: the byte position in the partition's log. */
-  readonly offset: number;
-  readonly enqueuedTimeMs: number;
-}
-
 const nothing: MapContent = { bytes: Buffer.alloc(0), count: 0 };
+
+/** A batch: an envelope whose data sections each hold a whole message. */
+export const batchFormat = 0x80013700;
 
 /** Splits one encoded message. Delivery annotations are for this hop alone and are dropped. */
 export function parseEvent(buffer: Buffer): IncomingEvent {
   const sections = readSections(buffer);
-  if (!sections.some(({ code }) => code >= sectionCode.data && code <= sectionCode.value)) {
+  if (!sections.some(({ code }) => isBody(code))) {
     throw new MalformedMessage('the event has no body');
   }
   const header = sections.find(({ code }) => code === sectionCode.header);
@@ -41,15 +40,12 @@ export function parseEvent(buffer: Buffer): IncomingEvent {
   };
 }
 
-/**
- * The events of a transfer. Format 0 is one message; 0x80013700 is an envelope whose data sections
- * each hold a whole message.
- */
+/** The events of a transfer: those of a batch, or the one message of any other format. */
 export function parseTransfer(
   buffer: Buffer,
   format: number,
 ): { readonly events: IncomingEvent[]; readonly envelope: MapContent } {
-  if (format === 0) {
+  if (format !== batchFormat) {
     const event = parseEvent(buffer);
     return { events: [event], envelope: event.annotations };
   }
@@ -65,32 +61,97 @@ export function parseTransfer(
   };
 }
 
-/** What precedes the bytes of the event's own map and rest when it is sent out. */
-export function encodeStored(event: IncomingEvent, position: EventPosition): Buffer {
-  const own = ownAnnotations(position);
-  const mapBytes = own.length + event.annotations.bytes.length;
-  const head = Buffer.allocUnsafe(12);
-  head.set([0x00, 0x53, sectionCode.messageAnnotations, 0xd1]);
-  head.writeUInt32BE(mapBytes + 4, 4);
-  head.writeUInt32BE(event.annotations.count + 6, 8);
-  const parts = [head, own, event.annotations.bytes, event.rest];
-  return Buffer.concat(event.header === null ? parts : [event.header, ...parts]);
+/** Keys that only the service may set: what a sender puts there is dropped. */
+const ownKeys = ['x-opt-sequence-number', 'x-opt-enqueued-time', 'x-opt-offset'] as const;
+const offsetDigitsMax = 16;
+
+/**
+ * Writes events as the service sends them out: header, annotations with their position first, then
+ * the rest byte for byte, in a frame of their own.
+ */
+export class MessageEncoder {
+  /** The service's annotations up to the offset's text, the time filled in for the batch. */
+  readonly #own = Buffer.concat([
+    symbol(ownKeys[0]),
+    Buffer.from([0x81, 0, 0, 0, 0, 0, 0, 0, 0]), // long
+    symbol(ownKeys[1]),
+    Buffer.from([0x83, 0, 0, 0, 0, 0, 0, 0, 0]), // timestamp
+    symbol(ownKeys[2]),
+    Buffer.from([0xa1, 0]), // string of up to 255 bytes
+  ]);
+  readonly #sequenceAt = symbol(ownKeys[0]).length + 1;
+  readonly #timeAt = this.#sequenceAt + 8 + symbol(ownKeys[1]).length + 1;
+
+  begin(enqueuedTimeMs: number): void {
+    writeUnsigned64(this.#own, this.#timeAt, enqueuedTimeMs);
+  }
+
+  /** No frame of this event is longer. */
+  frameBytesMax(event: IncomingEvent): number {
+    const headerBytes = event.header?.length ?? 0;
+    const annotationBytes =
+      12 + this.#own.length + offsetDigitsMax + event.annotations.bytes.length;
+    return frameHeadBytes + headerBytes + annotationBytes + event.rest.length;
+  }
+
+  /** Writes the event's frame and gives where it ends. */
+  writeFrame(
+    buffer: Buffer,
+    start: number,
+    event: IncomingEvent,
+    position: { readonly sequenceNumber: number; readonly offset: number },
+  ): number {
+    let at = start + frameHeadBytes;
+    if (event.header !== null) at = append(buffer, at, event.header);
+    const annotations = withoutOwnKeys(event.annotations);
+    const offset = String(position.offset);
+    const mapBytes = 4 + this.#own.length + offset.length + annotations.bytes.length;
+    buffer.set(mapHead, at);
+    buffer.writeUInt32BE(mapBytes, at + 4);
+    buffer.writeUInt32BE(annotations.count + 2 * ownKeys.length, at + 8);
+    at += 12;
+    buffer.set(this.#own, at);
+    writeUnsigned64(buffer, at + this.#sequenceAt, position.sequenceNumber);
+    at += this.#own.length;
+    buffer[at - 1] = offset.length;
+    at += buffer.write(offset, at, 'latin1');
+    at = append(buffer, at, annotations.bytes);
+    at = append(buffer, at, event.rest);
+    writeFrameHead(buffer, start, at - start);
+    return at;
+  }
 }
 
-const sequenceKey = symbol('x-opt-sequence-number');
-const offsetKey = symbol('x-opt-offset');
-const timeKey = symbol('x-opt-enqueued-time');
+const mapHead = [0x00, 0x53, sectionCode.messageAnnotations, 0xd1];
 
-function ownAnnotations(position: EventPosition): Buffer {
-  const offset = Buffer.from(String(position.offset));
-  const sequence = Buffer.allocUnsafe(9);
-  sequence[0] = 0x81; // long
-  sequence.writeBigInt64BE(BigInt(position.sequenceNumber), 1);
-  const time = Buffer.allocUnsafe(9);
-  time[0] = 0x83; // timestamp
-  time.writeBigInt64BE(BigInt(position.enqueuedTimeMs), 1);
-  const text = Buffer.concat([Buffer.from([0xa1, offset.length]), offset]);
-  return Buffer.concat([sequenceKey, sequence, offsetKey, text, timeKey, time]);
+function append(buffer: Buffer, at: number, bytes: Buffer): number {
+  if (bytes.length === 0) return at;
+  buffer.set(bytes, at);
+  return at + bytes.length;
+}
+
+function writeUnsigned64(buffer: Buffer, at: number, value: number): void {
+  buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
+  buffer.writeUInt32BE(value >>> 0, at + 4);
+}
+
+function withoutOwnKeys(annotations: MapContent): MapContent {
+  if (annotations.count === 0) return annotations;
+  const entries = mapEntries(annotations);
+  const kept = entries.filter(({ key }) => !ownKeys.some((own) => own === key));
+  if (kept.length === entries.length) return annotations;
+  const parts = kept.map(({ start, end }) => annotations.bytes.subarray(start, end));
+  return { bytes: Buffer.concat(parts), count: 2 * kept.length };
+}
+
+/** The value of an annotation that is a string, a symbol or a whole number; undefined when absent. */
+export function annotationValue(
+  annotations: MapContent,
+  name: string,
+): string | number | undefined {
+  if (annotations.count === 0) return undefined;
+  const entry = mapEntries(annotations).find(({ key }) => key === name);
+  return entry === undefined ? undefined : scalarAt(annotations.bytes, entry.value);
 }
 
 function symbol(name: string): Buffer {

@@ -2,7 +2,9 @@ import type * as rhea from 'rhea';
 import { types } from 'rhea';
 import { partitionNumber } from '../address';
 import { notFound, Refusal } from '../errors';
-import type { Hub, Namespace } from '../namespace';
+import type { Hub } from '../hub';
+import type { Namespace } from '../namespace';
+import { describeFailure } from './failures';
 
 /** Answers a request on $cbs or $management. */
 export function answerManagement(
@@ -15,11 +17,11 @@ export function answerManagement(
     const body = readEntity(namespace, request.application_properties ?? {});
     return { ...answer(request, { status: 200, description: 'OK' }), body };
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    const { condition, description } = describeFailure(error);
     return answer(request, {
-      status: error.status,
-      description: error.message,
-      condition: error.condition,
+      status: error instanceof Refusal ? error.status : 500,
+      description,
+      condition,
     });
   }
 }
@@ -41,11 +43,11 @@ function answer(
 }
 
 function readEntity(namespace: Namespace, properties: Record<string, unknown>): unknown {
-  const name = String(properties['name'] ?? '').replace(/^\/+/, '');
-  const hub = namespace.find(name);
   if (properties['operation'] !== 'READ') {
     throw new Refusal('amqp:not-implemented', `Operation ${String(properties['operation'])}.`, 501);
   }
+  const name = String(properties['name'] ?? '').replace(/^\/+/, '');
+  const hub = namespace.find(name);
   if (hub === undefined) throw notFound(name);
   return properties['type'] === 'com.microsoft:partition'
     ? partitionBody(hub, String(properties['partition']))

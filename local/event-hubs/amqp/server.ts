@@ -1,20 +1,43 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type * as rhea from 'rhea';
-import { create_container, message as messageCodec } from 'rhea';
-import { resolveSource, resolveTarget, startSequence } from '../address';
-import { Refusal } from '../errors';
-import type { FaultSwitches } from '../faults';
-import { partitionOfKey } from '../key-hash';
+import { create_container } from 'rhea';
+import { resolveSource, startSequence } from '../address';
+import { notFound, Refusal } from '../errors';
+import { Where, type FaultSwitches } from '../faults';
+import { listen } from '../listen';
 import type { Namespace } from '../namespace';
+import { ConnectionGuard, guardReader } from './connection-guard';
+import { EventSenders, messageBytesMax } from './event-senders';
+import { describeFailure } from './failures';
+import { IncomingMessages } from './incoming-link';
+import {
+  answerAttach,
+  capabilitiesOf,
+  filterOf,
+  isControlAddress,
+  numberProperty,
+  sourceAddress,
+  targetAddress,
+} from './link-facts';
 import { answerManagement } from './management';
-import { parseTransfer } from './event';
-import { ReceiverRegistry, type ActiveReceiver } from './receivers';
-import { MalformedMessage } from './sections';
+import { ReceiverRegistry } from './receivers';
 
-/** The Standard tier's limit for an event or a batch. */
-const messageBytesMax = 1024 * 1024;
 /** SDKs sleep a whole second when they find no credit. */
 const producerCredit = 1_000;
+/** Standing connections; more are dropped when they come. */
+const connectionsMax = 5_000;
+
+const connectionOptions = {
+  max_frame_size: 65_536,
+  channel_max: 4_999,
+  idle_time_out: 240_000,
+  receiver_options: {
+    credit_window: producerCredit,
+    autoaccept: false,
+    max_message_size: messageBytesMax,
+  },
+  sender_options: { max_message_size: messageBytesMax },
+};
 
 export interface AmqpServerOptions {
   readonly host: string;
@@ -29,104 +52,115 @@ export class AmqpServer {
   readonly #options: AmqpServerOptions;
   readonly #container: rhea.Container;
   readonly #receivers: ReceiverRegistry;
+  readonly #senders: EventSenders;
+  readonly #messages = new IncomingMessages();
+  readonly #guards = new WeakMap<rhea.Connection, ConnectionGuard>();
   readonly #sockets = new Set<Socket>();
-  #server: Server | null = null;
+  readonly #server: Server;
 
   constructor(options: AmqpServerOptions) {
     this.#options = options;
     this.#receivers = new ReceiverRegistry(options);
-    this.#container = create_container({ id: 'millrace-event-hubs' });
-    const { sasl_server_mechanisms: mechanisms } = this.#container as unknown as {
-      sasl_server_mechanisms: Record<string, unknown> & { enable_anonymous(): void };
-    };
-    mechanisms.enable_anonymous();
-    // .NET's name for a handshake without credentials; the token follows on $cbs.
-    mechanisms['MSSBCBS'] = mechanisms['ANONYMOUS'];
-    mechanisms['EXTERNAL'] = mechanisms['ANONYMOUS'];
+    this.#senders = new EventSenders(options);
+    this.#container = createContainer();
     this.#register();
+    guardReader();
+    this.#server = createServer((socket) => this.#accept(socket));
+    this.#server.maxConnections = connectionsMax;
   }
 
   #register(): void {
-    const container = this.#container;
-    container.on('sender_open', (context: rhea.EventContext) => this.#openToClient(context));
-    container.on('receiver_open', (context: rhea.EventContext) => this.#openFromClient(context));
-    container.on('message', (context: rhea.EventContext) => this.#take(context));
-    container.on('sender_close', (context: rhea.EventContext) =>
-      this.#receivers.close(context.sender),
-    );
-    container.on('session_close', (context: rhea.EventContext) =>
-      this.#receivers.closeSession(context.session),
-    );
-    container.on('disconnected', (context: rhea.EventContext) =>
-      this.#receivers.closeConnection(context.connection),
-    );
-    container.on('sendable', (context: rhea.EventContext) => this.#receivers.pump(context.sender));
-    for (const event of [
-      'error',
-      'connection_error',
-      'session_error',
-      'sender_error',
-      'receiver_error',
-      'protocol_error',
-    ]) {
-      container.on(event, (context: { error?: unknown }) => {
-        this.#options.log(`client ${event}: ${String(context.error ?? 'no reason given')}`);
+    const on = (event: string, listener: (context: rhea.EventContext) => void): void => {
+      this.#container.on(event, listener);
+    };
+    on('session_open', ({ connection, session }) => {
+      if (session !== undefined) this.#guards.get(connection)?.openSession(session);
+    });
+    on('sender_open', (context) => this.#openToClient(context));
+    on('receiver_open', (context) => this.#openFromClient(context));
+    on('message', (context) => this.#take(context));
+    on('sender_close', ({ connection, sender }) => {
+      if (sender === undefined) return;
+      this.#receivers.close(sender);
+      this.#guards.get(connection)?.closeLink(sender);
+    });
+    on('receiver_close', ({ connection, receiver }) => {
+      if (receiver === undefined) return;
+      this.#senders.close(receiver);
+      this.#messages.forget(receiver);
+      this.#guards.get(connection)?.closeLink(receiver);
+    });
+    on('session_close', ({ connection, session }) => {
+      if (session === undefined) return;
+      this.#receivers.closeSession(session);
+      this.#senders.closeWhere((receiver) => receiver.session === session);
+      this.#guards.get(connection)?.closeSession(session);
+    });
+    // What a client says of its own failures: it ends what it names, nothing else.
+    for (const event of ['connection_error', 'session_error', 'sender_error', 'receiver_error']) {
+      on(event, ({ error }) => {
+        this.#options.log(`client ${event}: ${String(error ?? 'no reason given')}`);
       });
     }
+    on('disconnected', () => undefined);
   }
 
   async listen(): Promise<number> {
-    const server = createServer((socket) => {
-      this.#sockets.add(socket);
-      socket.on('close', () => this.#sockets.delete(socket));
-      socket.setNoDelay(true);
-      const connection = this.#container.create_connection({ ...connectionOptions } as never);
-      (connection as unknown as { accept(socket: Socket): void }).accept(socket);
+    return listen(this.#server, { ...this.#options, option: '--port' });
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.setNoDelay(true);
+    // Every receiver of a connection may wait for it to be read.
+    socket.setMaxListeners(0);
+    const connection = this.#container.create_connection({ ...connectionOptions } as never);
+    (connection as unknown as { accept(socket: Socket): void }).accept(socket);
+    const guard = new ConnectionGuard(connection, socket, {
+      frameBytesMax: connectionOptions.max_frame_size,
+      log: this.#options.log,
+      onClosed: () => {
+        this.#sockets.delete(socket);
+        this.#receivers.closeConnection(connection);
+        this.#senders.closeWhere((receiver) => receiver.connection === connection);
+        this.#messages.forgetConnection(connection);
+      },
     });
-    this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(this.#options.port, this.#options.host, resolve);
-    });
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : this.#options.port;
+    this.#guards.set(connection, guard);
   }
 
   /** A link on which the client receives. */
-  #openToClient({ sender }: rhea.EventContext): void {
+  #openToClient({ connection, sender }: rhea.EventContext): void {
     if (sender === undefined) return;
-    const address = String(sender.source?.address ?? '');
+    this.#guards.get(connection)?.openLink(sender);
+    const address = sourceAddress(sender);
     sender.set_source(sender.source);
     sender.set_target(sender.target);
+    answerAttach(sender, { snd_settle_mode: sender.snd_settle_mode });
     if (isControlAddress(address)) return;
     this.#refusing(sender, () => {
       const source = resolveSource(this.#options.namespace, address);
-      const properties = (sender.properties ?? {}) as Record<string, unknown>;
-      const epoch = properties['com.microsoft:epoch'];
-      const receiver: ActiveReceiver = {
+      this.#receivers.open({
         ...source,
         sender,
-        next: startSequence(source.hub, source.partition, filterOf(sender)),
-        epoch: epoch === undefined || epoch === null ? null : Number(epoch),
-        wantsRuntimeMetric: [sender.desired_capabilities]
-          .flat()
-          .map(String)
-          .includes('com.microsoft:enable-receiver-runtime-metric'),
-      };
-      this.#receivers.open(receiver);
+        start: startSequence(source.hub, source.partition, filterOf(sender)),
+        epoch: numberProperty(sender, 'com.microsoft:epoch'),
+        wantsRuntimeMetric: capabilitiesOf(sender).includes(
+          'com.microsoft:enable-receiver-runtime-metric',
+        ),
+      });
     });
   }
 
   /** A link on which the client sends. */
-  #openFromClient({ receiver }: rhea.EventContext): void {
+  #openFromClient({ connection, receiver }: rhea.EventContext): void {
     if (receiver === undefined) return;
-    const address = String(receiver.target?.address ?? '');
+    this.#guards.get(connection)?.openLink(receiver);
     receiver.set_source(receiver.source);
     receiver.set_target(receiver.target);
-    if (isControlAddress(address)) return;
-    this.#refusing(receiver, () => {
-      resolveTarget(this.#options.namespace, address);
-    });
+    if (isControlAddress(targetAddress(receiver))) return;
+    this.#messages.watch(receiver.session, (link) => !isControlAddress(targetAddress(link)));
+    this.#refusing(receiver, () => this.#senders.open(receiver));
   }
 
   /** Answers the attach and then detaches with the error: the form in which SDKs expect a no. */
@@ -134,49 +168,25 @@ export class AmqpServer {
     try {
       open();
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      setImmediate(() => link.close({ condition: error.condition, description: error.message }));
+      const reason = describeFailure(error);
+      if (!(error instanceof Refusal)) this.#options.log(`link refused: ${reason.description}`);
+      // A sender that is given credit goes on to send, and waits for an answer in vain.
+      Object.assign(link, { credit: 0, issue_flow: false });
+      setImmediate(() => link.close(reason));
     }
   }
 
   #take(context: rhea.EventContext): void {
     const { delivery, message, receiver } = context;
     if (delivery === undefined || receiver === undefined) return;
-    const address = String(receiver.target?.address ?? '');
-    if (isControlAddress(address)) {
-      delivery.accept();
-      const answer = answerManagement(this.#options.namespace, address, message as rhea.Message);
-      this.#reply(context, answer);
+    const address = targetAddress(receiver);
+    if (!isControlAddress(address)) {
+      this.#senders.take(receiver, delivery, message);
       return;
     }
-    const refusal = this.#options.faults.onSend(address);
-    if (refusal !== null) {
-      delivery.reject({ condition: refusal.condition, description: refusal.message });
-      return;
-    }
-    try {
-      this.#append(address, message, (delivery as unknown as { format: number }).format);
-      delivery.accept();
-    } catch (error) {
-      const { condition, description } = describeFailure(error);
-      if (condition === 'amqp:internal-error') this.#options.log(`send refused: ${description}`);
-      delivery.reject({ condition, description });
-    }
-  }
-
-  #append(address: string, message: unknown, format: number): void {
-    const { hub, partition } = resolveTarget(this.#options.namespace, address);
-    const bytes = Buffer.isBuffer(message) ? message : messageCodec.encode(message);
-    if (bytes.length > messageBytesMax) {
-      throw new Refusal(
-        'amqp:link:message-size-exceeded',
-        `The message is ${bytes.length} bytes, the limit is ${messageBytesMax}.`,
-      );
-    }
-    const { envelope, events } = parseTransfer(bytes, format === 0 ? 0 : format);
-    const chosen = partition ?? choosePartition(hub, keyOf(envelope));
-    hub.partitions[chosen]?.append(events, Date.now());
-    hub.appended(chosen);
+    delivery.accept();
+    const request = message as rhea.Message;
+    this.#reply(context, answerManagement(this.#options.namespace, address, request));
   }
 
   /** Goes to the link of the same connection that the request names. */
@@ -187,96 +197,57 @@ export class AmqpServer {
         find_sender(matches: (sender: rhea.Sender) => boolean): rhea.Sender | undefined;
       }
     ).find_sender((sender) => sender.target?.address === replyTo || sender.name === replyTo);
-    link?.send(answer);
+    if (link === undefined) {
+      this.#options.log(`a request names no link of its connection to reply to: ${replyTo}`);
+      return;
+    }
+    // Settled when sent: nothing of it may linger among the numbers that events take.
+    Object.assign(link.send(answer), { settled: true });
   }
 
   /** Closes every connection as a failing network would. */
   dropConnections(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    // With an error, because that is when rhea lets go of the connection, its links and its timers.
+    for (const socket of this.#sockets) socket.destroy(new Error('the connection was dropped'));
   }
 
-  detachLinks(matches: (receiver: ActiveReceiver) => boolean): void {
-    this.#receivers.detach(matches, {
+  /** Detaches the links of one direction. */
+  detachLinks(direction: 'send' | 'receive', where: Where): void {
+    const links = direction === 'send' ? this.#senders : this.#receivers;
+    links.detach(where, {
       condition: 'amqp:link:detach-forced',
       description: 'The link was detached by a fault switch.',
     });
   }
 
   /** Sends the last events again. */
-  rewind(matches: (receiver: ActiveReceiver) => boolean, events: number): void {
-    this.#receivers.rewind(matches, events);
+  rewind(where: Where, events: number): void {
+    this.#receivers.rewind(where, events);
   }
 
   hubGone(name: string): void {
-    this.#receivers.detach(
-      (receiver) => receiver.hub.facts.name.toLowerCase() === name.toLowerCase(),
-      {
-        condition: 'amqp:not-found',
-        description: `The messaging entity '${name}' could not be found.`,
-      },
-    );
+    this.#receivers.detach(new Where(name, null), describeFailure(notFound(name)));
   }
 
   async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.dropConnections();
-    const server = this.#server;
-    if (server !== null) await new Promise<void>((resolve) => server.close(() => resolve()));
+    await closed;
   }
 }
 
-const connectionOptions = {
-  max_frame_size: 65_536,
-  channel_max: 4_999,
-  idle_time_out: 240_000,
-  receiver_options: {
-    credit_window: producerCredit,
-    autoaccept: false,
-    max_message_size: messageBytesMax,
-  },
-  sender_options: { max_message_size: messageBytesMax },
-};
-
-function isControlAddress(address: string): boolean {
-  return address.endsWith('$cbs') || address.endsWith('$management');
-}
-
-/** The selector's text, whatever descriptor it comes under. */
-function filterOf(sender: rhea.Sender): string | undefined {
-  const filter = (sender.source as { filter?: Record<string, unknown> } | undefined)?.filter;
-  const selector = filter?.['apache.org:selector-filter:string'];
-  if (selector === undefined || selector === null) return undefined;
-  const value = (selector as { value?: unknown }).value ?? selector;
-  return String(value);
-}
-
-function keyOf(envelope: { bytes: Buffer; count: number }): string | null {
-  if (envelope.count === 0) return null;
-  const head = Buffer.from([0x00, 0x53, 0x72, 0xd1, 0, 0, 0, 0, 0, 0, 0, 0]);
-  head.writeUInt32BE(envelope.bytes.length + 4, 4);
-  head.writeUInt32BE(envelope.count, 8);
-  const decoded = messageCodec.decode(Buffer.concat([head, envelope.bytes]));
-  const annotations = decoded['message_annotations'] as Record<string, unknown> | undefined;
-  const key = annotations?.['x-opt-partition-key'];
-  return typeof key === 'string' ? key : null;
-}
-
-function choosePartition(
-  hub: { facts: { partitionCount: number }; nextPartition(): number },
-  key: string | null,
-): number {
-  return key === null ? hub.nextPartition() : partitionOfKey(key, hub.facts.partitionCount);
-}
-
-function describeFailure(error: unknown): { condition: string; description: string } {
-  if (error instanceof Refusal) return { condition: error.condition, description: error.message };
-  const description = error instanceof Error ? error.message : String(error);
-  if (error instanceof MalformedMessage) return { condition: 'amqp:decode-error', description };
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return {
-      condition: 'amqp:resource-limit-exceeded',
-      description: `The log cannot grow: ${description}`,
+function createContainer(): rhea.Container {
+  const container = create_container({ id: 'millrace-event-hubs' });
+  const { sasl_server_mechanisms: mechanisms } = container as unknown as {
+    sasl_server_mechanisms: Record<string, unknown> & {
+      enable_anonymous(): void;
+      enable_plain(isRight: () => boolean): void;
     };
-  }
-  return { condition: 'amqp:internal-error', description };
+  };
+  mechanisms.enable_anonymous();
+  // .NET's name for a handshake without credentials; the token follows on $cbs.
+  mechanisms['MSSBCBS'] = mechanisms['ANONYMOUS'];
+  mechanisms['EXTERNAL'] = mechanisms['ANONYMOUS'];
+  mechanisms.enable_plain(() => true);
+  return container;
 }

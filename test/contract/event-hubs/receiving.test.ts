@@ -1,25 +1,26 @@
 // Goal: the SDK reads from every kind of position, sees the runtime metric, and keeps to owner levels.
-import {
+// The hub may hold events of others already, as that of a real namespace does.
+import type {
   EventHubConsumerClient,
-  EventHubProducerClient,
-  type EventPosition,
-  type ReceivedEventData,
-  type Subscription,
+  EventPosition,
+  ReceivedEventData,
+  Subscription,
 } from '@azure/event-hubs';
-import { startEventHubsEmulator, type EventHubsEmulator } from '../../../local/event-hubs';
+import { openTestNamespace, type TestNamespace } from '../../support/event-hubs-namespace';
 
 jest.setTimeout(60_000);
 
-const hub = 'positions';
 const partitionId = '1';
-const bodies = ['a', 'b', 'c', 'd', 'e', 'f'];
+const run = `run-${process.pid}-${Date.now()}`;
+const bodies = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => `${run}-${letter}`);
 
-let emulator: EventHubsEmulator;
-let producer: EventHubProducerClient;
+let namespace: TestNamespace;
 let consumer: EventHubConsumerClient;
 let stored: readonly ReceivedEventData[] = [];
+/** The partition's next sequence number before anything was sent. */
+let firstSequenceNumber = 0;
 
-/** Reads from a position until the partition's present end, or for one wait. */
+/** Reads from a position until it has seen so many events of this run, or for one wait. */
 async function readFrom(position: EventPosition, count: number): Promise<ReceivedEventData[]> {
   const events: ReceivedEventData[] = [];
   let subscription: Subscription | undefined;
@@ -28,7 +29,7 @@ async function readFrom(position: EventPosition, count: number): Promise<Receive
       partitionId,
       {
         processEvents: async (batch) => {
-          events.push(...batch);
+          events.push(...batch.filter(({ body }) => String(body).startsWith(run)));
           if (events.length >= count || batch.length === 0) resolve();
         },
         processError: async (error) => reject(error),
@@ -41,21 +42,19 @@ async function readFrom(position: EventPosition, count: number): Promise<Receive
 }
 
 beforeAll(async () => {
-  emulator = await startEventHubsEmulator({ port: 0, controlPort: 0, createOnTheFly: true });
-  const retryOptions = { maxRetries: 0 };
-  producer = new EventHubProducerClient(emulator.connectionString, hub, { retryOptions });
-  consumer = new EventHubConsumerClient('$Default', emulator.connectionString, hub, {
-    retryOptions,
-  });
+  namespace = await openTestNamespace();
+  const producer = namespace.producer();
+  consumer = namespace.consumer();
+  const before = await producer.getPartitionProperties(partitionId);
+  firstSequenceNumber = before.isEmpty ? 0 : before.lastEnqueuedSequenceNumber + 1;
   for (const body of bodies) await producer.sendBatch([{ body }], { partitionId });
-  stored = await readFrom({ sequenceNumber: 0, isInclusive: true }, bodies.length);
+  stored = await readFrom(
+    { sequenceNumber: firstSequenceNumber, isInclusive: true },
+    bodies.length,
+  );
 });
 
-afterAll(async () => {
-  await consumer.close();
-  await producer.close();
-  await emulator.close();
-});
+afterAll(() => namespace.close());
 
 const at = (index: number): ReceivedEventData => {
   const event = stored[index];
@@ -63,17 +62,23 @@ const at = (index: number): ReceivedEventData => {
   return event;
 };
 
-test('sequence numbers count from 0, offsets and times never go back', () => {
+test('sequence numbers count one by one, offsets and times never go back', () => {
   expect(stored.map(({ body }) => body as string)).toEqual(bodies);
-  expect(stored.map(({ sequenceNumber }) => sequenceNumber)).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(stored.map(({ sequenceNumber }) => sequenceNumber)).toEqual(
+    [0, 1, 2, 3, 4, 5].map((index) => firstSequenceNumber + index),
+  );
   const offsets = stored.map(({ offset }) => Number(offset));
   expect(offsets).toEqual([...offsets].sort((left, right) => left - right));
 });
 
 test.each<[string, () => EventPosition, string[]]>([
   ['the start', () => ({ offset: '-1' }), bodies],
-  ['a sequence number', () => ({ sequenceNumber: 2, isInclusive: true }), bodies.slice(2)],
-  ['after a sequence number', () => ({ sequenceNumber: 2 }), bodies.slice(3)],
+  [
+    'a sequence number',
+    () => ({ sequenceNumber: firstSequenceNumber + 2, isInclusive: true }),
+    bodies.slice(2),
+  ],
+  ['after a sequence number', () => ({ sequenceNumber: firstSequenceNumber + 2 }), bodies.slice(3)],
   ['an offset', () => ({ offset: at(3).offset, isInclusive: true }), bodies.slice(3)],
   ['after an offset', () => ({ offset: at(3).offset }), bodies.slice(4)],
   [
@@ -89,31 +94,27 @@ test.each<[string, () => EventPosition, string[]]>([
 });
 
 test('a position beyond the end is refused in the words of the service', async () => {
-  await expect(readFrom({ sequenceNumber: 999, isInclusive: true }, 1)).rejects.toThrow(
-    /The supplied sequence number '999' is invalid. The last sequence number in the system is '5'/,
+  const sequenceNumber = firstSequenceNumber + 999;
+  await expect(readFrom({ sequenceNumber, isInclusive: true }, 1)).rejects.toThrow(
+    `The supplied sequence number '${sequenceNumber}' is invalid. The last sequence number in the system is '${firstSequenceNumber + 5}'`,
   );
 });
 
 test('an unknown hub and a wrong partition are refused', async () => {
-  const strict = await startEventHubsEmulator({ port: 0, controlPort: 0 });
-  const options = { retryOptions: { maxRetries: 0 } };
-  const nobody = new EventHubProducerClient(strict.connectionString, 'nobody', options);
+  const strict = await openTestNamespace({ createOnTheFly: false });
+  const nobody = strict.producer('nobody');
   await expect(nobody.getEventHubProperties()).rejects.toMatchObject({
     code: 'MessagingEntityNotFoundError',
   });
-  await expect(producer.getPartitionProperties('77')).rejects.toThrow(/partition/i);
-  await nobody.close();
   await strict.close();
+  await expect(namespace.producer().getPartitionProperties('77')).rejects.toThrow(/partition/i);
 });
 
 test('a higher owner level takes the partition over; without one nobody gets in beside it', async () => {
   const ends: string[] = [];
-  const clients: EventHubConsumerClient[] = [];
   const subscribe = (ownerLevel: number | undefined, name: string): Subscription => {
     // A client reads a partition once: each reader is a client of its own.
-    const client = new EventHubConsumerClient('$Default', emulator.connectionString, hub);
-    clients.push(client);
-    return client.subscribe(
+    return namespace.consumer().subscribe(
       partitionId,
       {
         processEvents: async () => undefined,
@@ -138,6 +139,5 @@ test('a higher owner level takes the partition over; without one nobody gets in 
   const third = subscribe(undefined, 'third');
   await until('third: ReceiverDisconnectedError');
   await Promise.all([first.close(), second.close(), third.close()]);
-  await Promise.all(clients.map((client) => client.close()));
   expect(ends.filter((end) => end.startsWith('second'))).toEqual([]);
 });

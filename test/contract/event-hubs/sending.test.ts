@@ -5,10 +5,13 @@ import {
   earliestEventPosition,
   type ReceivedEventData,
 } from '@azure/event-hubs';
-import { startEventHubsEmulator, type EventHubsEmulator } from '../../../local/event-hubs';
 import { receive } from '../../support/event-hubs';
+import {
+  describeEmulator,
+  openTestNamespace,
+  type TestNamespace,
+} from '../../support/event-hubs-namespace';
 
-const hub = 'sending';
 const partitions = ['0', '1', '2', '3'];
 const keys = [
   'a',
@@ -19,20 +22,18 @@ const keys = [
   'a key of more than twelve bytes',
   '0',
 ];
-let emulator: EventHubsEmulator;
+let namespace: TestNamespace;
 let producer: EventHubProducerClient;
 let consumer: EventHubConsumerClient;
 
 beforeAll(async () => {
-  emulator = await startEventHubsEmulator({ port: 0, controlPort: 0, createOnTheFly: true });
-  producer = new EventHubProducerClient(emulator.connectionString, hub);
-  consumer = new EventHubConsumerClient('$Default', emulator.connectionString, hub);
+  namespace = await openTestNamespace();
+  producer = namespace.producer();
+  consumer = namespace.consumer();
 });
 
 afterAll(async () => {
-  await producer.close();
-  await consumer.close();
-  await emulator.close();
+  await namespace.close();
 });
 
 /** The last sequence number of every partition. */
@@ -76,7 +77,7 @@ test.each(keys)('key %p lands where the buffered producer maps it', async (key) 
   batch.tryAdd({ body: 'by the service' });
   await producer.sendBatch(batch);
   const failures: Error[] = [];
-  const buffered = new EventHubBufferedProducerClient(emulator.connectionString, hub, {
+  const buffered = new EventHubBufferedProducerClient(namespace.connectionString, namespace.hub, {
     onSendEventsErrorHandler: ({ error }) => {
       failures.push(error);
     },
@@ -142,7 +143,8 @@ test('an event of almost 1 MB passes, one above the limit does not', async () =>
   const body = Buffer.alloc(1024 * 1024 - 1024, 7);
   await producer.sendBatch([{ body }], { partitionId: '1' });
   const found = new Map(await newEvents(before)).get('1');
-  expect(found?.[0]?.body).toEqual(body);
+  // Jest would compare a million elements one by one.
+  expect(body.equals(found?.[0]?.body as Buffer)).toBe(true);
   const tooLarge = Buffer.alloc(1024 * 1024 + 1, 7);
   await expect(
     producer.sendBatch([{ body: tooLarge }], { partitionId: '1' }),
@@ -175,35 +177,41 @@ test('thousands of small events keep their order', async () => {
   );
 });
 
-test('the properties of hub and partition', async () => {
-  const own = new EventHubProducerClient(emulator.connectionString, 'properties');
-  try {
-    const facts = await own.getEventHubProperties();
-    expect(facts).toMatchObject({ name: 'properties', partitionIds: partitions });
-    expect(facts.createdOn).toBeInstanceOf(Date);
-    await expect(own.getPartitionIds()).resolves.toEqual(partitions);
-    expect(await own.getPartitionProperties('3')).toMatchObject({
-      eventHubName: 'properties',
-      partitionId: '3',
-      isEmpty: true,
-      beginningSequenceNumber: 0,
-      lastEnqueuedSequenceNumber: -1,
-    });
-    await own.sendBatch([{ body: 1 }, { body: 2 }], { partitionId: '3' });
-    const reader = new EventHubConsumerClient('$Default', emulator.connectionString, 'properties');
-    const [, last] = await receive(reader, {
-      partition: '3',
-      count: 2,
-      startPosition: earliestEventPosition,
-    });
-    await reader.close();
-    expect(await own.getPartitionProperties('3')).toMatchObject({
-      isEmpty: false,
-      lastEnqueuedSequenceNumber: 1,
-      lastEnqueuedOffset: last?.offset,
-      lastEnqueuedOnUtc: last?.enqueuedTimeUtc,
-    });
-  } finally {
-    await own.close();
-  }
+describeEmulator('a hub that is new', () => {
+  test('the properties of hub and partition', async () => {
+    const own = new EventHubProducerClient(namespace.connectionString, 'properties');
+    try {
+      const facts = await own.getEventHubProperties();
+      expect(facts).toMatchObject({ name: 'properties', partitionIds: partitions });
+      expect(facts.createdOn).toBeInstanceOf(Date);
+      await expect(own.getPartitionIds()).resolves.toEqual(partitions);
+      expect(await own.getPartitionProperties('3')).toMatchObject({
+        eventHubName: 'properties',
+        partitionId: '3',
+        isEmpty: true,
+        beginningSequenceNumber: 0,
+        lastEnqueuedSequenceNumber: -1,
+      });
+      await own.sendBatch([{ body: 1 }, { body: 2 }], { partitionId: '3' });
+      const reader = new EventHubConsumerClient(
+        '$Default',
+        namespace.connectionString,
+        'properties',
+      );
+      const [, last] = await receive(reader, {
+        partition: '3',
+        count: 2,
+        startPosition: earliestEventPosition,
+      });
+      await reader.close();
+      expect(await own.getPartitionProperties('3')).toMatchObject({
+        isEmpty: false,
+        lastEnqueuedSequenceNumber: 1,
+        lastEnqueuedOffset: last?.offset,
+        lastEnqueuedOnUtc: last?.enqueuedTimeUtc,
+      });
+    } finally {
+      await own.close();
+    }
+  });
 });

@@ -1,0 +1,149 @@
+import type { Socket } from 'node:net';
+import type * as rhea from 'rhea';
+import { types } from 'rhea';
+import { describeFailure } from './failures';
+import { Refusal } from '../errors';
+
+/** A namespace's own limit of the Standard tier is 5,000 of each. */
+const sessionsMax = 5_000;
+const linksMax = 5_000;
+/** A connection that has not said AMQP's Open by then is dropped. */
+const handshakeTimeoutMs = 30_000;
+/** How long a connection that broke the protocol may take to read why. */
+const farewellMs = 1_000;
+/** Elements of an array that take no byte each. */
+const emptyElementsMax = 65_536;
+
+/** What rhea keeps of a connection (rhea 3.0.5 lib/connection.js, pinned). */
+interface RheaConnection {
+  /** Length of the frame whose beginning has come. */
+  readonly frame_size?: number;
+  socket_ready: boolean;
+  readonly local: { readonly close: { error?: unknown } };
+  is_open(): boolean;
+  on(event: string, listener: (error: unknown) => void): unknown;
+  _write_close(): void;
+  _disconnected(): void;
+}
+
+interface RheaLink {
+  readonly remote: { readonly attach?: { readonly handle: number } };
+  readonly session: { readonly remote: { readonly handles: Record<number, unknown> } };
+}
+
+/**
+ * Keeps one connection from harming the process or the others: whatever goes wrong on it ends it,
+ * and it alone, with the reason said; nothing it announces is believed beyond the limits.
+ */
+export class ConnectionGuard {
+  readonly #sessions = new Set<rhea.Session>();
+  readonly #links = new Set<rhea.Sender | rhea.Receiver>();
+
+  constructor(
+    connection: rhea.Connection,
+    socket: Socket,
+    options: {
+      readonly frameBytesMax: number;
+      readonly log: (line: string) => void;
+      readonly onClosed: () => void;
+    },
+  ) {
+    const own = connection as unknown as RheaConnection;
+    let isEnding = false;
+    const end = (error: unknown): void => {
+      if (isEnding) return;
+      isEnding = true;
+      const reason = describeFailure(error, 'amqp:decode-error');
+      options.log(`client ended: ${reason.condition}: ${reason.description}`);
+      socket.pause();
+      own.local.close.error = reason;
+      if (own.is_open()) own._write_close();
+      socket.end();
+      setTimeout(() => socket.destroy(), farewellMs).unref();
+    };
+    own.on('error', end);
+    own.on('protocol_error', end);
+    const handshake = setTimeout(() => {
+      if (!own.is_open()) socket.destroy();
+    }, handshakeTimeoutMs);
+    // rhea would gather a frame of any length that is announced.
+    socket.on('data', () => {
+      if ((own.frame_size ?? 0) > options.frameBytesMax) {
+        end(new Refusal('amqp:connection:framing-error', `A frame of ${own.frame_size} bytes.`));
+      }
+    });
+    socket.on('close', () => {
+      clearTimeout(handshake);
+      // rhea looks out for 'end' and 'error' alone: a socket that we destroyed would keep its timers,
+      // and what is written after this would start them again, for ever.
+      own.socket_ready = false;
+      own._disconnected();
+      options.onClosed();
+    });
+  }
+
+  openSession(session: rhea.Session): void {
+    this.#sessions.add(session);
+    if (this.#sessions.size > sessionsMax) throw tooMany('sessions', sessionsMax);
+  }
+
+  closeSession(session: rhea.Session): void {
+    this.#sessions.delete(session);
+    for (const link of this.#links) if (link.session === session) this.#links.delete(link);
+  }
+
+  openLink(link: rhea.Sender | rhea.Receiver): void {
+    this.#links.add(link);
+    if (this.#links.size > linksMax) throw tooMany('links', linksMax);
+  }
+
+  closeLink(link: rhea.Sender | rhea.Receiver): void {
+    this.#links.delete(link);
+    // rhea keeps a closed link under the peer's handle for as long as the session lives.
+    const { remote, session } = link as unknown as RheaLink;
+    if (remote.attach !== undefined) delete session.remote.handles[remote.attach.handle];
+  }
+}
+
+const tooMany = (what: string, limit: number): Refusal =>
+  new Refusal('amqp:resource-limit-exceeded', `More than ${limit} ${what} on one connection.`);
+
+interface RheaReader {
+  remaining(): number;
+  read_n: (this: RheaReader, count: number) => unknown[];
+  read_array_items: (
+    this: RheaReader,
+    count: number,
+    type: { readonly width: number },
+  ) => unknown[];
+}
+
+let isReaderGuarded = false;
+
+/**
+ * rhea makes room for as many elements as a list announces before it looks for them: a frame of
+ * twenty bytes could take gigabytes. No list has more elements than bytes, and an array of elements
+ * without bytes has few.
+ */
+export function guardReader(): void {
+  if (isReaderGuarded) return;
+  isReaderGuarded = true;
+  const { prototype } = (types as unknown as { Reader: { prototype: RheaReader } }).Reader;
+  const { read_array_items: readArrayItems, read_n: readN } = prototype;
+  prototype.read_n = function (count) {
+    assertCount(count, this.remaining());
+    return readN.call(this, count);
+  };
+  prototype.read_array_items = function (count, type) {
+    assertCount(count, type.width === 0 ? emptyElementsMax : this.remaining());
+    return readArrayItems.call(this, count, type);
+  };
+}
+
+function assertCount(count: number, limit: number): void {
+  if (count <= limit) return;
+  throw new Refusal(
+    'amqp:decode-error',
+    `A list of ${count} elements where ${limit} are possible.`,
+  );
+}

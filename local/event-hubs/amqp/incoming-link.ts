@@ -1,0 +1,142 @@
+import type * as rhea from 'rhea';
+
+/** Plain messages (format 0) come under this one, which rhea does not decode. */
+export const rawMessageFormat = 1;
+
+/** What rhea keeps of a session's incoming side (rhea 3.0.5 lib/session.js, pinned). */
+interface RheaTransfer {
+  readonly performative: {
+    readonly delivery_id?: number | null;
+    readonly aborted?: boolean | null;
+    readonly more?: boolean | null;
+    message_format?: number | null;
+  };
+  readonly payload?: Buffer;
+}
+
+interface RheaReceiver {
+  _incomplete?: object;
+  credit: number;
+  delivery_count: number;
+  readonly connection: { _register(): void };
+  close(error: rhea.AmqpError): void;
+}
+
+interface RheaSession {
+  readonly incoming: {
+    next_transfer_id: number;
+    next_delivery_id?: number;
+    readonly max_transfer_id: number;
+    readonly window: number;
+  };
+  _get_link(frame: RheaTransfer): RheaReceiver;
+  on_transfer(frame: RheaTransfer): void;
+}
+
+/**
+ * A message above the limit is rejected, which an SDK tells its caller at once; one that goes on
+ * growing costs its link, for which an SDK only times out.
+ */
+const gatheredBytesMax = 4 * 1024 * 1024;
+/** All messages of all clients of which a part has come. */
+const gatheredBytesMaxInTotal = 256 * 1024 * 1024;
+/** What a part costs beside its bytes. */
+const partBytes = 256;
+
+/**
+ * Takes messages on event links as they come. rhea would decode them (and close the connection when
+ * it cannot), gather one that never ends, take an aborted one for whole, and let a long one in small
+ * frames wait for a window that it does not open.
+ */
+export class IncomingMessages {
+  readonly #gathered = new Map<RheaReceiver, number>();
+  readonly #ended = new WeakSet<RheaReceiver>();
+  readonly #watched = new WeakSet();
+  #bytesInTotal = 0;
+
+  /** Takes over the transfers of a session, but for those on links that are not for events. */
+  watch(session: rhea.Session, isEventLink: (receiver: unknown) => boolean): void {
+    if (this.#watched.has(session)) return;
+    this.#watched.add(session);
+    const own = session as unknown as RheaSession;
+    const onTransfer = own.on_transfer.bind(own);
+    own.on_transfer = (frame) => {
+      const link = own._get_link(frame);
+      if (this.#ended.has(link)) return skip(own, frame);
+      if (!isEventLink(link)) return onTransfer(frame);
+      if (frame.performative.aborted === true) return this.#abort(own, link, frame);
+      const bytes = this.#gather(link, frame);
+      if (bytes > gatheredBytesMax) {
+        return this.#end(own, link, frame, {
+          condition: 'amqp:link:message-size-exceeded',
+          description: `The received message (delivery-id:${frame.performative.delivery_id ?? 0}, size:${bytes} bytes) exceeds the limit (${gatheredBytesMax} bytes) currently allowed on the link.`,
+        });
+      }
+      if (this.#bytesInTotal > gatheredBytesMaxInTotal) {
+        return this.#end(own, link, frame, {
+          condition: 'amqp:resource-limit-exceeded',
+          description: `Unfinished messages of all clients hold more than ${gatheredBytesMaxInTotal} bytes.`,
+        });
+      }
+      frame.performative.message_format ||= rawMessageFormat;
+      if (frame.performative.more !== true) this.forget(link);
+      onTransfer(frame);
+      openWindow(own, link);
+    };
+  }
+
+  /** A link is gone, or its message is whole. */
+  forget(link: unknown): void {
+    this.#bytesInTotal -= this.#gathered.get(link as RheaReceiver) ?? 0;
+    this.#gathered.delete(link as RheaReceiver);
+  }
+
+  forgetConnection(connection: rhea.Connection): void {
+    for (const link of this.#gathered.keys()) {
+      if ((link.connection as unknown) === connection) this.forget(link);
+    }
+  }
+
+  #gather(link: RheaReceiver, frame: RheaTransfer): number {
+    const part = (frame.payload?.length ?? 0) + partBytes;
+    const bytes = (this.#gathered.get(link) ?? 0) + part;
+    this.#gathered.set(link, bytes);
+    this.#bytesInTotal += part;
+    return bytes;
+  }
+
+  /** The client gives a message up: nothing of it was ever there. */
+  #abort(session: RheaSession, link: RheaReceiver, frame: RheaTransfer): void {
+    this.#drop(link);
+    link.credit -= 1;
+    link.delivery_count += 1;
+    skip(session, frame);
+  }
+
+  #end(session: RheaSession, link: RheaReceiver, frame: RheaTransfer, error: rhea.AmqpError): void {
+    this.#ended.add(link);
+    this.#drop(link);
+    link.close(error);
+    skip(session, frame);
+  }
+
+  #drop(link: RheaReceiver): void {
+    this.forget(link);
+    if (link._incomplete === undefined) return;
+    Object.assign(link._incomplete, { settled: true, frames: [] });
+    delete link._incomplete;
+  }
+}
+
+/** Counts a transfer that nobody takes. */
+function skip(session: RheaSession, frame: RheaTransfer): void {
+  session.incoming.next_transfer_id += 1;
+  const { delivery_id: id } = frame.performative;
+  if (id === session.incoming.next_delivery_id) session.incoming.next_delivery_id = (id ?? 0) + 1;
+}
+
+/** rhea looks at the window when a message is whole: one of many frames would never be. */
+function openWindow(session: RheaSession, link: RheaReceiver): void {
+  const { max_transfer_id: end, next_transfer_id: next, window } = session.incoming;
+  if (end - next < window / 2) link.connection._register();
+}

@@ -1,0 +1,206 @@
+import type { Socket } from 'node:net';
+import type * as rhea from 'rhea';
+import { Refusal } from '../errors';
+import { addressFrames, fragmentMessage } from './transfer-frame';
+
+/** What rhea keeps of a session's outgoing side (rhea 3.0.5 lib/session.js, pinned). */
+interface RheaOutgoing {
+  readonly deliveries: { readonly size: number };
+  next_delivery_id: number;
+  next_pending_delivery: number;
+  next_transfer_id: number;
+  readonly remote_next_transfer_id?: number;
+  readonly remote_window?: number;
+}
+
+interface RheaFlow {
+  readonly performative: { readonly handle?: number | null; readonly echo?: boolean | null };
+}
+
+interface RheaSession {
+  readonly local: { readonly channel: number };
+  readonly outgoing: RheaOutgoing;
+  _get_link(frame: RheaFlow): RheaSender;
+  _write_flow(link?: RheaSender): void;
+  on_flow(frame: RheaFlow): void;
+}
+
+interface RheaSender {
+  readonly local: { readonly handle: number };
+  readonly session: RheaSession;
+  readonly connection: {
+    readonly socket?: Socket;
+    readonly max_frame_size?: number;
+    _register(): void;
+  };
+  readonly _draining: boolean;
+  credit: number;
+  delivery_count: number;
+  set_drained(isDrained: boolean): void;
+}
+
+/** Bytes that may wait in a socket that its peer does not read: then its links wait too. */
+const waitingBytesMax = 1024 * 1024;
+/** A frame of the protocol's smallest size must be taken by anybody. */
+const frameBytesMin = 512;
+/** Frames of all links that wait for their session's window. */
+const fragmentBytesMaxInTotal = 256 * 1024 * 1024;
+const numbers = 0x1_0000_0000;
+
+/** What waits on all links of a server, in bytes. */
+export interface WaitingFragments {
+  bytes: number;
+}
+
+/**
+ * A link on which events go out as ready frames, past rhea's encoder: that costs a tenth. Whatever
+ * is written here is entered in rhea's counters as if rhea had sent it.
+ */
+export class OutgoingLink {
+  readonly #sender: RheaSender;
+  /** Fragments of messages already counted as sent, which wait for the session's window. */
+  #fragments: Buffer[] = [];
+  #fragmentBytes = 0;
+  readonly #waiting: WaitingFragments;
+  #isAwaitingDrain = false;
+
+  constructor(sender: rhea.Sender, waiting: WaitingFragments) {
+    this.#sender = sender as unknown as RheaSender;
+    this.#waiting = waiting;
+  }
+
+  /** The peer's largest frame. */
+  get frameBytesMax(): number {
+    return Math.max(frameBytesMin, this.#sender.connection.max_frame_size ?? Infinity);
+  }
+
+  /** Deliveries of one frame each that may go now: by credit and by the session's window. */
+  get room(): number {
+    const { credit, session } = this.#sender;
+    // A reply of rhea's own is on its way in this session: its numbers come first.
+    if (session.outgoing.deliveries.size > 0 || this.#fragments.length > 0) return 0;
+    return Math.min(credit, this.#window);
+  }
+
+  /** Frames that the peer's session takes; none before its first flow, when rhea knows no number. */
+  get #window(): number {
+    const { next_transfer_id: next, remote_next_transfer_id: seen } = this.#sender.session.outgoing;
+    if (seen === undefined) return 0;
+    // Both are serial numbers: after 2^32 transfers they begin again.
+    const underway = (next - seen + numbers) % numbers;
+    return Math.max(0, (this.#sender.session.outgoing.remote_window ?? 0) - underway);
+  }
+
+  /** True while the peer does not read what it has been sent. */
+  get isCongested(): boolean {
+    return (this.#sender.connection.socket?.writableLength ?? 0) > waitingBytesMax;
+  }
+
+  /** Calls when the peer has read what waited; however often it is asked, once. */
+  onceDrained(listener: () => void): void {
+    const { socket } = this.#sender.connection;
+    if (this.#isAwaitingDrain || socket === undefined) return;
+    this.#isAwaitingDrain = true;
+    socket.once('drain', () => {
+      this.#isAwaitingDrain = false;
+      listener();
+    });
+  }
+
+  /** The peer asked for what there is and its credit back (AMQP 1.0 part 2 §2.6.7): there is no more. */
+  giveCreditBack(): void {
+    if (!this.#sender._draining || this.#sender.credit <= 0) return;
+    this.#sender.set_drained(true);
+    this.#sender.connection._register();
+  }
+
+  /** Sends finished frames, a delivery each, within `room`. */
+  sendFrames(frames: Buffer, count: number): void {
+    addressFrames(frames, this.#target, this.#nextDeliveryId);
+    this.#write(frames);
+    this.#count(count, count);
+  }
+
+  /** Sends one message in as many frames as it needs; those past the window wait for `flush`. */
+  sendMessage(message: Buffer): void {
+    const frames = fragmentMessage(message, this.frameBytesMax, this.#target, this.#nextDeliveryId);
+    for (const frame of frames) {
+      this.#fragments.push(frame);
+      this.#account(frame.length);
+    }
+    this.#count(1, 0);
+    this.flush();
+  }
+
+  /** Sends what waits for the window. */
+  flush(): void {
+    if (this.#fragments.length === 0) return;
+    const frames = this.#fragments.splice(0, this.#window);
+    for (const frame of frames) {
+      this.#account(-frame.length);
+      this.#write(frame);
+    }
+    this.#count(0, frames.length);
+    if (this.#fragments.length > 0 && this.#waiting.bytes > fragmentBytesMaxInTotal) {
+      throw new Refusal(
+        'amqp:resource-limit-exceeded',
+        `Messages that wait for their clients' session windows hold more than ${fragmentBytesMaxInTotal} bytes.`,
+      );
+    }
+  }
+
+  /** The link is gone, and what waited for it. */
+  close(): void {
+    this.#account(-this.#fragmentBytes);
+    this.#fragments = [];
+  }
+
+  #account(bytes: number): void {
+    this.#fragmentBytes += bytes;
+    this.#waiting.bytes += bytes;
+  }
+
+  get #target(): { channel: number; handle: number } {
+    const { local, session } = this.#sender;
+    return { channel: session.local.channel, handle: local.handle };
+  }
+
+  get #nextDeliveryId(): number {
+    return this.#sender.session.outgoing.next_delivery_id >>> 0;
+  }
+
+  #write(bytes: Buffer): void {
+    this.#sender.connection.socket?.write(bytes);
+  }
+
+  #count(deliveries: number, frames: number): void {
+    const { outgoing } = this.#sender.session;
+    outgoing.next_delivery_id = (outgoing.next_delivery_id + deliveries) >>> 0;
+    outgoing.next_pending_delivery = outgoing.next_delivery_id;
+    outgoing.next_transfer_id = (outgoing.next_transfer_id + frames) % numbers;
+    this.#sender.credit -= deliveries;
+    this.#sender.delivery_count = (this.#sender.delivery_count + deliveries) >>> 0;
+  }
+}
+
+const watched = new WeakSet();
+
+/**
+ * Calls at every flow of a session: any of them may open the session's window for all its links,
+ * and rhea raises an event for one link at most. Answers a peer that asks for an echo.
+ */
+export function onSessionFlow(session: rhea.Session, listener: () => void): void {
+  if (watched.has(session)) return;
+  watched.add(session);
+  const own = session as unknown as RheaSession;
+  const onFlow = own.on_flow.bind(own);
+  own.on_flow = (frame) => {
+    onFlow(frame);
+    const { echo, handle } = frame.performative;
+    const link = handle === undefined || handle === null ? undefined : own._get_link(frame);
+    // rhea adds and subtracts serial numbers as if they never began again.
+    if (link !== undefined && link.credit >= numbers) link.credit -= numbers;
+    if (echo === true) own._write_flow(link);
+    listener();
+  };
+}

@@ -1,0 +1,149 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { InvalidConfig, startEventHubsEmulator, type EmulatorConfig } from './index';
+
+const help = `Event Hubs on this machine, for any Event Hubs SDK.
+
+  --port N               AMQP port (5672; 0: any free one)
+  --control-port N       HTTP port for GET /health, /hubs and faults (5300; 0: any free one)
+  --host ADDRESS         listen there (127.0.0.1; 0.0.0.0: for anybody who reaches this machine)
+  --data DIR             keep hubs and events here (default: gone with the process)
+  --config FILE          hubs in the form of the official emulator's Config.json
+  --create-on-the-fly    make a hub when somebody first asks for it
+  --partitions N         partitions of such hubs (4)
+  --retention-hours N    events older than this may be dropped, a segment at a time (24; 0: never)
+  --retention-mebibytes N  what a partition may hold before its oldest segment is dropped (0: any)
+  --segment-mebibytes N  size of a segment file (64)
+  --cut-damage           give up a partition's last file from its first damaged byte on
+  --parent-pid N         end when that process ends
+  --json                 start message as one JSON line
+  --help`;
+
+const mebibyte = 1024 * 1024;
+const portMax = 65_535;
+
+const options = {
+  port: { type: 'string', default: '5672' },
+  'control-port': { type: 'string', default: '5300' },
+  host: { type: 'string', default: '127.0.0.1' },
+  data: { type: 'string' },
+  config: { type: 'string' },
+  'create-on-the-fly': { type: 'boolean', default: false },
+  partitions: { type: 'string', default: '4' },
+  'retention-hours': { type: 'string', default: '24' },
+  'retention-mebibytes': { type: 'string', default: '0' },
+  'segment-mebibytes': { type: 'string', default: '64' },
+  'cut-damage': { type: 'boolean', default: false },
+  'parent-pid': { type: 'string', default: '0' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+type Values = ReturnType<typeof parse>;
+
+const parse = (args: readonly string[]) => parseArgs({ args: [...args], options }).values;
+
+/** `millrace emulator`: runs until Ctrl-C; ends with 2 for what the user wrote, 1 for all else. */
+export async function runEmulator(args: readonly string[]): Promise<void> {
+  try {
+    const values = parse(args);
+    if (values.help) console.log(help);
+    else await run(values);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    const isParsing = (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true;
+    process.exitCode = error instanceof InvalidConfig || isParsing ? 2 : 1;
+  }
+}
+
+async function run(values: Values): Promise<void> {
+  const parent = numberOf(values, 'parent-pid', { min: 0 });
+  // From here on: whoever reads that it has started may end it in the same moment.
+  const starting = startEventHubsEmulator({
+    port: numberOf(values, 'port', { min: 0, max: portMax }),
+    controlPort: numberOf(values, 'control-port', { min: 0, max: portMax }),
+    host: values.host,
+    ...(values.data !== undefined && { dataDirectory: values.data }),
+    ...(values.config !== undefined && { config: readConfig(values.config) }),
+    createOnTheFly: values['create-on-the-fly'] && {
+      partitionCount: numberOf(values, 'partitions', { min: 1, max: 1_024 }),
+    },
+    limits: {
+      retentionMs:
+        numberOf(values, 'retention-hours', { min: 0, isWhole: false }) * 3_600_000 || null,
+      retentionBytes: numberOf(values, 'retention-mebibytes', { min: 0 }) * mebibyte || null,
+      segmentBytes: numberOf(values, 'segment-mebibytes', { min: 1 }) * mebibyte,
+    },
+    isCuttingDamage: values['cut-damage'],
+    log: (line) => console.error(line),
+  });
+  endWhenTold(async () => (await starting).close(), parent);
+  const emulator = await starting;
+  const { connectionString, controlPort, port } = emulator;
+  console.log(
+    values.json
+      ? JSON.stringify({ event: 'started', port, controlPort, connectionString })
+      : [
+          `Event Hubs emulator: AMQP on port ${port}, health and faults on http://127.0.0.1:${controlPort}`,
+          `Hubs and events: ${values.data ?? 'gone with this process (keep them with --data)'}`,
+          `Connect with: ${connectionString}`,
+          'Ctrl-C ends it.',
+        ].join('\n'),
+  );
+}
+
+/** Closes at a signal, or when the parent is gone; a second signal does not wait. */
+function endWhenTold(close: () => Promise<void>, parent: number): void {
+  let isClosing = false;
+  const end = (): void => {
+    if (isClosing) process.exit(1);
+    isClosing = true;
+    close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error instanceof Error ? error.message : String(error));
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+  process.on('disconnect', end);
+  if (parent === 0) return;
+  setInterval(() => {
+    if (!isClosing && !isAlive(parent)) end();
+  }, 500).unref();
+}
+
+function numberOf(
+  values: Values,
+  name: keyof typeof options,
+  limits: { readonly min: number; readonly max?: number; readonly isWhole?: boolean },
+): number {
+  const { isWhole = true, max = Number.MAX_SAFE_INTEGER, min } = limits;
+  const text = String(values[name]);
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (number >= min && number <= max && (!isWhole || Number.isInteger(number))) return number;
+  const range = limits.max === undefined ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new InvalidConfig([
+    `--${name}: must be a ${isWhole ? 'whole ' : ''}number ${range}, not ${JSON.stringify(text)}`,
+  ]);
+}
+
+function readConfig(file: string): EmulatorConfig {
+  try {
+    // Editors of other systems begin a file with a byte order mark.
+    return JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) as EmulatorConfig;
+  } catch (error) {
+    throw new InvalidConfig([`--config ${file}: ${(error as Error).message}`]);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
