@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import Module from 'node:module';
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expandPattern } from './file-pattern';
+import { readJsonFile } from './json-file';
+import { logThroughHooks } from './log-hooks';
 
 /** A function as the programming model registers it. */
 export interface RegisteredFunction {
@@ -24,10 +27,14 @@ export interface LoadedApp {
   readonly model: ProgrammingModel;
   readonly hooks: ReadonlyMap<string, readonly Hook[]>;
   readonly appHookData: Record<string, unknown>;
+  /** Where the library's own server takes requests when HTTP streaming is on. */
+  readonly httpUri: string | null;
 }
 
 export interface ProgrammingModel {
-  getCapabilities(defaults: unknown): Record<string, string>;
+  getCapabilities(
+    defaults: Record<string, string>,
+  ): Promise<Record<string, string>> | Record<string, string>;
   getInvocationModel(context: unknown): Promise<InvocationModel> | InvocationModel;
 }
 
@@ -45,11 +52,18 @@ export interface InvocationResponse {
 
 const hookNames = ['preInvocation', 'postInvocation', 'appStart', 'appTerminate', 'log'];
 
+/** What the Node worker says it can do. */
+const workerCapabilities = [
+  ...['RawHttpBodyBytes', 'RpcHttpTriggerMetadataRemoved', 'RpcHttpBodyOnly'],
+  ...['IgnoreEmptyValuedRpcHttpHeaders', 'UseNullableValueDictionaryForHttp', 'WorkerStatus'],
+  ...['TypedDataCollection', 'HandlesWorkerTerminateMessage'],
+];
+
 type Loader = (this: unknown, request: string, ...rest: unknown[]) => unknown;
 
 /**
  * Loads the built app as the Node worker does: `@azure/functions` asks for `@azure/functions-core`,
- * which exists only here, and registers with it.
+ * which exists only here, and registers with it. Rejects when an entry point throws.
  */
 export async function loadApp(options: {
   readonly appDirectory: string;
@@ -57,6 +71,7 @@ export async function loadApp(options: {
 }): Promise<LoadedApp> {
   const functions: RegisteredFunction[] = [];
   const hooks = new Map<string, Hook[]>();
+  const appHookData = {};
   let model: ProgrammingModel | null = null;
   let isLocked = false;
   const core = {
@@ -70,29 +85,19 @@ export async function loadApp(options: {
       functions.push({ ...metadata, callback });
       return new Disposable(() => undefined);
     },
-    registerHook: (name: string, callback: Hook) => {
-      if (!hookNames.includes(name)) throw new RangeError(`Unrecognized hook "${name}"`);
-      const list = hooks.get(name) ?? [];
-      hooks.set(name, [...list, callback]);
-      return new Disposable(() => {
-        hooks.set(
-          name,
-          (hooks.get(name) ?? []).filter((hook) => hook !== callback),
-        );
-      });
-    },
+    registerHook: (name: string, callback: Hook) => registerHook(hooks, name, callback),
     setProgrammingModel: (next: ProgrammingModel) => {
+      if (isLocked) throw new Error('The programming model can only be set during app startup.');
       model = next;
     },
     getProgrammingModel: () => model,
-    log: (level: string, _category: string, message: string) => options.log(level, message),
+    log: (level: string, kind: string, message: string) =>
+      logThroughHooks({ hooks, appHookData }, { level, kind, message, hookData: {} }, (said) =>
+        options.log(said.level, said.message),
+      ),
     Disposable,
   };
-  const moduleLoader = Module as unknown as { _load: Loader };
-  const load = moduleLoader._load;
-  moduleLoader._load = function (request, ...rest) {
-    return request === '@azure/functions-core' ? core : load.call(this, request, ...rest);
-  };
+  provideCore(core);
   process.chdir(options.appDirectory);
   for (const entry of entryPoints(options.appDirectory)) await importEntry(entry);
   if (model === null) {
@@ -100,14 +105,44 @@ export async function loadApp(options: {
       `${options.appDirectory}: no function was registered. package.json "main" must name files that use @azure/functions`,
     );
   }
-  const appHookData = {};
-  const app: LoadedApp = { functions, model, hooks, appHookData };
   for (const hook of hooks.get('appStart') ?? []) {
     await hook({ hookData: {}, appHookData, functionAppDirectory: options.appDirectory });
   }
-  (model as ProgrammingModel).getCapabilities({});
+  const defaults = Object.fromEntries(workerCapabilities.map((name) => [name, 'true']));
+  const capabilities = await (model as ProgrammingModel).getCapabilities(defaults);
   isLocked = true;
-  return app;
+  return { functions, model, hooks, appHookData, httpUri: capabilities['HttpUri'] ?? null };
+}
+
+/** Runs the app's `appTerminate` hooks, one after the other. */
+export async function terminateApp(app: LoadedApp): Promise<void> {
+  for (const hook of app.hooks.get('appTerminate') ?? []) {
+    await hook({ hookData: {}, appHookData: app.appHookData });
+  }
+}
+
+/** From now on a `require` of the module that only a host has gives this. */
+function provideCore(core: unknown): void {
+  const moduleLoader = Module as unknown as { _load: Loader };
+  const load = moduleLoader._load;
+  moduleLoader._load = function (request, ...rest) {
+    return request === '@azure/functions-core' ? core : load.call(this, request, ...rest);
+  };
+}
+
+function registerHook(hooks: Map<string, Hook[]>, name: string, callback: Hook): Disposable {
+  if (!hookNames.includes(name)) {
+    throw Object.assign(new RangeError(`Unrecognized hook "${name}"`), {
+      isAzureFunctionsSystemError: true,
+    });
+  }
+  hooks.set(name, [...(hooks.get(name) ?? []), callback]);
+  return new Disposable(() => {
+    hooks.set(
+      name,
+      (hooks.get(name) ?? []).filter((hook) => hook !== callback),
+    );
+  });
 }
 
 class Disposable {
@@ -128,15 +163,32 @@ class Disposable {
 
 function entryPoints(appDirectory: string): string[] {
   const file = join(appDirectory, 'package.json');
-  const { main } = JSON.parse(readFileSync(file, 'utf8')) as { main?: string };
-  if (main === undefined) throw new Error(`${file}: "main" must name the app's entry point`);
+  const read = readJsonFile(file);
+  if ('fault' in read) throw new Error(`${file}: ${read.fault.message}`);
+  const { main } = read.value;
+  if (typeof main !== 'string' || main === '') {
+    throw new Error(`${file}: "main" must name the app's entry point`);
+  }
   const entries = expandPattern(appDirectory, main);
   if (entries.length === 0) throw new Error(`${file}: no file matches "main": ${main}`);
   return entries.map((entry) => resolve(appDirectory, entry));
 }
 
 async function importEntry(entry: string): Promise<void> {
-  if (entry.endsWith('.mjs')) await import(entry);
+  if (isModule(entry)) await import(pathToFileURL(entry).href);
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- as the Node worker loads it
   else require(entry);
+}
+
+/** `.mjs`, or `.js` under a package.json that says so. */
+function isModule(entry: string): boolean {
+  if (entry.endsWith('.mjs')) return true;
+  if (entry.endsWith('.cjs')) return false;
+  for (let folder = dirname(entry); folder !== dirname(folder); folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (!existsSync(file)) continue;
+    const read = readJsonFile(file);
+    return 'value' in read && read.value['type'] === 'module';
+  }
+  return false;
 }

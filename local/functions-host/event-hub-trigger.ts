@@ -1,24 +1,16 @@
-import {
-  earliestEventPosition,
-  EventHubConsumerClient,
-  latestEventPosition,
-  type EventPosition,
-  type PartitionContext,
-  type ReceivedEventData,
-  type Subscription,
-} from '@azure/event-hubs';
-import { BlobCheckpointStore } from '@azure/eventhubs-checkpointstore-blob';
+import { randomUUID } from 'node:crypto';
 import { ContainerClient } from '@azure/storage-blob';
 import type { LoadedApp, RegisteredFunction } from './app-loader';
-import {
-  invoke,
-  triggerOf,
-  type HostWorld,
-  type InvocationRequest,
-  type TypedData,
-} from './invoke';
+import { connectionOf, settingsOf } from './bindings';
+import { HostCheckpointStore } from './checkpoint-store';
+import { eventHubRequest, type HubInput } from './event-hub-request';
+import type { EventHubsSettings, HostSettings } from './host-settings';
+import { EventProcessor, type PartitionPlace } from './hub-reading/event-processor';
+import type { HubEvent, StartPosition } from './hub-reading/hub-event';
+import { hubPlace, type HubPlace } from './hub-reading/hub-place';
+import { invoke, triggerOf, type HostWorld } from './invoke';
+import { OwnedPartition } from './owned-partition';
 import { withRetry } from './retry';
-import { resolveSettings, type HostSettings } from './settings';
 
 /** Where the Event Hubs extension keeps ownership and checkpoints. */
 const checkpointContainer = 'azure-webjobs-eventhub';
@@ -37,130 +29,118 @@ export interface TriggerOptions {
   readonly world: HostWorld;
 }
 
-/**
- * The Event Hubs trigger. One batch in flight per partition; after an invocation with all its
- * retries, success or not, the batch's last event is checkpointed; not when the host is stopping
- * or the partition is lost.
- */
+/** The Event Hubs trigger: claims partitions and hands their events to the function. */
 export class EventHubTrigger {
   readonly #options: TriggerOptions;
-  readonly #client: EventHubConsumerClient;
-  readonly #input: { readonly name: string; readonly isMany: boolean; readonly dataType: string };
+  readonly #connectionString: string;
   readonly #consumerGroup: string;
-  readonly #inFlight = new Set<Promise<unknown>>();
-  readonly #batchCounts = new Map<string, number>();
-  readonly #lost = new Set<string>();
-  readonly #caches = new Map<string, ReceivedEventData[]>();
-  #subscription: Subscription | null = null;
-  #isStopping = false;
+  readonly #identifier = randomUUID();
+  readonly #place: HubPlace;
+  readonly #container: ContainerClient;
+  readonly #checkpoints: HostCheckpointStore;
+  readonly #input: HubInput;
+  readonly #partitions = new Map<string, OwnedPartition>();
+  #processor: EventProcessor | null = null;
 
   constructor(options: TriggerOptions) {
     this.#options = options;
-    const { settings, target } = options;
+    const { host, settings, target } = options;
     const trigger = triggerOf(target);
     if (trigger === null) throw new Error(`${target.name} has no trigger`);
-    const setting = (name: string): string => {
-      const value = trigger.options[name];
-      return resolveSettings(typeof value === 'string' ? value : '', settings);
-    };
-    const connection = settings[setting('connection')];
-    if (connection === undefined) {
-      throw new Error(
-        `${target.name}: the setting ${setting('connection')} (its connection) is missing`,
-      );
-    }
-    const storage = settings['AzureWebJobsStorage'];
-    if (storage === undefined) throw new Error('the setting AzureWebJobsStorage is missing');
+    const { setting } = settingsOf(target, trigger.options, settings);
+    const { dataType } = trigger.options;
     this.#consumerGroup = setting('consumerGroup') || '$Default';
+    this.#container = new ContainerClient(
+      connectionOf(target, { connection: 'AzureWebJobsStorage' }, settings),
+      checkpointContainer,
+    );
+    this.#checkpoints = new HostCheckpointStore(this.#container, this.#identifier);
+    this.#connectionString = connectionOf(target, trigger.options, settings);
+    this.#place = placeOf(target, this.#connectionString, setting('eventHubName'));
     this.#input = {
       name: trigger.name,
       isMany: trigger.options['cardinality'] === 'many',
-      dataType: typeof trigger.options['dataType'] === 'string' ? trigger.options['dataType'] : '',
-    };
-    const container = new ContainerClient(storage, checkpointContainer);
-    const { leases } = options;
-    this.#client = new EventHubConsumerClient(
-      this.#consumerGroup,
-      connection,
-      setting('eventHubName'),
-      new BlobCheckpointStore(container),
-      {
-        loadBalancingOptions: {
-          strategy: 'greedy',
-          updateIntervalInMs: leases.loadBalancingUpdateIntervalMs,
-          partitionOwnershipExpirationIntervalInMs: leases.partitionOwnershipExpirationIntervalMs,
-        },
-        retryOptions: { maxRetries: 5, retryDelayInMs: 200, maxRetryDelayInMs: 2_000 },
+      dataType: typeof dataType === 'string' ? dataType.toLowerCase() : '',
+      isRetried: target.retryOptions !== undefined,
+      sequenceNumberForm: host.eventHubs.sequenceNumberForm,
+      source: {
+        FullyQualifiedNamespace: this.#place.fullyQualifiedNamespace,
+        EventHubName: this.#place.eventHubName,
+        ConsumerGroup: this.#consumerGroup,
       },
-    );
-    this.#ready = container.createIfNotExists();
+    };
   }
 
-  readonly #ready: Promise<unknown>;
-
+  /** Begins to claim partitions, also again after a drain. */
   async start(): Promise<void> {
-    await this.#ready;
-    const { host, target, world } = this.#options;
-    const { maxEventBatchSize, prefetchCount } = host.eventHubs;
-    this.#subscription = this.#client.subscribe(
+    if (this.#processor !== null) return;
+    await this.#container.createIfNotExists();
+    const { host, leases, target, world } = this.#options;
+    const { clientRetryOptions: retry, maxEventBatchSize, prefetchCount } = host.eventHubs;
+    this.#processor = new EventProcessor(
       {
-        processEvents: (events, context) => this.#take(events, context),
-        processInitialize: async (context) => {
-          this.#lost.delete(context.partitionId);
+        connectionString: this.#connectionString,
+        eventHubName: this.#place.eventHubName,
+        consumerGroup: this.#consumerGroup,
+        checkpointStore: this.#checkpoints,
+        identifier: this.#identifier,
+        maxBatchSize: maxEventBatchSize,
+        prefetchCount,
+        startPosition: startPosition(host.eventHubs.initialOffset),
+        ...leases,
+        retry: {
+          isFixed: retry.mode === 1,
+          maxRetries: retry.maxRetries,
+          delayMs: retry.retryDelayInMs,
+          maxDelayMs: retry.maxRetryDelayInMs,
         },
-        processClose: async (_reason, context) => {
-          this.#lost.add(context.partitionId);
-          this.#caches.delete(context.partitionId);
+        timeoutMs: retry.timeoutInMs,
+      },
+      {
+        processInitialize: async ({ partitionId }) => this.#claimed(partitionId),
+        processEvents: (events, place) =>
+          this.#partitions.get(place.partitionId)?.take(events, place) ?? Promise.resolve(),
+        processClose: (_reason, { partitionId }) => {
+          void this.#partitions.get(partitionId)?.abandon();
         },
-        processError: async (error, context) => {
+        processError: (error, { partitionId }) =>
           world.log(
             'warning',
             `Function.${target.name}`,
-            `partition ${context.partitionId}: ${error.message}`,
-          );
-        },
-      },
-      {
-        maxBatchSize: this.#input.isMany ? maxEventBatchSize : 1,
-        prefetchCount,
-        maxWaitTimeInSeconds: 60,
-        skipParsingBodyAsJson: true,
-        startPosition: startPosition(host.eventHubs.initialOffset),
+            partitionId === '' ? error.message : `partition ${partitionId}: ${error.message}`,
+          ),
       },
     );
+    this.#processor.start();
   }
 
-  /** One at a time per partition: the SDK waits for the promise. Never rejects: that would end the pump. */
-  async #take(events: ReceivedEventData[], context: PartitionContext): Promise<void> {
-    const batch = this.#batched(events, context.partitionId);
-    if (batch.length === 0 || this.#isStopping) return;
-    const work = this.#run(batch, context);
-    this.#inFlight.add(work);
-    try {
-      await work;
-    } catch (error) {
-      this.#options.world.log('error', `Function.${this.#options.target.name}`, String(error));
-    } finally {
-      this.#inFlight.delete(work);
-    }
+  #claimed(partitionId: string): void {
+    const before = this.#partitions.get(partitionId);
+    void before?.abandon();
+    const { host, target, world } = this.#options;
+    const partition = new OwnedPartition({
+      ...host.eventHubs,
+      isMany: this.#input.isMany,
+      checkpointedAtMs: this.#checkpoints.madeAtMs(partitionId),
+      after: before?.settled ?? Promise.resolve(),
+      run: (batch, context, invocation) => this.#run(batch, context, invocation),
+      onError: (error) =>
+        world.log(
+          'error',
+          `Function.${target.name}`,
+          `partition ${partitionId}: the checkpoint was not written: ${String(error)}`,
+        ),
+    });
+    this.#partitions.set(partitionId, partition);
   }
 
-  /** With a minimum batch size events wait, until there are enough or nothing came for a while. */
-  #batched(events: ReceivedEventData[], partitionId: string): ReceivedEventData[] {
-    const { minEventBatchSize } = this.#options.host.eventHubs;
-    if (minEventBatchSize <= 1) return events;
-    const cache = [...(this.#caches.get(partitionId) ?? []), ...events];
-    const isEnough = cache.length >= minEventBatchSize || events.length === 0;
-    this.#caches.set(partitionId, isEnough ? [] : cache);
-    return isEnough ? cache : [];
-  }
-
-  async #run(batch: readonly ReceivedEventData[], context: PartitionContext): Promise<void> {
+  async #run(
+    batch: readonly HubEvent[],
+    context: PartitionPlace,
+    invocation: { readonly signal: AbortSignal; readonly isCheckpointing: boolean },
+  ): Promise<void> {
     const { app, target, world } = this.#options;
-    const isLost = (): boolean => this.#isStopping || this.#lost.has(context.partitionId);
-    const request = this.#request(batch, context);
-    const [first, last] = [batch[0], batch.at(-1)];
-    if (first === undefined || last === undefined) return;
+    const details = triggerDetails(batch, context.partitionId);
     try {
       await withRetry(
         target,
@@ -168,106 +148,64 @@ export class EventHubTrigger {
           invoke(
             app,
             target,
-            { ...request, ...(retryContext && { retryContext }) },
+            () => ({
+              ...eventHubRequest(batch, this.#input, {
+                partitionId: context.partitionId,
+                isCheckpointing: invocation.isCheckpointing,
+              }),
+              ...(retryContext && { retryContext }),
+            }),
             world,
-            `(null)', PartitionId='${context.partitionId}', SequenceNumber='${first.sequenceNumber}-${last.sequenceNumber}', Count='${batch.length}`,
+            '(null)',
+            { details },
           ),
-        isLost,
+        invocation.signal,
       );
     } catch (error) {
       // Logged by the invocation. The checkpoint moves all the same: that is the trigger's rule.
       if (!(error instanceof Error)) throw error;
     }
-    if (isLost()) return;
-    const count = (this.#batchCounts.get(context.partitionId) ?? 0) + 1;
-    this.#batchCounts.set(context.partitionId, count);
-    if (count % this.#options.host.eventHubs.batchCheckpointFrequency === 0) {
-      await context.updateCheckpoint(last);
-    }
   }
 
-  #request(batch: readonly ReceivedEventData[], context: PartitionContext): InvocationRequest {
-    const data = batch.map(({ body }) => bytesOf(body));
-    const metadata = {
-      ...metadataOf(batch),
-      PartitionContext: partitionContext(this.#client, this.#consumerGroup, context),
-    };
-    const triggerMetadata: Record<string, TypedData> = {};
-    for (const [name, value] of Object.entries(metadata)) {
-      triggerMetadata[name] = { json: JSON.stringify(value) };
-    }
-    return {
-      inputData: [{ name: this.#input.name, data: this.#typed(data) }],
-      triggerMetadata,
-    };
+  /** Scale-in and drain mode: batches in flight end with their checkpoint; partitions are given back. */
+  async drain(): Promise<void> {
+    await Promise.all(Array.from(this.#partitions.values(), (partition) => partition.drain()));
+    await this.#endReading();
   }
 
-  #typed(bodies: readonly Buffer[]): TypedData {
-    const { dataType, isMany } = this.#input;
-    if (!isMany) {
-      const [body = Buffer.alloc(0)] = bodies;
-      return dataType === 'binary' ? { bytes: body } : { string: body.toString('utf8') };
-    }
-    if (dataType === 'binary') return { collectionBytes: { bytes: bodies } };
-    const texts = bodies.map((body) => body.toString('utf8'));
-    if (dataType === 'string') return { collectionString: { string: texts } };
-    // Without a data type the host binds to objects: one body that is not JSON fails the batch.
-    for (const text of texts) JSON.parse(text);
-    return { json: `[${texts.join(',')}]` };
-  }
-
-  /** Lets the batches in flight end, without a checkpoint, and gives the partitions back. */
+  /** Ctrl-C: batches in flight end, but are not checkpointed: they are delivered again. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
-    await Promise.allSettled(this.#inFlight);
-    await this.#subscription?.close();
-    await this.#client.close();
+    await Promise.all(Array.from(this.#partitions.values(), (partition) => partition.abandon()));
+    await this.#endReading();
+  }
+
+  async #endReading(): Promise<void> {
+    const processor = this.#processor;
+    this.#processor = null;
+    await processor?.close();
+    this.#partitions.clear();
   }
 }
 
-/** Metadata of a batch (cardinality many), the names as the host gives them. */
-function metadataOf(batch: readonly ReceivedEventData[]): Record<string, unknown> {
-  return {
-    SequenceNumberArray: batch.map(({ sequenceNumber }) => sequenceNumber),
-    OffsetArray: batch.map(({ offset }) => String(offset)),
-    // .NET gives a time without a zone.
-    EnqueuedTimeUtcArray: batch.map(({ enqueuedTimeUtc }) =>
-      enqueuedTimeUtc.toISOString().slice(0, -1),
-    ),
-    // The worker drops what is null or empty.
-    PartitionKeyArray: batch.flatMap(({ partitionKey }) => (partitionKey ? [partitionKey] : [])),
-    PropertiesArray: batch.map(({ properties }) => properties ?? {}),
-    SystemPropertiesArray: batch.map((event) => ({
-      ...event.systemProperties,
-      SequenceNumber: event.sequenceNumber,
-      Offset: String(event.offset),
-      PartitionKey: event.partitionKey,
-      EnqueuedTimeUtc: event.enqueuedTimeUtc.toISOString(),
-    })),
-  };
+/** What the host logs of a batch, misspelt name included. */
+function triggerDetails(batch: readonly HubEvent[], partitionId: string): string {
+  const [first, last] = [batch[0], batch.at(-1)];
+  if (first === undefined || last === undefined) return '';
+  const offsets = `${first.offset}-${last.offset}`;
+  const times = `${first.enqueuedTimeUtc.toISOString()}-${last.enqueuedTimeUtc.toISOString()}`;
+  const sequenceNumbers = `${first.sequenceNumber}-${last.sequenceNumber}`;
+  return `PartitionId: ${partitionId}, OffsetString: ${offsets}, EnqueueTimeUtc: ${times}, SequenceNumber: ${sequenceNumbers}, Count: ${batch.length}, Offset: ${offsets}, PartionId: ${partitionId}`;
 }
 
-function partitionContext(
-  client: EventHubConsumerClient,
-  consumerGroup: string,
-  context: PartitionContext,
-): Record<string, unknown> {
-  return {
-    FullyQualifiedNamespace: client.fullyQualifiedNamespace,
-    EventHubName: client.eventHubName,
-    ConsumerGroup: consumerGroup,
-    PartitionId: context.partitionId,
-    IsCheckpointingAfterInvocation: true,
-  };
+function placeOf(target: RegisteredFunction, connectionString: string, hub: string): HubPlace {
+  try {
+    return hubPlace(connectionString, hub);
+  } catch (error) {
+    throw new Error(`${target.name}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
-function startPosition(offset: HostSettings['eventHubs']['initialOffset']): EventPosition {
-  if (offset === 'fromStart') return earliestEventPosition;
-  return offset === 'fromEnd' ? latestEventPosition : { enqueuedOn: offset.enqueuedTimeUtc };
-}
-
-function bytesOf(body: unknown): Buffer {
-  if (Buffer.isBuffer(body)) return body;
-  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return Buffer.from(typeof body === 'string' ? body : (JSON.stringify(body) ?? ''));
+function startPosition(offset: EventHubsSettings['initialOffset']): StartPosition {
+  if (offset === 'fromStart') return 'start';
+  return offset === 'fromEnd' ? 'end' : { enqueuedAfter: new Date(offset.enqueuedTimeUtc) };
 }

@@ -5,12 +5,20 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { isAllowed, keyOf, type HostKeys } from './http-keys';
 
 export interface HttpFrontOptions {
   /** The port of a worker that is ready; null: there is none. */
   readonly workerPort: () => number | null;
   readonly status: () => unknown;
-  readonly drain: () => Promise<void>;
+  readonly drain: () => void;
+  readonly drainState: () => unknown;
+  readonly resume: () => void;
+  readonly bodyBytesMax: number;
+  /** null: every caller is the administrator. */
+  readonly keys: HostKeys | null;
+  /** Answers requests itself; false: the request is not its own. */
+  readonly extension: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 /** The host's HTTP port: its own admin routes, and everything else to a worker. */
@@ -21,11 +29,22 @@ export class HttpFront {
   constructor(options: HttpFrontOptions) {
     this.#options = options;
     this.#server = createServer((request, response) => this.#answer(request, response));
+    // A stream may be quiet for longer than the defaults allow.
+    this.#server.requestTimeout = 0;
   }
 
+  /** Rejects with a clear error when the port is taken. */
   async listen(port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
+      this.#server.once('error', (error: NodeJS.ErrnoException) =>
+        reject(
+          error.code === 'EADDRINUSE'
+            ? new Error(
+                `the HTTP port ${port} is taken by another program: choose another (0: any)`,
+              )
+            : error,
+        ),
+      );
       this.#server.listen(port, '127.0.0.1', resolve);
     });
     const address = this.#server.address();
@@ -33,18 +52,35 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const route = `${request.method} ${request.url?.split('?')[0] ?? '/'}`;
-    if (route === 'GET /admin/host/status') return json(response, 200, this.#options.status());
-    if (route === 'GET /admin/host/ping' || route === 'POST /admin/host/ping')
-      return json(response, 200, {});
-    if (route === 'POST /admin/host/drain') {
-      void this.#options.drain();
-      return json(response, 202, {});
+    const path = (request.url ?? '/').split('?')[0]?.toLowerCase() ?? '/';
+    const isAdmin = path === '/admin' || path.startsWith('/admin/');
+    if (path === '/admin/host/ping') return json(response, 200, {});
+    if (isAdmin && !isAllowed(this.#options.keys, keyOf(request), { level: 'admin' })) {
+      response.writeHead(401).end();
+      return;
     }
-    this.#forward(request, response);
+    switch (`${request.method} ${path}`) {
+      case 'GET /admin/host/status':
+        return json(response, 200, this.#options.status());
+      case 'POST /admin/host/drain':
+        this.#options.drain();
+        return json(response, 202, {});
+      case 'GET /admin/host/drain/status':
+        return json(response, 200, this.#options.drainState());
+      case 'POST /admin/host/resume':
+        this.#options.resume();
+        return json(response, 200, { state: 'Running' });
+      default:
+        if (this.#options.extension(request, response)) return;
+        return this.#forward(request, response);
+    }
   }
 
   #forward(request: IncomingMessage, response: ServerResponse): void {
+    if (Number(request.headers['content-length'] ?? 0) > this.#options.bodyBytesMax) {
+      response.writeHead(413, { connection: 'close' }).end();
+      return;
+    }
     const port = this.#options.workerPort();
     if (port === null) return json(response, 503, { error: 'no worker is ready' });
     const forwarded = send(
@@ -57,12 +93,19 @@ export class HttpFront {
       },
       (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);
+        // Headers of a stream go out before its first byte is there.
+        response.flushHeaders();
         answer.pipe(response);
+        answer.on('error', () => response.destroy());
       },
     );
     forwarded.on('error', (error) => {
+      if (response.writableEnded) return;
       if (!response.headersSent) json(response, 502, { error: error.message });
       else response.destroy();
+    });
+    response.on('close', () => {
+      if (!response.writableFinished) forwarded.destroy();
     });
     request.pipe(forwarded);
   }

@@ -1,178 +1,262 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { HttpFront } from './http-front';
+import { createHash } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { DurableTask, type TaskHubTimes } from '../durable-task';
 import type { LeaseTimes } from './event-hub-trigger';
-import { readAppSettings, readHostSettings, type HostSettings } from './settings';
-import type { FromWorker, ToWorker } from './worker';
+import { HttpFront } from './http-front';
+import {
+  durableKeyName,
+  isAllowed,
+  keyOf,
+  randomKeys,
+  withDurableKey,
+  type HostKeys,
+} from './http-keys';
+import { bodyBytesMaxOf } from './http-message';
+import type { HubTrigger } from './hub-triggers';
+import { readSettings, resolveSettings, type HostSettings } from './settings';
+import type { SequenceNumberForm } from './trigger-metadata';
+import type { FromWorker } from './worker';
+import { WorkerProcess } from './worker-process';
 
 export { InvalidSettings } from './settings';
 
 export interface FunctionsHostOptions {
   readonly appDirectory: string;
   readonly workers: number;
-  /** 0: any free port. Default 7071. */
+  /** 0: any free port. Absent: local.settings.json's LocalHttpPort, else 7071. */
   readonly httpPort?: number;
-  /** Over local.settings.json's Values. */
+  /** Over local.settings.json's Values and the environment. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Merged into host.json. */
   readonly hostJson?: Readonly<Record<string, unknown>>;
+  /** Before host.json's times of partition ownership. */
   readonly leases?: LeaseTimes;
+  readonly durableTimes?: TaskHubTimes;
+  /** Called at the named points of a durable episode: fault tests end the process there. */
+  readonly durablePoint?: (name: string) => void;
   readonly log?: (line: string) => void;
   readonly workerExecArgv?: readonly string[];
+  /** HTTP functions and admin routes ask for keys; as `func start`, they do not by default. */
+  readonly enableAuth?: boolean;
+  /** With `enableAuth`; absent: random ones, said in the log. */
+  readonly keys?: HostKeys;
+  /** As old and as new Node workers send sequence numbers. */
+  readonly sequenceNumberForm?: SequenceNumberForm;
 }
 
-/** The Event Hubs extension's own times; tests shorten them. */
-const defaultLeases: LeaseTimes = {
-  partitionOwnershipExpirationIntervalMs: 120_000,
-  loadBalancingUpdateIntervalMs: 30_000,
-};
+const defaultHttpPort = 7071;
 /** A worker that ends by itself is started again: at once, then after doubled pauses. */
 const restartDelayFirstMs = 200;
 const restartDelayLastMs = 10_000;
 const steadyAfterMs = 30_000;
-/** A worker told to drain has this long. */
-const drainTimeoutMs = 30_000;
 const watchIntervalMs = 250;
-
-interface Worker {
-  readonly id: number;
-  readonly child: ChildProcess;
-  readonly startedAtMs: number;
-  readonly invocations: Map<string, { functionName: string; startedAtMs: number }>;
-  httpPort: number;
-  isWanted: boolean;
-}
 
 /** Worker processes running one function app, and the HTTP front before them. */
 export class FunctionsHost extends EventEmitter {
   readonly #options: FunctionsHostOptions;
+  readonly #appDirectory: string;
   readonly #host: HostSettings;
-  readonly #settings: Readonly<Record<string, string>>;
-  readonly #workers = new Map<number, Worker>();
+  readonly #leases: LeaseTimes;
+  readonly #keys: HostKeys | null;
+  readonly #startedAtMs = Date.now();
+  readonly #workers = new Map<number, WorkerProcess>();
   readonly #front: HttpFront;
+  readonly #durable: DurableTask;
   readonly #watch: NodeJS.Timeout;
+  #settings: Readonly<Record<string, string>>;
+  #httpPort: number;
   #nextId = 1;
   #restarts = 0;
   #isClosing = false;
-  httpUrl = '';
+  #isDraining = false;
+  /** The app's Event Hubs triggers, known when the first worker is ready. */
+  hubTriggers: readonly HubTrigger[] = [];
 
+  /** Throws InvalidSettings with all that is wrong in host.json and local.settings.json. */
   constructor(options: FunctionsHostOptions) {
     super();
     this.#options = options;
-    this.#host = readHostSettings(options.appDirectory, options.hostJson);
-    this.#settings = {
-      AZURE_FUNCTIONS_ENVIRONMENT: 'Development',
-      WEBSITE_HOSTNAME: `localhost:${options.httpPort ?? 7071}`,
-      AzureWebJobsScriptRoot: options.appDirectory,
-      ...readAppSettings(options.appDirectory, options.settings),
-    };
+    this.#appDirectory = resolve(options.appDirectory);
+    const { app, host } = readSettings({
+      appDirectory: this.#appDirectory,
+      environment: process.env,
+      ...(options.hostJson && { hostJson: options.hostJson }),
+      ...(options.settings && { settings: options.settings }),
+    });
+    const sequenceNumberForm = options.sequenceNumberForm ?? host.eventHubs.sequenceNumberForm;
+    this.#host = { ...host, eventHubs: { ...host.eventHubs, sequenceNumberForm } };
+    this.#leases = options.leases ?? host.eventHubs;
+    this.#settings = app.values;
+    this.#httpPort = options.httpPort ?? app.httpPort ?? defaultHttpPort;
+    this.#keys = options.enableAuth === true ? withDurableKey(options.keys ?? randomKeys()) : null;
     this.#front = new HttpFront({
-      workerPort: () => this.#readyPorts(),
-      status: () => ({ state: this.#isClosing ? 'Stopping' : 'Running', workers: this.workers }),
-      drain: () => this.drain(),
+      workerPort: () => this.#readyPort(),
+      status: () => this.#status(),
+      drain: () => this.beginDrainMode(),
+      drainState: () => this.#drainState(),
+      resume: () => this.resume(),
+      bodyBytesMax: bodyBytesMaxOf(this.#settings),
+      keys: this.#keys,
+      extension: (request, response) => {
+        const door = this.#durable.doorOf(request.url?.split('?')[0] ?? '');
+        if (door === null) return false;
+        const wanted = { level: 'system', systemKey: durableKeyName } as const;
+        if (door === 'webhooks' && !isAllowed(this.#keys, keyOf(request), wanted)) {
+          response.writeHead(401).end();
+          return true;
+        }
+        this.#durable
+          .handle(request, response)
+          .catch((error: unknown) => response.destroy(error as Error));
+        return true;
+      },
+    });
+    this.#durable = new DurableTask({
+      settings: {
+        ...this.#host.durableTask,
+        hubName: resolveSettings(this.#host.durableTask.hubName, this.#settings),
+      },
+      connectionString: this.#settings['AzureWebJobsStorage'],
+      functionTimeoutMs: this.#host.functionTimeoutMs,
+      httpUrl: () => this.httpUrl,
+      webhookKey: this.#keys?.system[durableKeyName] ?? null,
+      log: (level, message) => this.#log(level, 'Host.Triggers.DurableTask', message),
+      times: options.durableTimes,
+      point: options.durablePoint,
     });
     this.#watch = setInterval(() => this.#endOverdue(), watchIntervalMs);
+    for (const name of app.overridden) {
+      this.#log(
+        'information',
+        'Host.Startup',
+        `the environment's ${name} stands before that of local.settings.json`,
+      );
+    }
+  }
+
+  get httpUrl(): string {
+    return `http://127.0.0.1:${this.#httpPort}`;
+  }
+
+  /** What the scaler must know: the app's settings and those of its Event Hubs triggers. */
+  get scaling(): {
+    readonly settings: Readonly<Record<string, string>>;
+    readonly eventHubs: HostSettings['eventHubs'];
+  } {
+    return { settings: this.#settings, eventHubs: this.#host.eventHubs };
   }
 
   get workers(): { readonly id: number; readonly pid: number }[] {
-    return Array.from(this.#workers.values(), ({ child, id }) => ({ id, pid: child.pid ?? 0 }));
+    return Array.from(this.#workers.values(), ({ id, pid }) => ({ id, pid }));
   }
 
   async start(): Promise<void> {
-    const port = await this.#front.listen(this.#options.httpPort ?? 7071);
-    this.httpUrl = `http://127.0.0.1:${port}`;
+    this.#httpPort = await this.#front.listen(this.#httpPort);
+    // As `func start` has it; the app may say otherwise.
+    this.#settings = {
+      AZURE_FUNCTIONS_ENVIRONMENT: 'Development',
+      WEBSITE_HOSTNAME: `localhost:${this.#httpPort}`,
+      AzureWebJobsScriptRoot: this.#appDirectory,
+      ...this.#settings,
+    };
+    if (this.#keys !== null && this.#options.keys === undefined) {
+      const { _master, default: host } = this.#keys.host;
+      this.#log('information', 'Host.Keys', `_master: ${_master}; host key default: ${host}`);
+    }
     await Promise.all(Array.from({ length: this.#options.workers }, () => this.addWorker()));
   }
 
-  /** Starts one more worker; resolves when it has loaded the app. */
+  /** Starts one more worker; resolves when it has loaded the app, rejects when that fails. */
   async addWorker(): Promise<{ readonly id: number; readonly pid: number }> {
-    const id = this.#nextId;
-    this.#nextId += 1;
-    const child = fork(workerEntry(), [], {
-      execArgv: [...(this.#options.workerExecArgv ?? ['--max-semi-space-size=32'])],
-      env: { ...process.env, ...this.#settings },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      serialization: 'json',
-    });
-    const worker: Worker = {
-      id,
-      child,
-      startedAtMs: Date.now(),
-      invocations: new Map(),
-      httpPort: 0,
-      isWanted: true,
-    };
-    this.#workers.set(id, worker);
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk: Buffer) =>
-        this.#log('information', `Worker.${id}`, chunk.toString().trimEnd()),
-      );
+    const worker = this.#fork();
+    try {
+      await worker.ready;
+      await this.#durable.started;
+    } catch (error) {
+      worker.isWanted = false;
+      throw error;
     }
-    child.on('exit', (code, signal) => this.#ended(worker, code, signal));
-    const ready = new Promise<void>((resolve, reject) => {
-      child.on('message', (message: FromWorker) => {
-        if (message.kind === 'ready') resolve();
-        if (message.kind === 'failed') {
-          worker.isWanted = false;
-          reject(new Error(`the app does not start: ${message.message}`));
-        }
-        this.#heard(worker, message);
-      });
-      child.on('exit', (code, signal) =>
-        reject(new Error(`worker ${id} ended before it was ready (${signal ?? code})`)),
-      );
-    });
-    const start: ToWorker = {
-      kind: 'start',
-      appDirectory: this.#options.appDirectory,
-      settings: this.#settings,
-      host: this.#host,
-      leases: this.#options.leases ?? defaultLeases,
-    };
-    child.send(start);
-    await ready;
-    return { id, pid: child.pid ?? 0 };
+    return { id: worker.id, pid: worker.pid };
   }
 
-  /** Lets a worker finish its batches and end. */
+  #fork(): WorkerProcess {
+    const worker = new WorkerProcess({
+      id: this.#nextId,
+      execArgv: this.#options.workerExecArgv ?? ['--max-semi-space-size=32'],
+      heard: (from, message) => this.#heard(from, message),
+      wrote: (from, text) => this.#log('information', `Worker.${from.id}`, text),
+      ended: (from, code, signal) => this.#ended(from, code, signal),
+      start: {
+        kind: 'start',
+        appDirectory: this.#appDirectory,
+        settings: this.#settings,
+        host: this.#host,
+        leases: this.#leases,
+        hostId: hostIdOf(this.#appDirectory, this.#settings),
+        hostStartedAtMs: this.#startedAtMs,
+        keys: this.#keys,
+        durableClient: this.#durable.clientBinding,
+      },
+    });
+    this.#nextId += 1;
+    this.#workers.set(worker.id, worker);
+    return worker;
+  }
+
+  /** Scale-in: the worker finishes and checkpoints its batches, and ends. */
   async removeWorker(id: number): Promise<void> {
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
-    worker.isWanted = false;
-    const ended = once(worker.child, 'exit');
-    if (worker.child.connected) worker.child.send({ kind: 'drain' } satisfies ToWorker);
-    const forced = setTimeout(() => worker.child.kill('SIGKILL'), drainTimeoutMs);
-    if (worker.child.exitCode === null && worker.child.signalCode === null) await ended;
-    clearTimeout(forced);
+    this.#durable.workerLeaving(id);
+    await this.#workers.get(id)?.end(true);
   }
 
   /** kill -9: the worker is started again as one that crashed. */
   killWorker(id: number): void {
-    this.#workers.get(id)?.child.kill('SIGKILL');
+    this.#workers.get(id)?.kill();
   }
 
+  /** All workers finish and checkpoint their batches, and end. */
   async drain(): Promise<void> {
-    await Promise.all(Array.from(this.#workers.keys(), (id) => this.removeWorker(id)));
+    await Promise.all(Array.from(this.#workers.values(), (worker) => worker.end(true)));
   }
 
+  /** Drain mode: no new events; what has begun is finished and checkpointed. HTTP goes on. */
+  beginDrainMode(): void {
+    this.#isDraining = true;
+    for (const worker of this.#workers.values()) worker.send({ kind: 'drain' });
+  }
+
+  /** Ends drain mode. */
+  resume(): void {
+    this.#isDraining = false;
+    for (const worker of this.#workers.values()) {
+      worker.isDrained = false;
+      worker.send({ kind: 'resume' });
+    }
+  }
+
+  /** Ctrl-C: batches in flight end without a checkpoint (they come again), then the workers end. */
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#watch);
-    await this.drain();
+    await this.#durable.stop();
+    await Promise.all(Array.from(this.#workers.values(), (worker) => worker.end(this.#isDraining)));
     await this.#front.close();
   }
 
-  #heard(worker: Worker, message: FromWorker): void {
+  #heard(worker: WorkerProcess, message: FromWorker): void {
     switch (message.kind) {
       case 'ready':
         worker.httpPort = message.httpPort;
+        this.hubTriggers = message.hubTriggers;
+        this.#durable.workerReady(worker.id, message.durable, (run) => worker.send(run));
         this.#log(
           'information',
           'Host.Startup',
-          `worker ${worker.id} (pid ${worker.child.pid}): functions ${message.functions.join(', ')}`,
+          `worker ${worker.id} (pid ${worker.pid}): functions ${message.functions.join(', ')}`,
         );
+        if (this.#isDraining) worker.send({ kind: 'drain' });
         return;
       case 'began':
         worker.invocations.set(message.invocationId, {
@@ -183,11 +267,17 @@ export class FunctionsHost extends EventEmitter {
       case 'ended':
         worker.invocations.delete(message.invocationId);
         return;
+      case 'durable-ran':
+        this.#durable.functionRan(worker.id, message);
+        return;
+      case 'drained':
+        worker.isDrained = true;
+        return;
       case 'log':
         this.#log(message.level, message.category, message.message);
         return;
       case 'failed':
-        this.#log('error', 'Host.Startup', message.message);
+        this.#log('error', 'Host.Startup', `the app does not start: ${message.message}`);
         return;
       default:
         message satisfies never;
@@ -205,14 +295,15 @@ export class FunctionsHost extends EventEmitter {
           `Timeout value of ${this.#host.functionTimeoutMs} ms exceeded by function: Functions.${functionName}. Worker ${worker.id} is restarted.`,
         );
         worker.invocations.clear();
-        worker.child.kill('SIGKILL');
+        worker.kill();
         break;
       }
     }
   }
 
-  #ended(worker: Worker, code: number | null, signal: NodeJS.Signals | null): void {
+  #ended(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void {
     this.#workers.delete(worker.id);
+    this.#durable.workerEnded(worker.id);
     this.emit('worker-ended', { id: worker.id, code, signal });
     if (!worker.isWanted || this.#isClosing) return;
     const wasSteady = Date.now() - worker.startedAtMs >= steadyAfterMs;
@@ -227,16 +318,35 @@ export class FunctionsHost extends EventEmitter {
       `worker ${worker.id} ended (${signal ?? `exit code ${code}`}); another starts in ${delayMs} ms`,
     );
     setTimeout(() => {
-      if (this.#isClosing) return;
-      this.addWorker().catch((error: unknown) => this.#log('error', 'Host.Worker', String(error)));
+      // One that fails to load ends, and so comes back here.
+      if (!this.#isClosing) this.#fork();
     }, delayMs);
   }
 
-  #readyPorts(): number | null {
-    const ports = Array.from(this.#workers.values(), ({ httpPort }) => httpPort).filter(
-      (port) => port > 0,
+  #readyPort(): number | null {
+    const ready = Array.from(this.#workers.values()).filter(({ isReady }) => isReady);
+    return ready[Math.floor(Math.random() * ready.length)]?.httpPort ?? null;
+  }
+
+  #status(): Record<string, unknown> {
+    return {
+      id: hostIdOf(this.#appDirectory, this.#settings),
+      state: this.#isClosing ? 'Stopping' : 'Running',
+      version: '4.1052.0',
+      processUptime: Date.now() - this.#startedAtMs,
+      workers: this.workers,
+    };
+  }
+
+  #drainState(): Record<string, unknown> {
+    const workers = Array.from(this.#workers.values());
+    const isOver = workers.every(({ isDrained }) => isDrained);
+    const outstandingInvocations = workers.reduce(
+      (total, { invocations }) => total + invocations.size,
+      0,
     );
-    return ports[Math.floor(Math.random() * ports.length)] ?? null;
+    const state = isOver ? 'Completed' : 'InProgress';
+    return { state: this.#isDraining ? state : 'Disabled', outstandingInvocations };
   }
 
   #log(level: string, category: string, message: string): void {
@@ -246,7 +356,7 @@ export class FunctionsHost extends EventEmitter {
   }
 }
 
-/** Starts a Functions host; rejects when the app does not load. */
+/** Starts a Functions host; rejects when the app does not load, and leaves nothing behind. */
 export async function startFunctionsHost(options: FunctionsHostOptions): Promise<FunctionsHost> {
   const host = new FunctionsHost(options);
   try {
@@ -258,15 +368,14 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
   return host;
 }
 
-/** The built worker: found from dist as well as from the sources that tests load. */
-function workerEntry(): string {
-  for (
-    let directory = __dirname;
-    directory !== dirname(directory);
-    directory = dirname(directory)
-  ) {
-    const entry = join(directory, 'dist/local/functions-host/worker.js');
-    if (existsSync(entry)) return entry;
-  }
-  throw new Error('dist/local/functions-host/worker.js is missing: run npm run build');
+/** As the local host derives it: the machine and the app's folder, unless a setting says otherwise. */
+function hostIdOf(appDirectory: string, settings: Readonly<Record<string, string>>): string {
+  const given = settings['AzureFunctionsWebHost__hostid'];
+  if (given !== undefined && given !== '') return given;
+  const machine = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9-]/g, '')
+    .slice(0, 20);
+  const hash = createHash('sha256').update(appDirectory).digest('hex').slice(0, 10);
+  return `${machine}-${hash}`;
 }

@@ -1,8 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { durableClientBindings } from '../durable-task/client-binding';
 import type { InvocationResponse, LoadedApp, RegisteredFunction } from './app-loader';
+import { logThroughHooks } from './log-hooks';
+import type { TypedData } from './typed-data';
 
-/** Data as the host sends it to a language worker (RpcTypedData). */
-export type TypedData = Readonly<Record<string, unknown>>;
+export type { TypedData } from './typed-data';
 
 export interface InvocationRequest {
   readonly inputData: readonly { readonly name: string; readonly data: TypedData }[];
@@ -10,7 +12,11 @@ export interface InvocationRequest {
   readonly retryContext?: {
     readonly retryCount: number;
     readonly maxRetryCount: number;
-    readonly exception?: { readonly message: string; readonly stackTrace: string };
+    readonly exception?: {
+      readonly message: string;
+      readonly stackTrace: string;
+      readonly source: string;
+    };
   };
 }
 
@@ -19,70 +25,120 @@ export interface HostWorld {
   /** Tells the parent, which ends this process when an invocation takes too long. */
   readonly began: (invocationId: string, functionName: string) => void;
   readonly ended: (invocationId: string) => void;
+  /** Data of durableClient inputs. */
+  readonly durableClient?: string;
+  /** Writes what the function gave to its output bindings; a failure is the invocation's. */
+  readonly writeOutputs: (
+    target: RegisteredFunction,
+    request: InvocationRequest,
+    response: InvocationResponse,
+  ) => Promise<void>;
 }
 
-/** Runs one invocation the way the Node worker does, hooks and all. Rejects with what it threw. */
+/** What came of an invocation. */
+export interface InvocationOutcome extends InvocationResponse {
+  /** The function gave something back, be it in the response or streamed elsewhere. */
+  readonly hasResult: boolean;
+}
+
+export interface InvocationExtras {
+  /** Known before, where something else must name the invocation. */
+  readonly invocationId?: string;
+  /** The line `Trigger Details:` of the log. */
+  readonly details?: string;
+}
+
+/**
+ * Runs one invocation the way the Node worker does, hooks and outputs and all. Rejects with what it
+ * threw, once logged. A request that is a function is made within the invocation: when that
+ * throws, the invocation fails before user code.
+ */
 export async function invoke(
   app: LoadedApp,
   target: RegisteredFunction,
-  request: InvocationRequest,
+  request: InvocationRequest | (() => InvocationRequest),
   world: HostWorld,
   reason: string,
-): Promise<InvocationResponse> {
-  const invocationId = randomUUID();
-  const startedAt = Date.now();
-  const say = (message: string): void =>
-    world.log('information', `Function.${target.name}`, message);
-  say(`Executing 'Functions.${target.name}' (Reason='${reason}', Id=${invocationId})`);
+  extras: InvocationExtras = {},
+): Promise<InvocationOutcome> {
+  const invocationId = extras.invocationId ?? randomUUID();
+  const startedAt = performance.now();
+  const category = `Function.${target.name}`;
+  const ending = (outcome: string): string =>
+    `Executed 'Functions.${target.name}' (${outcome}, Id=${invocationId}, Duration=${Math.round(performance.now() - startedAt)}ms)`;
   world.began(invocationId, target.name);
+  world.log(
+    'information',
+    category,
+    `Executing 'Functions.${target.name}' (Reason='${reason}', Id=${invocationId})`,
+  );
+  if (extras.details !== undefined) {
+    world.log('information', category, `Trigger Details: ${extras.details}`);
+  }
   try {
+    const made = typeof request === 'function' ? request() : request;
     const response = await run(
       app,
       target,
-      { ...request, invocationId, functionId: target.name },
+      { ...withDurableClient(made, target, world), invocationId },
       world,
     );
-    say(
-      `Executed 'Functions.${target.name}' (Succeeded, Id=${invocationId}, Duration=${Date.now() - startedAt}ms)`,
-    );
+    await world.writeOutputs(target, made, response);
+    world.log('information', category, ending('Succeeded'));
     return response;
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    world.log(
-      'error',
-      `Function.${target.name}`,
-      `Executed 'Functions.${target.name}' (Failed, Id=${invocationId}, Duration=${Date.now() - startedAt}ms)\n${text}`,
-    );
+    world.log('error', category, `${ending('Failed')}\n${text}`);
     throw error;
   } finally {
     world.ended(invocationId);
   }
 }
 
+function withDurableClient(
+  request: InvocationRequest,
+  target: RegisteredFunction,
+  world: HostWorld,
+): InvocationRequest {
+  const inputs = durableClientBindings(target.bindings).map((name) => ({
+    name,
+    data: { string: world.durableClient ?? '' },
+  }));
+  return { ...request, inputData: [...request.inputData, ...inputs] };
+}
+
 async function run(
   app: LoadedApp,
   target: RegisteredFunction,
-  request: InvocationRequest & { invocationId: string; functionId: string },
+  request: InvocationRequest & { readonly invocationId: string },
   world: HostWorld,
-): Promise<InvocationResponse> {
+): Promise<InvocationOutcome> {
+  const hookData = {};
+  const { appHookData } = app;
+  const saying: { invocationContext: unknown; readonly hookData: Record<string, unknown> } = {
+    invocationContext: undefined,
+    hookData,
+  };
   const coreContext = {
     invocationId: request.invocationId,
     metadata: { name: target.name, bindings: target.bindings },
-    request: { ...request, traceContext: { traceParent: '', traceState: '', attributes: {} } },
+    request: { ...request, functionId: target.name, traceContext: traceContext() },
     state: undefined as string | undefined,
     log: (level: string, kind: string, message: string) =>
-      world.log(
-        level,
-        kind === 'user' ? `Function.${target.name}.User` : `Function.${target.name}`,
-        message,
+      logThroughHooks(app, { level, kind, message, ...saying }, (said) =>
+        world.log(
+          said.level,
+          kind === 'user' ? `Function.${target.name}.User` : `Function.${target.name}`,
+          said.message,
+        ),
       ),
   };
   const model = await app.model.getInvocationModel(coreContext);
   const { context, inputs } = await model.getArguments();
-  const hookData = {};
+  saying.invocationContext = context;
   const before: Record<string, unknown> = {
     hookData,
-    appHookData: app.appHookData,
+    appHookData,
     invocationContext: context,
     inputs,
     functionCallback: target.callback,
@@ -103,7 +159,7 @@ async function run(
   coreContext.state = 'postInvocationHooks';
   const after: Record<string, unknown> = {
     hookData,
-    appHookData: app.appHookData,
+    appHookData,
     invocationContext: context,
     inputs: before['inputs'],
     ...outcome,
@@ -113,7 +169,18 @@ async function run(
   if (error !== undefined && error !== null) {
     throw error instanceof Error ? error : new Error(String(error));
   }
-  return model.getResponse(context, after['result']);
+  const response = await model.getResponse(context, after['result']);
+  return { ...response, hasResult: after['result'] !== undefined && after['result'] !== null };
+}
+
+/** W3C trace context: every invocation begins a trace of its own. */
+function traceContext(): Record<string, unknown> {
+  const id = randomBytes(24).toString('hex');
+  return {
+    traceParent: `00-${id.slice(0, 32)}-${id.slice(32)}-01`,
+    traceState: '',
+    attributes: {},
+  };
 }
 
 /** The trigger among a function's bindings. */

@@ -1,15 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegisteredFunction } from './app-loader';
 import type { InvocationRequest } from './invoke';
+
+export type RetryPolicy = NonNullable<RegisteredFunction['retryOptions']>;
 
 /**
  * Runs an invocation under the function's retry policy, in this process and with the same events, as
  * the host does. Counts are in memory: they start again when the process dies. Rejects with the
- * last error, or with the current one as soon as `isCancelled`.
+ * last error when retries are used up, or as soon as the signal is given.
  */
 export async function withRetry(
   target: RegisteredFunction,
   attempt: (retryContext: InvocationRequest['retryContext']) => Promise<unknown>,
-  isCancelled: () => boolean,
+  signal: AbortSignal,
 ): Promise<void> {
   const policy = target.retryOptions;
   let last: Error | undefined;
@@ -19,7 +22,9 @@ export async function withRetry(
         policy && {
           retryCount,
           maxRetryCount: policy.maxRetryCount,
-          ...(last && { exception: { message: last.message, stackTrace: last.stack ?? '' } }),
+          ...(last && {
+            exception: { message: last.message, stackTrace: last.stack ?? '', source: last.name },
+          }),
         },
       );
       return;
@@ -27,22 +32,25 @@ export async function withRetry(
       last = error instanceof Error ? error : new Error(String(error));
       const isOver =
         policy === undefined || (policy.maxRetryCount >= 0 && retryCount >= policy.maxRetryCount);
-      if (isOver || isCancelled()) throw last;
-      await new Promise((resolve) => setTimeout(resolve, delayMs(policy, retryCount + 1)));
+      if (isOver || signal.aborted) throw last;
+      await sleep(retryDelayMs(policy, retryCount + 1, Math.random()), null, { signal }).catch(
+        () => undefined,
+      );
+      if (signal.aborted) throw last;
     }
   }
 }
 
-/** Before retry n: constant, or minimum + random(0.8..1.2) · 2^(n-2) · minimum up to the maximum. */
-function delayMs(policy: NonNullable<RegisteredFunction['retryOptions']>, retry: number): number {
+/**
+ * Milliseconds before retry n: constant, or the minimum first and then minimum + 0.8..1.2 of
+ * 2^(n-2) minimums, up to the maximum. `random` is in 0..1.
+ */
+export function retryDelayMs(policy: RetryPolicy, retry: number, random: number): number {
   const milliseconds = (interval: { seconds: number } | undefined): number =>
     (interval?.seconds ?? 0) * 1000;
   if (policy.retryStrategy === 'fixedDelay') return milliseconds(policy.delayInterval);
   const minimum = milliseconds(policy.minimumInterval);
   if (retry === 1) return minimum;
-  const random = 0.8 + Math.random() * 0.4;
-  return Math.min(
-    milliseconds(policy.maximumInterval),
-    minimum + random * 2 ** (retry - 2) * minimum,
-  );
+  const growth = (0.8 + random * 0.4) * 2 ** (retry - 2) * minimum;
+  return Math.min(milliseconds(policy.maximumInterval), minimum + growth);
 }

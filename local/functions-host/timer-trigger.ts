@@ -1,88 +1,151 @@
-import { Cron } from 'croner';
-import type { BlobLeaseClient } from '@azure/storage-blob';
-import { ContainerClient } from '@azure/storage-blob';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedApp, RegisteredFunction } from './app-loader';
+import { connectionOf, settingsOf } from './bindings';
 import { invoke, triggerOf, type HostWorld } from './invoke';
-import { parseTimeSpan, resolveSettings } from './settings';
+import { withRetry } from './retry';
+import { parseSchedule, type Schedule } from './schedule';
+import { dueOnTaking, type Due } from './timer-due';
+import { neverRan, TimerBlobs, timerInput, type TimerStatus } from './timer-status';
+import { jsonData } from './typed-data';
 
-/** The lease that makes one worker run the timer: short, so that a dead worker's timer moves on. */
-const leaseSeconds = 15;
 const leaseRenewalMs = 5_000;
+const retryAfterErrorMs = 1_000;
 
-/** A timer: never overlapping, on one worker at a time, whatever its function does. */
+/**
+ * A timer: on one worker at a time, never overlapping, whatever its function does. A time is fired at
+ * least once: who takes over from a dead worker makes up for it.
+ */
 export class TimerTrigger {
   readonly #app: LoadedApp;
   readonly #target: RegisteredFunction;
   readonly #world: HostWorld;
-  readonly #schedule: { next(after: Date): Date };
-  readonly #lease: TimerLease;
+  readonly #schedule: Schedule;
+  readonly #blobs: TimerBlobs;
   readonly #isRunOnStartup: boolean;
-  #isStopped = false;
+  readonly #isMonitored: boolean;
+  readonly #hostStartedAtMs: number;
+  /** Ends the wait for the next time. */
+  #waiting = new AbortController();
+  /** Ends retries too. */
+  #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  #wake: NodeJS.Timeout | null = null;
 
   constructor(options: {
-    app: LoadedApp;
-    target: RegisteredFunction;
-    settings: Readonly<Record<string, string>>;
-    world: HostWorld;
+    readonly app: LoadedApp;
+    readonly target: RegisteredFunction;
+    readonly settings: Readonly<Record<string, string>>;
+    readonly world: HostWorld;
+    readonly hostId: string;
+    readonly hostStartedAtMs: number;
   }) {
+    const { settings, target } = options;
     this.#app = options.app;
-    this.#target = options.target;
+    this.#target = target;
     this.#world = options.world;
-    const trigger = triggerOf(options.target)?.options ?? {};
-    const text = resolveSettings(String(trigger['schedule']), options.settings);
-    this.#schedule = scheduleOf(text);
-    this.#isRunOnStartup = trigger['runOnStartup'] === true;
-    this.#lease = new TimerLease(
-      options.settings['AzureWebJobsStorage'] ?? '',
-      options.target.name,
+    this.#hostStartedAtMs = options.hostStartedAtMs;
+    const trigger = triggerOf(target)?.options ?? {};
+    this.#schedule = parseSchedule(
+      target.name,
+      settingsOf(target, trigger, settings).setting('schedule'),
+      settings,
     );
+    this.#isRunOnStartup = trigger['runOnStartup'] === true;
+    this.#isMonitored = trigger['useMonitor'] !== false && !this.#schedule.isFrequent;
+    const storage = connectionOf(target, { connection: 'AzureWebJobsStorage' }, settings);
+    this.#blobs = new TimerBlobs(storage, options.hostId, target.name);
   }
 
-  start(): void {
+  /** Begins, also again after a drain. */
+  async start(): Promise<void> {
+    await this.#running;
+    this.#waiting = new AbortController();
+    this.#stopping = new AbortController();
     this.#running = this.#run();
   }
 
   async #run(): Promise<void> {
-    let isDueNow = this.#isRunOnStartup;
-    while (!this.#isStopped) {
-      const isHolder = await this.#lease.hold().catch((error: unknown) => {
-        this.#world.log(
-          'warning',
-          `Function.${this.#target.name}`,
-          `timer lease: ${String(error)}`,
-        );
-        return false;
-      });
-      const next = this.#schedule.next(new Date());
-      if (isHolder && isDueNow) await this.#fire(next);
-      const waitMs = Math.max(0, next.getTime() - Date.now());
-      isDueNow = waitMs <= leaseRenewalMs;
-      await this.#sleep(Math.min(waitMs, leaseRenewalMs));
+    let due: Due | null = null;
+    while (!this.#waiting.signal.aborted) {
+      try {
+        if (!(await this.#blobs.hold())) {
+          due = null;
+          await this.#wait(leaseRenewalMs);
+          continue;
+        }
+        due ??= await this.#take();
+        const waitMs = due.atMs - Date.now();
+        if (waitMs > 0) {
+          await this.#wait(Math.min(waitMs, leaseRenewalMs));
+          continue;
+        }
+        await this.#fire(due);
+        due = null;
+        due = await this.#passed(Date.now());
+      } catch (error) {
+        this.#warn(error);
+        await this.#wait(retryAfterErrorMs);
+      }
     }
-    await this.#lease.release();
+    await this.#blobs.release().catch((error: unknown) => this.#warn(error));
   }
 
-  async #fire(next: Date): Promise<void> {
+  /** The lock is this worker's now: when is the timer due? */
+  async #take(): Promise<Due> {
+    const nowMs = Date.now();
+    const status = this.#isMonitored ? await this.#blobs.readStatus() : null;
+    const due = dueOnTaking({
+      ...{ nowMs, status },
+      schedule: this.#schedule,
+      note: await this.#blobs.readNote(),
+      isRunOnStartup: this.#isRunOnStartup,
+      hostStartedAtMs: this.#hostStartedAtMs,
+    });
+    if (this.#isMonitored && status === null) {
+      await this.#blobs.writeStatus(this.#statusAt(neverRan, nowMs));
+    }
+    // A run on startup that nobody finished is nobody's: noted only when it is over.
+    if (due.atMs > nowMs || due.isPastDue) await this.#note(due.atMs);
+    return due;
+  }
+
+  /** A run is over: writes down when the next one is. */
+  async #passed(nowMs: number): Promise<Due> {
+    const atMs = this.#schedule.next(new Date(nowMs)).getTime();
+    if (this.#isMonitored) {
+      await this.#blobs.writeStatus(this.#statusAt(new Date(this.#firedAtMs).toISOString(), nowMs));
+    }
+    await this.#note(atMs);
+    return { atMs, isPastDue: false };
+  }
+
+  #firedAtMs = 0;
+
+  async #fire(due: Due): Promise<void> {
+    this.#firedAtMs = Date.now();
     const [[name] = ['timer']] = Object.entries(this.#target.bindings);
-    const timer = {
-      Schedule: { AdjustForDST: true },
-      ScheduleStatus: {
-        Last: new Date().toISOString(),
-        Next: next.toISOString(),
-        LastUpdated: new Date().toISOString(),
-      },
-      IsPastDue: false,
-    };
-    const renewing = setInterval(() => void this.#lease.hold().catch(() => false), leaseRenewalMs);
+    const status = this.#isMonitored ? await this.#blobs.readStatus() : null;
+    const data = jsonData(timerInput({ status, isPastDue: due.isPastDue }));
+    const renewing = setInterval(
+      () => void this.#blobs.hold().catch((error: unknown) => this.#warn(error)),
+      leaseRenewalMs,
+    );
     try {
-      await invoke(
-        this.#app,
+      await withRetry(
         this.#target,
-        { inputData: [{ name, data: { json: JSON.stringify(timer) } }], triggerMetadata: {} },
-        this.#world,
-        `Timer fired at ${new Date().toISOString()}`,
+        (retryContext) =>
+          invoke(
+            this.#app,
+            this.#target,
+            {
+              inputData: [{ name, data }],
+              triggerMetadata: {},
+              ...(retryContext && { retryContext }),
+            },
+            this.#world,
+            `Timer fired at ${new Date().toISOString()}`,
+            due.isPastDue ? { details: 'UnscheduledInvocationReason: IsPastDue' } : {},
+          ),
+        this.#stopping.signal,
       );
     } catch (error) {
       // Logged by the invocation: a failing function does not stop its schedule.
@@ -92,91 +155,37 @@ export class TimerTrigger {
     }
   }
 
-  #sleep(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = setTimeout(resolve, milliseconds);
-      if (this.#isStopped) resolve();
-      this.#stop = resolve;
-    });
+  #statusAt(last: string, nowMs: number): TimerStatus {
+    const now = new Date(nowMs);
+    return {
+      Last: last,
+      Next: this.#schedule.next(now).toISOString(),
+      LastUpdated: now.toISOString(),
+    };
   }
 
-  #stop: () => void = () => undefined;
+  #note(dueAtMs: number): Promise<void> {
+    return this.#blobs.writeNote({ dueAtMs, hostStartedAtMs: this.#hostStartedAtMs });
+  }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    if (this.#wake !== null) clearTimeout(this.#wake);
-    this.#stop();
+  #warn(error: unknown): void {
+    this.#world.log('warning', `Function.${this.#target.name}`, `timer: ${String(error)}`);
+  }
+
+  async #wait(milliseconds: number): Promise<void> {
+    const { signal } = this.#waiting;
+    await sleep(milliseconds, null, { signal }).catch(() => undefined);
+  }
+
+  /** Lets a run that has begun end, with its retries, and gives the timer to another worker. */
+  async drain(): Promise<void> {
+    this.#waiting.abort();
     await this.#running;
   }
-}
 
-class TimerLease {
-  readonly #container: ContainerClient;
-  readonly #blobName: string;
-  #lease: BlobLeaseClient | null = null;
-  #isReady = false;
-
-  constructor(connectionString: string, functionName: string) {
-    this.#container = new ContainerClient(connectionString, 'azure-webjobs-hosts');
-    this.#blobName = `locks/local/Host.Functions.${functionName}.Listener`;
+  /** As drain, but without further retries. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.drain();
   }
-
-  /** True when this process holds the lease, newly or still. */
-  async hold(): Promise<boolean> {
-    const blob = this.#container.getBlockBlobClient(this.#blobName);
-    if (!this.#isReady) {
-      await this.#container.createIfNotExists();
-      if (!(await blob.exists())) {
-        await blob.upload('', 0, { conditions: { ifNoneMatch: '*' } }).catch(ignoring(409));
-      }
-      this.#isReady = true;
-    }
-    if (this.#lease !== null) {
-      try {
-        await this.#lease.renewLease();
-        return true;
-      } catch (error) {
-        ignoring(409, 412)(error);
-        this.#lease = null;
-      }
-    }
-    const lease = blob.getBlobLeaseClient();
-    try {
-      await lease.acquireLease(leaseSeconds);
-      this.#lease = lease;
-      return true;
-    } catch (error) {
-      ignoring(409)(error);
-      return false;
-    }
-  }
-
-  async release(): Promise<void> {
-    await this.#lease?.releaseLease().catch(ignoring(409, 412));
-  }
-}
-
-/** Somebody else was first: no error here. Others are thrown on. */
-function ignoring(...statuses: number[]): (error: unknown) => undefined {
-  return (error) => {
-    if (statuses.includes((error as { statusCode?: number }).statusCode ?? 0)) return undefined;
-    throw error;
-  };
-}
-
-/** NCRONTAB with six fields (five: seconds are 0), or a time span. */
-function scheduleOf(text: string): { next(after: Date): Date } {
-  const spanMs = parseTimeSpan(text);
-  if (spanMs !== null && spanMs > 0) {
-    return { next: (after) => new Date(after.getTime() + spanMs) };
-  }
-  const fields = text.trim().split(/\s+/).length === 5 ? `0 ${text}` : text;
-  const cron = new Cron(fields, { mode: '6-part', domAndDow: true });
-  return {
-    next: (after) => {
-      const next = cron.nextRun(after);
-      if (next === null) throw new Error(`the schedule ${text} never comes again`);
-      return next;
-    },
-  };
 }

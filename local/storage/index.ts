@@ -31,9 +31,9 @@ export interface Azurite {
 /** Starts Azurite as a child process and waits until it answers. It ends with this process. */
 export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const host = options.host ?? '127.0.0.1';
-  const blobPort = await portOf(options.ports?.blob, host);
-  const queuePort = await portOf(options.ports?.queue, host);
-  const tablePort = await portOf(options.ports?.table, host);
+  const blobPort = await portOf('blob', options.ports?.blob, host);
+  const queuePort = await portOf('queue', options.ports?.queue, host);
+  const tablePort = await portOf('table', options.ports?.table, host);
   if (options.dataDirectory !== undefined) mkdirSync(options.dataDirectory, { recursive: true });
   const place =
     options.dataDirectory === undefined
@@ -53,7 +53,9 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   );
   const output: string[] = [];
   child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()));
-  await answering(child, `http://${host}:${blobPort}/`, output);
+  for (const port of [blobPort, queuePort, tablePort]) {
+    await answering(child, `http://${host}:${port}/`, output);
+  }
   return {
     blobPort,
     queuePort,
@@ -93,16 +95,22 @@ async function answering(child: ChildProcess, url: string, output: string[]): Pr
     }
   }
   child.kill('SIGKILL');
-  throw new Error(
-    `Azurite does not answer on ${url} (is the port taken by another program?): ${String(lastError)} ${output.join('')}`,
-  );
+  throw new Error(`Azurite does not answer on ${url}: ${String(lastError)} ${output.join('')}`);
 }
 
-async function portOf(wanted: number | undefined, host: string): Promise<number> {
-  if (wanted !== undefined && wanted > 0) return wanted;
+/** A port that is free now: the wanted one, or any. Throws when the wanted one is taken. */
+async function portOf(service: string, wanted: number | undefined, host: string): Promise<number> {
   const server = createServer();
-  server.listen(0, host);
-  await once(server, 'listening');
+  server.listen(wanted ?? 0, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new Error(
+      `Azurite's ${service} port ${wanted} on ${host} is taken by another program: end that, or choose another port (0: any)`,
+      { cause: error },
+    );
+  }
   const address = server.address();
   server.close();
   await once(server, 'close');

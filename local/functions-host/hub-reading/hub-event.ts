@@ -1,0 +1,33 @@
+/** An event as the trigger needs it: the fields of the SDK's `ReceivedEventData` of the same names. */
+export interface HubEvent {
+  /** Bytes of a data section; of another kind of body, what it decodes to. */
+  readonly body: unknown;
+  readonly sequenceNumber: number;
+  readonly offset: string;
+  /** Neighbours may share the object. */
+  readonly enqueuedTimeUtc: Date;
+  readonly partitionKey: string | null;
+  /** What the sender put beside the body; undefined when there is nothing. */
+  readonly properties?: Record<string, unknown> | undefined;
+  /** Standard properties of the message and further annotations; undefined when there are none. */
+  readonly systemProperties?: Record<string, unknown> | undefined;
+}
+
+/** Where a partition without a checkpoint begins. */
+export type StartPosition = 'start' | 'end' | { readonly enqueuedAfter: Date };
+
+/** A place in a partition that reading goes on after. */
+export type ReadPosition =
+  StartPosition | { readonly afterOffset: string } | { readonly afterSequenceNumber: number };
+
+/** The selector that a receiver sends (Event Hubs AMQP guide, "Filters"). */
+export function selectorOf(position: ReadPosition): string {
+  if (position === 'start') return "amqp.annotation.x-opt-offset > '-1'";
+  if (position === 'end') return "amqp.annotation.x-opt-offset > '@latest'";
+  if ('enqueuedAfter' in position) {
+    return `amqp.annotation.x-opt-enqueued-time > '${position.enqueuedAfter.getTime()}'`;
+  }
+  return 'afterOffset' in position
+    ? `amqp.annotation.x-opt-offset > '${position.afterOffset}'`
+    : `amqp.annotation.x-opt-sequence-number > '${position.afterSequenceNumber}'`;
+}
