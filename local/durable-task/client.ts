@@ -1,0 +1,293 @@
+/** What a durable client can ask of a task hub. Any host answers, whoever runs the instance. */
+import { randomUUID } from 'node:crypto';
+import { entityStateOf } from './entity-episode';
+import { exceptionText } from './failures';
+import { EventType, type ExecutionStarted, type HistoryEvent, type Message } from './history-event';
+import { finalStatuses, type Instance, type InstanceFilter } from './instance-store';
+import { entityInstanceId, type EntityId } from './names';
+import { unnumbered } from './execution';
+import type { DurableFunctions } from './replay';
+import type { TaskHubStore } from './store';
+
+/** Asked for what cannot be; `status`: the HTTP status that says so. */
+export class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export class TaskHubClient {
+  readonly #store: TaskHubStore;
+  readonly #functions: () => DurableFunctions;
+  readonly #deliver: (message: Message) => Promise<void>;
+  readonly #forget: (instanceId: string) => void;
+  readonly #point: (name: string) => void;
+
+  constructor(options: {
+    readonly store: TaskHubStore;
+    readonly functions: () => DurableFunctions;
+    readonly deliver: (message: Message) => Promise<void>;
+    readonly forget: (instanceId: string) => void;
+    readonly point: (name: string) => void;
+  }) {
+    this.#store = options.store;
+    this.#functions = options.functions;
+    this.#deliver = options.deliver;
+    this.#forget = options.forget;
+    this.#point = options.point;
+  }
+
+  /** Starts an instance; one with this id that is not over refuses. Returns the id. */
+  async start(options: {
+    readonly name: string;
+    readonly instanceId: string | null;
+    /** JSON text. */
+    readonly input: string | null;
+    readonly version: string | null;
+  }): Promise<string> {
+    const { orchestrators } = this.#functions();
+    const name = orchestrators.find((one) => one.toLowerCase() === options.name.toLowerCase());
+    if (name === undefined) {
+      throw new Refused(
+        400,
+        `The function '${options.name}' doesn't exist, is disabled, or is not an orchestrator function. Additional info: The following are the known orchestrator functions: ${orchestrators.map((one) => `'${one}'`).join(', ')}.`,
+      );
+    }
+    const instanceId = options.instanceId ?? randomUUID().replaceAll('-', '');
+    assertInstanceId(instanceId);
+    const event = startedNow({ ...options, name, instanceId, executionId: randomUUID() });
+    const existing = await this.#create(event);
+    if (existing !== null) {
+      throw new Refused(
+        409,
+        `An Orchestration instance with the status ${existing.runtimeStatus} already exists: ${instanceId}`,
+      );
+    }
+    this.#point('started');
+    await this.#deliver(startMessage(event));
+    return instanceId;
+  }
+
+  /** The start of an instance whose row was made and whose message may never have been sent. */
+  async startAgain(instance: Instance): Promise<void> {
+    if (instance.parentInstanceId !== null) return;
+    const event = startedNow(instance);
+    await this.#deliver(startMessage({ ...event, Timestamp: instance.createdTime.toISOString() }));
+  }
+
+  /** Makes a sub-orchestration's row. Not null: there is another instance of this id; the answer to its parent. */
+  async admit(event: ExecutionStarted): Promise<Message | null> {
+    const existing = await this.#create(event);
+    const parent = event.ParentInstance;
+    if (existing === null || parent === null) return null;
+    const reason = `An Orchestration instance with the status ${existing.runtimeStatus} already exists: ${existing.instanceId}`;
+    return {
+      id: `refused:${event.OrchestrationInstance.ExecutionId}`,
+      instanceId: parent.OrchestrationInstance.InstanceId,
+      executionId: parent.OrchestrationInstance.ExecutionId,
+      event: {
+        EventType: EventType.SubOrchestrationInstanceFailed,
+        ...unnumbered(Date.now()),
+        TaskScheduledId: parent.TaskScheduleId,
+        Reason: reason,
+        Details: exceptionText(reason),
+      },
+    };
+  }
+
+  async #create(event: ExecutionStarted): Promise<Instance | null> {
+    const { InstanceId, ExecutionId } = event.OrchestrationInstance;
+    const instance = rowOf(event);
+    for (;;) {
+      const existing = await this.#store.instances.get(InstanceId);
+      if (existing?.executionId === ExecutionId) return null;
+      if (existing !== null && !finalStatuses.includes(existing.runtimeStatus)) return existing;
+      if (await this.#store.instances.create(instance, existing)) return null;
+    }
+  }
+
+  get(instanceId: string): Promise<Instance | null> {
+    return this.#store.instances.get(instanceId);
+  }
+
+  async history(instanceId: string): Promise<readonly HistoryEvent[]> {
+    return (await this.#store.history.load(instanceId))?.events ?? [];
+  }
+
+  page(
+    filter: InstanceFilter,
+    options: { readonly size: number; readonly token: string | null },
+  ): Promise<{ readonly instances: Instance[]; readonly token: string | null }> {
+    return this.#store.instances.page(filter, options);
+  }
+
+  /** `input`: JSON text. */
+  async raise(instanceId: string, name: string, input: string): Promise<void> {
+    await this.#running(instanceId);
+    await this.#send(instanceId, {
+      EventType: EventType.EventRaised,
+      ...unnumbered(Date.now()),
+      Name: name,
+      Input: input,
+    });
+  }
+
+  async terminate(instanceId: string, reason: string): Promise<void> {
+    await this.#running(instanceId);
+    await this.#send(instanceId, {
+      EventType: EventType.ExecutionTerminated,
+      ...unnumbered(Date.now()),
+      Input: reason,
+    });
+  }
+
+  async suspend(instanceId: string, reason: string): Promise<void> {
+    await this.#running(instanceId);
+    await this.#send(instanceId, {
+      EventType: EventType.ExecutionSuspended,
+      ...unnumbered(Date.now()),
+      Reason: reason,
+    });
+  }
+
+  async resume(instanceId: string, reason: string): Promise<void> {
+    await this.#running(instanceId);
+    await this.#send(instanceId, {
+      EventType: EventType.ExecutionResumed,
+      ...unnumbered(Date.now()),
+      Reason: reason,
+    });
+  }
+
+  async rewind(instanceId: string, reason: string): Promise<void> {
+    const instance = await this.#existing(instanceId);
+    if (instance.runtimeStatus !== 'Failed') {
+      throw new Refused(
+        finalStatuses.includes(instance.runtimeStatus) ? 410 : 412,
+        'The rewind operation is only supported on failed orchestration instances.',
+      );
+    }
+    await this.#send(instanceId, {
+      EventType: EventType.ExecutionRewound,
+      ...unnumbered(Date.now()),
+      Reason: reason,
+    });
+  }
+
+  async restart(instanceId: string, isNewId: boolean): Promise<string> {
+    const { name, input, version } = await this.#existing(instanceId);
+    return this.start({ name, input, version, instanceId: isNewId ? null : instanceId });
+  }
+
+  /** False: there is none, or it is not over. */
+  async purge(instanceId: string): Promise<boolean> {
+    const instance = await this.get(instanceId);
+    if (instance === null || !finalStatuses.includes(instance.runtimeStatus)) return false;
+    this.#forget(instanceId);
+    await this.#store.purge(instanceId);
+    return true;
+  }
+
+  async purgeBy(filter: InstanceFilter): Promise<number> {
+    const over: string[] = [];
+    for await (const { instanceId, runtimeStatus } of this.#store.instances.all(filter)) {
+      if (finalStatuses.includes(runtimeStatus)) over.push(instanceId);
+    }
+    for (const instanceId of over) await this.purge(instanceId);
+    return over.length;
+  }
+
+  /** `input`: JSON text; null: none. */
+  async signalEntity(entity: EntityId, operation: string, input: string | null): Promise<void> {
+    const id = randomUUID();
+    await this.#send(entityInstanceId(entity), {
+      EventType: EventType.EventRaised,
+      ...unnumbered(Date.now()),
+      Name: 'op',
+      Input: JSON.stringify({ op: operation, signal: true, id, ...(input !== null && { input }) }),
+    });
+  }
+
+  /** JSON text of the state; null: the entity does not exist. */
+  async entityState(entity: EntityId): Promise<string | null> {
+    const written = await this.#store.history.load(entityInstanceId(entity));
+    const { exists, state } = entityStateOf(written);
+    return exists ? (state ?? 'null') : null;
+  }
+
+  async #send(instanceId: string, event: HistoryEvent): Promise<void> {
+    await this.#deliver({ id: `client:${randomUUID()}`, instanceId, executionId: null, event });
+  }
+
+  async #existing(instanceId: string): Promise<Instance> {
+    const instance = await this.get(instanceId);
+    if (instance === null) throw new Refused(404, `No instance with ID '${instanceId}' found.`);
+    return instance;
+  }
+
+  async #running(instanceId: string): Promise<void> {
+    const { runtimeStatus } = await this.#existing(instanceId);
+    if (finalStatuses.includes(runtimeStatus)) {
+      throw new Refused(410, `The instance '${instanceId}' is ${runtimeStatus}.`);
+    }
+  }
+}
+
+const instanceIdCharactersMax = 256;
+
+function assertInstanceId(instanceId: string): void {
+  const isValid =
+    instanceId.length > 0 &&
+    instanceId.length <= instanceIdCharactersMax &&
+    !instanceId.startsWith('@') &&
+    !/[/\\#?\u0000-\u001f\u007f-\u009f]/.test(instanceId);
+  if (isValid) return;
+  throw new Refused(
+    400,
+    `'${instanceId}' is no instance id: 1 to ${instanceIdCharactersMax} characters, none of / \\ # ? or control characters, and no @ at the start`,
+  );
+}
+
+function startedNow(options: {
+  readonly name: string;
+  readonly version: string | null;
+  readonly input: string | null;
+  readonly instanceId: string;
+  readonly executionId: string;
+}): ExecutionStarted {
+  return {
+    EventType: EventType.ExecutionStarted,
+    ...unnumbered(Date.now()),
+    Name: options.name,
+    Version: options.version,
+    Input: options.input,
+    OrchestrationInstance: { InstanceId: options.instanceId, ExecutionId: options.executionId },
+    ParentInstance: null,
+  };
+}
+
+function startMessage(event: ExecutionStarted): Message {
+  const { InstanceId, ExecutionId } = event.OrchestrationInstance;
+  return { id: `start:${ExecutionId}`, instanceId: InstanceId, executionId: ExecutionId, event };
+}
+
+function rowOf(event: ExecutionStarted): Instance {
+  const createdTime = new Date(event.Timestamp);
+  return {
+    instanceId: event.OrchestrationInstance.InstanceId,
+    executionId: event.OrchestrationInstance.ExecutionId,
+    name: event.Name,
+    version: event.Version,
+    parentInstanceId: event.ParentInstance?.OrchestrationInstance.InstanceId ?? null,
+    input: event.Input,
+    output: null,
+    customStatus: null,
+    runtimeStatus: 'Pending',
+    createdTime,
+    lastUpdatedTime: createdTime,
+    completedTime: null,
+  };
+}
