@@ -1,6 +1,6 @@
 /**
- * The function app: one Event Hubs trigger per stage and the timer that looks after abandoned
- * tasks. Registration only: what happens is in shared/stage.
+ * The function app: one Event Hubs trigger per stage, and what looks after tasks that no worker
+ * holds. Registration only: what happens is in shared/stage and shared/recovery.
  */
 import { app, type InvocationContext } from '@azure/functions';
 import { compileAppSettings } from '../shared/config/settings';
@@ -12,24 +12,25 @@ import { drainMarks } from './drain-marks';
 import { faultPointOf } from './fault-point';
 import { batchTimeMs } from './host-timeout';
 import { hubMessages } from './hub-messages';
+import { registerRecovery } from './recovery';
 import { withTableLimits } from './table-limits';
-import { createWorld } from './world';
+import { createWorld } from '../shared/world/world';
 
 const settings = compileAppSettings(process.env);
-const world = createWorld(settings, faultPointOf(settings));
+const faultPoint = faultPointOf(settings);
+const world = createWorld(settings, faultPoint);
 const batchMs = batchTimeMs(process.cwd());
 const chosen = settings.topologies?.split(',');
 const stages = plan(topologies)
   .stages.filter(({ topology }) => chosen?.includes(topology) ?? true)
   .map((planned) => withTableLimits(planned, settings));
 
+const served = stages.map((plan) => ({ plan, services: world.servicesOf(plan) }));
+const isDraining = drainMarks(world);
 const runtime = new Runtime({
-  stages: stages.map((stagePlan) => ({
-    stage: compileStage(stagePlan, topologies),
-    services: world.servicesOf(stagePlan),
-  })),
+  stages: served.map((one) => ({ ...one, stage: compileStage(one.plan, topologies) })),
   hubCheckIntervalMs: settings.hubCheckIntervalMs,
-  isDraining: drainMarks(world),
+  isDraining,
 });
 
 for (const stage of stages) {
@@ -57,18 +58,20 @@ for (const stage of stages) {
   });
 }
 
-app.timer('tend', {
-  schedule: '*/10 * * * * *',
-  handler: () =>
-    runtime.tendAbandoned({
-      deadlineMs: world.clock.nowMs() + batchMs,
-      abandonedAfterMs: 2 * settings.stallAfterMs,
-    }),
+registerRecovery({
+  settings,
+  world,
+  runtime,
+  stages: served,
+  batchMs,
+  faultPoint,
+  isDraining,
+  topologies,
 });
 
 /**
  * Between batches each worker looks after the tasks it holds. Where the platform freezes an idle
- * worker this stands still, and the timer above, on a worker that runs, takes over.
+ * worker this stands still, and the timer or the supervisor, on a worker that runs, takes over.
  */
 let isTending = false;
 setInterval(() => {

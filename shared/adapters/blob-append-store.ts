@@ -83,11 +83,13 @@ export function listBlobs(
   return container.run({ operation: 'list', blob: `${prefix}*` }, async (abortSignal) => {
     const found: { name: string; bytes: number }[] = [];
     const pages = container.client
-      .listBlobsFlat({ prefix, abortSignal })
+      .listBlobsFlat({ prefix, abortSignal, includeMetadata: true })
       .byPage({ maxPageSize: listPageSize });
     try {
       for await (const page of pages) {
-        for (const { name, properties } of page.segment.blobItems) {
+        for (const { metadata, name, properties } of page.segment.blobItems) {
+          // An account with a hierarchical namespace lists its folders too, as empty blobs.
+          if (metadata?.['hdi_isfolder'] === 'true') continue;
           found.push({ name, bytes: properties.contentLength ?? 0 });
         }
       }

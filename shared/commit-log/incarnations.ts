@@ -1,25 +1,44 @@
-import type { AppendStore } from '../model/ports';
+import type { AppendStore, HubDescription } from '../model/ports';
 import { parseGenerationName, stagePrefix, type LogPath } from './names';
 
-/**
- * The incarnations of a task that have begun, oldest first. One whose only blob is still empty has
- * not begun: the process that created it died before it could say what the log begins with.
- */
+/** What tells a hub from its namesake of before: the text sorts by the hub's age. */
+export function incarnationOf(hub: HubDescription): string {
+  return String(hub.createdAtMs).padStart(15, '0');
+}
+
+/** One life of a task's log. */
+export interface KnownIncarnation {
+  readonly incarnation: string;
+  /** False while its only blob is empty: nothing says yet what the log begins with. */
+  readonly hasBegun: boolean;
+}
+
+/** The incarnations of a task that have begun, oldest first. */
 export async function listIncarnations(
   appends: AppendStore,
   task: Pick<LogPath, 'topology' | 'stage' | 'partition'>,
 ): Promise<string[]> {
+  const known = await listKnownIncarnations(appends, task);
+  return known.filter(({ hasBegun }) => hasBegun).map(({ incarnation }) => incarnation);
+}
+
+/** Also those that somebody is about to begin, or died before doing so. Oldest first. */
+export async function listKnownIncarnations(
+  appends: AppendStore,
+  task: Pick<LogPath, 'topology' | 'stage' | 'partition'>,
+): Promise<KnownIncarnation[]> {
   const blobs = new Map<string, string[]>();
   for (const name of await appends.list(stagePrefix(task))) {
     const path = parseGenerationName(name)?.path;
     if (path === undefined || path.partition !== task.partition) continue;
     blobs.set(path.incarnation, [...(blobs.get(path.incarnation) ?? []), name]);
   }
-  const begun: string[] = [];
-  for (const [incarnation, names] of blobs) {
-    if (await hasBegun(appends, names)) begun.push(incarnation);
+  const known: KnownIncarnation[] = [];
+  for (const incarnation of Array.from(blobs.keys()).sort()) {
+    const names = blobs.get(incarnation) ?? [];
+    known.push({ incarnation, hasBegun: await hasBegun(appends, names) });
   }
-  return begun.sort();
+  return known;
 }
 
 async function hasBegun(appends: AppendStore, names: readonly string[]): Promise<boolean> {

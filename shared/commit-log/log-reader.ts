@@ -40,11 +40,13 @@ export async function readLog(
   appends: AppendStore,
   path: LogPath,
   from: LogPosition | null,
+  /** The log's generations, oldest first, where the caller has just listed them. */
+  listed?: readonly number[],
 ): Promise<LogStretch> {
   let next = from ?? { generation: 0, position: 0 };
   let isBroken = false;
   const records: LogRecord[] = [];
-  for (const number of await listGenerations(appends, path)) {
+  for (const number of listed ?? (await listGenerations(appends, path))) {
     if (number < next.generation) continue;
     const generation = new Generation(path, number);
     if (number === next.generation) generation.position = next.position;

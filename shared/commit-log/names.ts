@@ -30,10 +30,15 @@ export function generationName(path: LogPath, generation: number): string {
   return logPrefix(path) + padded(generation);
 }
 
+/** Every snapshot of one log. */
+export function snapshotsPrefix(path: LogPath): string {
+  const { incarnation, partition, stage, topology } = path;
+  return `${snapshotRoot}/${topology}/${stage}/${incarnation}/${partition}/`;
+}
+
 /** Every snapshot that anybody made for this generation to begin with. */
 export function snapshotPrefix(path: LogPath, generation: number): string {
-  const { incarnation, partition, stage, topology } = path;
-  return `${snapshotRoot}/${topology}/${stage}/${incarnation}/${partition}/${padded(generation)}-`;
+  return `${snapshotsPrefix(path)}${padded(generation)}-`;
 }
 
 export function snapshotName(path: LogPath, generation: number, crc32: number): string {

@@ -10,6 +10,7 @@ import type {
   SealRecord,
   StateChange,
 } from '../model/commit';
+import { invariant } from '../model/errors';
 import { corruptLog, type LogPlace } from './corruption';
 import { FieldReader, ShapeError } from './field-reader';
 
@@ -47,6 +48,19 @@ export function readHeaderJson(json: string, place: LogPlace): DecodedHeader {
     if (cause instanceof ShapeError) throw corruptLog(place, `its header: ${cause.message}`, cause);
     if (cause instanceof SyntaxError) throw corruptLog(place, 'its header is not JSON', cause);
     throw cause;
+  }
+}
+
+/**
+ * Refuses to write what `readHeaderJson` would refuse to read: a log with one such record in it
+ * could never be opened again.
+ */
+export function assertReadable(header: object): void {
+  try {
+    readRecord(FieldReader.of(header));
+  } catch (cause) {
+    if (!(cause instanceof ShapeError)) throw cause;
+    invariant(false, `a record is written only if it can be read: ${cause.message}`);
   }
 }
 

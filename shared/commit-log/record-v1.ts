@@ -29,7 +29,7 @@ import type {
 } from '../model/commit';
 import { invariant } from '../model/errors';
 import { corruptLog, type LogPlace } from './corruption';
-import { readHeaderJson, type SectionDescription } from './record-v1-json';
+import { assertReadable, readHeaderJson, type SectionDescription } from './record-v1-json';
 
 export const versionV1 = 1;
 
@@ -46,7 +46,9 @@ const payloadBytesMax = 100 * 1024 * 1024;
 
 export function encodeRecordV1(record: LogRecord): Buffer {
   const sections = record.kind === 'commit' ? sectionBytes(record) : [];
-  const header = JSON.stringify(headerOf(record));
+  const fields = headerOf(record);
+  assertReadable(fields);
+  const header = JSON.stringify(fields);
   const headerLength = Buffer.byteLength(header);
   let payloadLength = headerLengthBytes + headerLength;
   for (const section of sections) payloadLength += section.byteLength;
@@ -112,7 +114,7 @@ function decodePayload(block: Buffer, place: LogPlace): LogRecord {
 }
 
 /** The header with its fields in the format's order, whatever order the caller built them in. */
-function headerOf(record: LogRecord): unknown {
+function headerOf(record: LogRecord): object {
   switch (record.kind) {
     case 'commit':
       return commitHeader(record);
@@ -139,7 +141,7 @@ function snapshotOf(snapshot: NonNullable<HeaderRecord['snapshot']>): unknown {
   return { name: snapshot.name, bytes: snapshot.bytes, crc32: snapshot.crc32 };
 }
 
-function commitHeader(record: CommitRecord): unknown {
+function commitHeader(record: CommitRecord): object {
   const { ledger } = record;
   return {
     kind: record.kind,

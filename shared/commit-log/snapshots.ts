@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import type { HeaderRecord } from '../model/commit';
 import { StreamError } from '../model/errors';
 import type { ObjectStore } from '../model/ports';
-import { snapshotName, snapshotPrefix, type LogPath } from './names';
+import { snapshotName, snapshotPrefix, snapshotsPrefix, type LogPath } from './names';
 
 type SnapshotReference = NonNullable<HeaderRecord['snapshot']>;
 
@@ -36,13 +36,18 @@ export async function getSnapshot(
   return bytes;
 }
 
-/** Deletes every snapshot made for a generation, also those of processes that lost the roll. */
+/**
+ * Deletes every snapshot made for a generation and those before it: those of processes that lost the
+ * roll, and those that somebody left who died while he retired an earlier one.
+ */
 export async function deleteSnapshots(
   objects: ObjectStore,
-  place: { readonly path: LogPath; readonly generation: number },
+  place: { readonly path: LogPath; readonly throughGeneration: number },
 ): Promise<void> {
-  for (const { name } of await objects.list(snapshotPrefix(place.path, place.generation))) {
-    await objects.delete(name);
+  const { path, throughGeneration } = place;
+  const nextPrefix = snapshotPrefix(path, throughGeneration + 1);
+  for (const { name } of await objects.list(snapshotsPrefix(path))) {
+    if (name < nextPrefix) await objects.delete(name);
   }
 }
 

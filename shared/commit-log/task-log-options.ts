@@ -23,4 +23,9 @@ export interface TaskLogOptions {
   readonly telemetry: Telemetry;
   /** State that a log which does not exist yet begins with; null: empty state. */
   readonly initialSnapshot: Uint8Array | null;
+  /**
+   * Awaited when the first blob of a log is there and still empty: by then others can see it. What
+   * it rejects with keeps the log from beginning.
+   */
+  readonly beforeBegin?: () => Promise<void>;
 }

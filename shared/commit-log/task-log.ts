@@ -5,13 +5,11 @@ import { corruptLog } from './corruption';
 import type { CommitLogFaultPoint } from './fault-points';
 import { Generation } from './generation';
 import { listGenerations } from './generation-list';
+import { fullLog, serviceBlocksMax } from './full-log';
 import { generationName } from './names';
 import { encodeRecord } from './record';
 import { deleteSnapshots, getSnapshot, putSnapshot } from './snapshots';
 import type { TaskLogOptions } from './task-log-options';
-
-/** Blocks that the service allows in one append blob. */
-const serviceBlocksMax = 50_000;
 
 /**
  * The log of one task, as one process sees it. Any number of processes may hold the same log at
@@ -84,9 +82,20 @@ export class TaskLog {
     if (this.needsRoll) await this.#readAhead();
     const { snapshot } = header;
     return {
-      snapshot: snapshot === null ? null : await getSnapshot(this.#options.objects, snapshot),
+      snapshot: snapshot === null ? null : await this.#snapshot(snapshot),
       records: this.#takeKept(),
     };
+  }
+
+  async #snapshot(reference: NonNullable<HeaderRecord['snapshot']>): Promise<Uint8Array> {
+    const { appends, objects } = this.#options;
+    try {
+      return await getSnapshot(objects, reference);
+    } catch (error) {
+      // Retired while we read it: the log has gone on, and its newest generation is whole.
+      const isRetired = (await appends.stat(this.#current.name)) === undefined;
+      throw isRetired ? this.#movedOn('it was retired') : error;
+    }
   }
 
   /**
@@ -97,10 +106,8 @@ export class TaskLog {
   async append(record: CommitRecord | AttemptRecord): Promise<AppendOutcome> {
     await this.#at('commit.before-append');
     const { blocks } = this.#current;
-    if (blocks >= serviceBlocksMax - 1) {
-      // The last block is kept for the seal.
-      throw this.#full(blocks);
-    }
+    // The last block is kept for the seal.
+    if (blocks >= serviceBlocksMax - 1) throw fullLog(this.#current.name, blocks);
     const outcome = await this.#append(record);
     if (outcome === 'appended') await this.#at('commit.after-append');
     return outcome;
@@ -196,8 +203,9 @@ export class TaskLog {
       current: this.generation,
     });
     const { appends, objects, path } = this.#options;
-    await deleteSnapshots(objects, { path, generation });
+    // In this order: a generation that is there is read, and asks for its snapshot.
     await appends.delete(generationName(path, generation));
+    await deleteSnapshots(objects, { path, throughGeneration: generation });
   }
 
   async #seal(how: { readonly isFinal: boolean }): Promise<AppendOutcome> {
@@ -242,6 +250,7 @@ export class TaskLog {
     const next = new Generation(path, generation);
     await appends.create(next.name);
     if (isRoll) await this.#at('roll.after-create');
+    else await this.#options.beforeBegin?.();
     const isNewest = (await this.#newestGeneration()) === generation;
     const records = isNewest
       ? await this.#writeHeader(next, {
@@ -259,7 +268,15 @@ export class TaskLog {
   async #writeHeader(next: Generation, header: HeaderRecord): Promise<readonly LogRecord[]> {
     const block = encodeRecord(header);
     const outcome = await this.#appendBlock(next, block);
-    if (outcome.kind === 'appended') next.moveOver(header, block.byteLength);
+    if (outcome.kind === 'appended') {
+      next.moveOver(header, block.byteLength);
+    } else if (outcome.tail.byteLength === 0) {
+      // Going on would put commits where the header belongs, and nobody could read the log again.
+      throw new StreamError(
+        'STREAM_STORE_UNAVAILABLE',
+        `${next.name}: the store refused the header although the blob is empty`,
+      );
+    }
     return next.takeIn(outcome.tail);
   }
 
@@ -286,7 +303,13 @@ export class TaskLog {
     const { appends, path, telemetry } = this.#options;
     const { name, position } = generation;
     this.#isDirty = true;
-    const outcome = await appendWithReadBack(appends, { name, block, expectedPosition: position });
+    const request = { name, block, expectedPosition: position };
+    const outcome = await appendWithReadBack(appends, request).catch(async (error: unknown) => {
+      // A ghost (see #enter) is shorter than what was read of the one whose place it has taken.
+      const isCorrupt = error instanceof StreamError && error.code === 'STREAM_LOG_CORRUPT';
+      const isOver = isCorrupt && (await this.#newestGeneration()) !== generation.number;
+      throw isOver ? this.#movedOn('it was retired') : error;
+    });
     this.#isDirty = false;
     if (outcome === 'missing') throw this.#movedOn('its blob was deleted');
     if (outcome.isReadBack) {
@@ -357,15 +380,6 @@ export class TaskLog {
 
   #at(point: CommitLogFaultPoint): void | Promise<void> {
     return this.#options.faultPoint(point);
-  }
-
-  #full(blocks: number): StreamError {
-    return new StreamError(
-      'STREAM_STORE_UNAVAILABLE',
-      `${this.#current.name} holds ${blocks} blocks, the service allows ${serviceBlocksMax}: it must ` +
-        'roll first, which waits for the lake tables and exchange hubs to take their output',
-      { details: { ...this.#options.path, blocks } },
-    );
   }
 
   #movedOn(why: string): StreamError {

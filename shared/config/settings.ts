@@ -1,4 +1,4 @@
-import { compileSettings, integer, optionalText, text, type Compiled } from './spec';
+import { choice, compileSettings, integer, optionalText, text, type Compiled } from './spec';
 
 /** Every setting of the function app. */
 export const settingsSpec = {
@@ -74,6 +74,20 @@ export const settingsSpec = {
     minimum: 4,
     maximum: 49_000,
     default: 40_000,
+  }),
+  supervisor: choice({
+    environment: 'MILLRACE_SUPERVISOR',
+    description:
+      'Who looks after tasks that no worker holds: a plain timer, or the Durable orchestration',
+    words: ['timer', 'durable'],
+    default: 'timer',
+  }),
+  supervisorPeriodMs: integer({
+    environment: 'MILLRACE_SUPERVISOR_PERIOD_MS',
+    description: 'From one survey of all tasks to the next',
+    minimum: 500,
+    maximum: 3_600_000,
+    default: 15_000,
   }),
   faultPoint: optionalText({
     environment: 'MILLRACE_FAULT_POINT',

@@ -26,6 +26,25 @@ export function optionalText(options: {
   return { ...options, parse: (value) => (value === undefined || value === '' ? null : value) };
 }
 
+/** One of a few words. */
+export function choice<const Word extends string>(options: {
+  environment: string;
+  description: string;
+  words: readonly Word[];
+  default: NoInfer<Word>;
+}): Setting<Word> {
+  const { words } = options;
+  return {
+    environment: options.environment,
+    description: `${options.description} (${words.join(' or ')}, default ${options.default})`,
+    parse: (value) => {
+      if (value === undefined || value === '') return options.default;
+      const word = words.find((candidate) => candidate === value);
+      return word ?? { fault: `must be ${words.join(' or ')}, is "${value}"` };
+    },
+  };
+}
+
 export function integer(options: {
   environment: string;
   description: string;

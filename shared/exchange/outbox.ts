@@ -1,4 +1,5 @@
 import type { OutboxMessage } from '../model/commit';
+import { StreamError } from '../model/errors';
 import type { ExchangeEvent, ExchangePlan } from '../model/program';
 import type { KeyedState, KeyedStore } from '../state/keyed-state';
 import { encodeEnvelope } from './envelope';
@@ -9,6 +10,9 @@ import { partitionOfKey } from './partitioner';
  * for what AMQP adds: bigger messages cost a second unit, smaller ones waste the first.
  */
 const packBytesMax = 62 * 1024;
+/** The hub's limit for a message is 1 MiB; the rest is for the envelope's head and for AMQP. */
+const eventBytesMax = 1_000_000;
+const utf8BytesPerUnitMax = 3;
 /** A partition without events learns a moved watermark after this many commits at the latest. */
 const quietCommitsMax = 8;
 
@@ -37,6 +41,7 @@ export class Outbox {
   readonly #exchange: ExchangePlan;
   readonly #partitionCount: number;
   readonly #marks: KeyedStore<OutboxMark>;
+  readonly #partitionCounts: KeyedStore<number>;
   readonly #texts: string[][];
   /** The partitions of this batch's events in order: what a rollback takes back. */
   readonly #order: number[] = [];
@@ -45,12 +50,15 @@ export class Outbox {
     this.#exchange = exchange;
     this.#partitionCount = partitionCount;
     this.#marks = state.store(`$outbox:${exchange.hub}`);
+    this.#partitionCounts = state.store('$exchange-partitions');
     this.#texts = Array.from({ length: partitionCount }, () => []);
   }
 
   add(event: ExchangeEvent): void {
     const partition = partitionOfKey(event.key, this.#partitionCount);
-    this.#texts[partition]?.push(JSON.stringify([event.key, event.eventTimeMs, event.value]));
+    const text = JSON.stringify([event.key, event.eventTimeMs, event.value]);
+    assertFitsMessage(text);
+    this.#texts[partition]?.push(text);
     this.#order.push(partition);
   }
 
@@ -78,6 +86,7 @@ export class Outbox {
       readonly broadcast: boolean;
     },
   ): OutboxMessage[] {
+    this.#assertSamePartitionCount();
     const messages: OutboxMessage[] = [];
     for (let partition = 0; partition < this.#partitionCount; partition += 1) {
       const texts = this.#texts[partition] ?? [];
@@ -109,11 +118,39 @@ export class Outbox {
     return messages;
   }
 
+  /** With another count keys would go to other tasks than those that hold their state. */
+  #assertSamePartitionCount(): void {
+    const { hub } = this.#exchange;
+    const known = this.#partitionCounts.get(hub);
+    if (known === this.#partitionCount) return;
+    if (known === undefined) {
+      this.#partitionCounts.put(hub, this.#partitionCount);
+      return;
+    }
+    throw new StreamError(
+      'STREAM_STATE_MISMATCH',
+      `the exchange ${hub} had ${known} partitions and now has ${this.#partitionCount}: keys would leave ` +
+        'their state behind. Drain the topology first and give the keyBy another name, which makes a new hub',
+      { details: { exchange: hub, known, found: this.#partitionCount } },
+    );
+  }
+
   /** Forgets the batch: it is in the log, or was rolled back whole. */
   clear(): void {
     for (const texts of this.#texts) texts.length = 0;
     this.#order.length = 0;
   }
+}
+
+/** Found when it is sent, it would be in the log already, and in the way of all that follows. */
+function assertFitsMessage(text: string): void {
+  if (text.length * utf8BytesPerUnitMax <= eventBytesMax) return;
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= eventBytesMax) return;
+  throw new StreamError(
+    'STREAM_EVENT_TOO_LARGE',
+    `for its exchange the event takes ${bytes} bytes, a message holds ${eventBytesMax}: send on less of it`,
+  );
 }
 
 function isWatermarkDue(

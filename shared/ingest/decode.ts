@@ -2,7 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
 
 /** Gzip may expand a thousandfold: what one message may become, at most. */
-const decompressedBytesMax = 64 * 1024 * 1024;
+const decompressedBytesMax = 32 * 1024 * 1024;
+/** Of one message; each costs a worker far more memory than its two bytes of NDJSON. */
+const eventsMax = 100_000;
+const newline = 0x0a;
 
 /** One event of a message, or why there is none. */
 export type DecodedEvent =
@@ -25,6 +28,7 @@ export function decodeMessage(body: Uint8Array): DecodedEvent[] {
   }
   if (!isUtf8(bytes)) return [failure('bytes are not UTF-8', body)];
   const text = textOf(bytes);
+  if (hasTooManyLines(bytes)) return [tooMany(body)];
   return splitsIntoLines(text) ? decodeLines(text) : decodeWhole(text, body);
 }
 
@@ -39,6 +43,7 @@ function decodeWhole(text: string, body: Uint8Array): DecodedEvent[] {
     return [failure(`not JSON: ${reasonOf(cause)}`, body)];
   }
   if (!Array.isArray(value)) return [{ ok: true, value }];
+  if (value.length > eventsMax) return [tooMany(body)];
   return value.map((element: unknown) => ({ ok: true, value: element }));
 }
 
@@ -53,6 +58,21 @@ function decodeLines(text: string): DecodedEvent[] {
     }
   }
   return events;
+}
+
+/** Counted before the text is split: a small message must not take a worker's whole memory. */
+function hasTooManyLines(bytes: Uint8Array): boolean {
+  if (bytes.byteLength <= eventsMax) return false;
+  let lines = 0;
+  for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, at + 1)) {
+    lines += 1;
+    if (lines > eventsMax) return true;
+  }
+  return false;
+}
+
+function tooMany(body: Uint8Array): DecodedEvent {
+  return failure(`it holds more than ${eventsMax} events: send fewer in a message`, body);
 }
 
 /** No valid JSON text holds `}` newline `{`: there is a comma between two objects in an array. */

@@ -1,29 +1,6 @@
 import { StreamError } from '../model/errors';
-import type { Cell, Column, ColumnType } from '../model/table';
-
-const checks: Readonly<Record<ColumnType, (cell: Cell) => boolean>> = {
-  string: (cell) => typeof cell === 'string',
-  integer: (cell) => Number.isSafeInteger(cell),
-  double: (cell) => typeof cell === 'number',
-  boolean: (cell) => typeof cell === 'boolean',
-  timestamp: (cell) => typeof cell === 'number' && Math.abs(cell) <= 8.64e15,
-  date: (cell) => typeof cell === 'string' && isDate(cell),
-};
-
-let lastDate = '';
-
-/** Rows come in time order: mostly it is the same date again. */
-function isDate(text: string): boolean {
-  if (text === lastDate) return true;
-  const valid = /^\d{4}-\d\d-\d\d$/.test(text) && isRealDay(text);
-  if (valid) lastDate = text;
-  return valid;
-}
-
-function isRealDay(text: string): boolean {
-  const time = Date.parse(`${text}T00:00:00Z`);
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
-}
+import { cellCheck } from '../model/cells';
+import type { Cell, Column } from '../model/table';
 
 /**
  * Checks a column's cells against its type; a byte per row that says which are there, or undefined
@@ -31,7 +8,7 @@ function isRealDay(text: string): boolean {
  * never get into a file.
  */
 export function assertCells(column: Column, cells: readonly Cell[]): Uint8Array | undefined {
-  const check = checks[column.type];
+  const check = cellCheck(column.type);
   let present: Uint8Array | undefined;
   for (let index = 0; index < cells.length; index += 1) {
     const cell = cells[index] ?? null;

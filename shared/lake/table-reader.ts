@@ -16,6 +16,8 @@ export interface TableFile {
   readonly partitionValues: Readonly<Record<string, string | null>>;
   readonly bytes: number;
   readonly rows: number;
+  /** As the log has it. */
+  readonly add: AddAction;
 }
 
 export interface TableContents {
@@ -27,7 +29,12 @@ export interface TableContents {
   readonly rows: number;
   /** Per task: the last commit whose rows are in the table. */
   readonly flushedThrough: ReadonlyMap<string, number>;
+  /** The version in which a backfill last took the place of everything; null: none did. */
+  readonly replacedAt: number | null;
 }
+
+/** The operation by which a table's files are exchanged for others. */
+export const replaceOperation = 'REPLACE TABLE';
 
 /** The table at a version, by default the newest. Rejects with STREAM_LOG_CORRUPT. */
 export async function readTable(options: {
@@ -42,6 +49,7 @@ export async function readTable(options: {
   const flushedThrough = new Map<string, number>();
   let metaData: MetaDataAction | undefined;
   let version = -1;
+  let replacedAt: number | null = null;
   while (version < versionMax) {
     const name = versionName(logFolder, version + 1);
     const bytes = await objects.get(name);
@@ -49,6 +57,7 @@ export async function readTable(options: {
     version += 1;
     for (const action of decodeActions(name, bytes)) {
       metaData = action.metaData ?? metaData;
+      if (action.commitInfo?.operation === replaceOperation) replacedAt = version;
       if (action.txn) flushedThrough.set(action.txn.appId, action.txn.version);
       if (action.add) addFile(live, action.add, name);
       if (action.remove) live.delete(action.remove.path);
@@ -56,7 +65,7 @@ export async function readTable(options: {
   }
   const files = Array.from(live.values(), (add) => toFile(folder, add));
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
-  return { version, metaData, files, rows, flushedThrough };
+  return { version, metaData, files, rows, flushedThrough, replacedAt };
 }
 
 function addFile(live: Map<string, AddAction>, add: AddAction, name: string): void {
@@ -77,6 +86,7 @@ function toFile(folder: string, add: AddAction): TableFile {
     partitionValues: add.partitionValues,
     bytes: add.size,
     rows: stats.numRecords ?? 0,
+    add,
   };
 }
 

@@ -122,10 +122,15 @@ function byStageAndPartition(left: TaskAccount, right: TaskAccount): number {
   );
 }
 
+/** Events read that have no end; below 0: so many ends too many. */
+export function endsMissing(ledger: LedgerCounts): number {
+  const { deadLettered, emitted, filtered, late, read } = ledger;
+  return read - (emitted + filtered + late + deadLettered);
+}
+
 /** True when every event read has exactly one end. */
 export function isBalanced(ledger: LedgerCounts): boolean {
-  const { deadLettered, emitted, filtered, late, read } = ledger;
-  return read === emitted + filtered + late + deadLettered;
+  return endsMissing(ledger) === 0;
 }
 
 /** Totals per stage, in the order of the plan's stages given. */
@@ -139,7 +144,7 @@ export function totalsByStage(accounts: readonly TaskAccount[]): ReadonlyMap<str
 
 /** True when a table's log shows every row that these tasks' logs hold for it. */
 export function isFlushed(
-  accounts: readonly TaskAccount[],
+  accounts: readonly Pick<TaskAccount, 'path' | 'rowsThrough'>[],
   table: string,
   flushedThrough: ReadonlyMap<string, number>,
 ): boolean {

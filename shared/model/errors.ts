@@ -13,8 +13,11 @@ export const errorTable = {
   STREAM_EVENT_TOO_LARGE: 'quarantine',
   STREAM_EVENT_KILLED_WORKER: 'quarantine',
   STREAM_USER_FUNCTION_THREW: 'quarantine',
+  STREAM_RESULT_FAILED: 'quarantine',
   STREAM_STORE_UNAVAILABLE: 'retry',
   STREAM_HUB_UNAVAILABLE: 'retry',
+  STREAM_HUB_RECREATED: 'retry',
+  STREAM_SINK_OPEN: 'retry',
   STREAM_COMMIT_CONTENDED: 'retry',
   STREAM_TABLE_CONTENDED: 'retry',
   STREAM_LOG_CORRUPT: 'halt',
@@ -52,6 +55,14 @@ export class StreamError extends Error {
     this.disposition = errorTable[code];
     this.details = options.details ?? {};
   }
+}
+
+/** Opening the task from its log again is what helps: its view of the log or of the hub is stale. */
+export function isMendedByOpeningAnew(error: unknown): boolean {
+  return (
+    error instanceof StreamError &&
+    (error.code === 'STREAM_COMMIT_CONTENDED' || error.code === 'STREAM_HUB_RECREATED')
+  );
 }
 
 /** A programmer's mistake, stated positively; on in production. */

@@ -3,6 +3,7 @@
  * A program is one stage of a topology, compiled: it turns decoded events and a state into outputs.
  */
 import type { DeadLetter, LedgerCounts } from './commit';
+import type { StreamError } from './errors';
 import type { Row, TablePlan } from './table';
 
 /** What a stage reads. */
@@ -64,7 +65,13 @@ export interface ProgramOutputs {
   row(table: number, row: Row): void;
   /** Adds an event to an exchange of the plan, by its position in `StagePlan.exchanges`. */
   send(exchange: number, event: ExchangeEvent): void;
-  deadLetter(letter: Omit<DeadLetter, 'attempts' | 'payloadBase64'>): void;
+  deadLetter(letter: NewDeadLetter): void;
+}
+
+/** A dead letter before its commit adds the attempts and the bytes. */
+export interface NewDeadLetter extends Omit<DeadLetter, 'attempts' | 'payloadBase64'> {
+  /** What to keep, as JSON, where it is not the event under way. */
+  readonly payload?: unknown;
 }
 
 /** How an event ended: exactly one. */
@@ -89,9 +96,10 @@ export interface Program {
   readonly eventTimeMaxMs: number | null;
   /**
    * Begins a commit in which at most `resultsMax` results may fire, and fires what an earlier
-   * commit left due. A drain may make more due than one commit can hold.
+   * commit left due. A drain may make more due than one commit can hold. The first result that
+   * fires is dead-lettered with `refuseFirst` where that is given: it was too large to be committed.
    */
-  beginCommit(resultsMax: number): void;
+  beginCommit(resultsMax: number, refuseFirst?: StreamError | null): void;
   /** True while results are due that the budget did not allow. */
   readonly isFiringDue: boolean;
   /** Called before the state's changes are taken: what the program keeps in fields goes into it. */

@@ -4,6 +4,33 @@ import type { KeyedState } from '../state/keyed-state';
 /** What an operator gives its values to: the value with its key and event time. */
 export type Receiver = (value: unknown, key: string | null, eventTimeMs: number) => void;
 
+/**
+ * An operator: `compile` is called once per task and gives what its input's values are given to.
+ * Deterministic; what it remembers is in `context.state`. It sets `context.operator` before it calls
+ * user code, and what that throws dead-letters the event.
+ */
+export interface Operator {
+  /** The method that makes it, as in `map`; part of its default name. */
+  readonly kind: string;
+  readonly compile: (place: OperatorPlace) => Receiver;
+}
+
+/** An operator from values of one type to values of another, for `Stream.apply`. */
+export interface TypedOperator<Value, Next> extends Operator {
+  /** Never called: it carries the types. */
+  readonly types?: (value: Value) => Next;
+}
+
+export interface OperatorPlace {
+  /** Unique among operators of its kind in the topology. */
+  readonly name: string;
+  readonly context: OperatorContext;
+  /** What takes this operator's values. */
+  readonly next: Receiver;
+  /** Registers what acts when the watermark passes a point in time. */
+  readonly addTimed: (operator: TimedOperator) => void;
+}
+
 /** What the operators of one task share. */
 export interface OperatorContext {
   readonly plan: StagePlan;

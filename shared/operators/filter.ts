@@ -1,15 +1,14 @@
-import type { FilterNode } from '../topology/graph';
-import type { OperatorContext, Receiver } from './context';
+import type { TypedOperator } from './context';
 
-/** Keeps the values for which the function is true. */
-export function compileFilter(
-  node: FilterNode,
-  context: OperatorContext,
-  next: Receiver,
-): Receiver {
-  const isKept = node.isKept as (value: unknown) => boolean;
-  return (value, key, eventTimeMs) => {
-    context.operator = node.name;
-    if (isKept(value)) next(value, key, eventTimeMs);
+/** Keeps the values for which the function is true; the ledger counts the others as filtered. */
+export function filter<Value>(isKept: (value: Value) => boolean): TypedOperator<Value, Value> {
+  return {
+    kind: 'filter',
+    compile:
+      ({ context, name, next }) =>
+      (value, key, eventTimeMs) => {
+        context.operator = name;
+        if (isKept(value as Value)) next(value, key, eventTimeMs);
+      },
   };
 }

@@ -1,19 +1,20 @@
-import type { FlatMapNode } from '../topology/graph';
-import type { OperatorContext, Receiver } from './context';
+import type { TypedOperator } from './context';
 
 /** Any number of values for each value; an event of which none come is counted as filtered. */
-export function compileFlatMap(
-  node: FlatMapNode,
-  context: OperatorContext,
-  next: Receiver,
-): Receiver {
-  const apply = node.apply as (value: unknown) => Iterable<unknown>;
-  return (value, key, eventTimeMs) => {
-    context.operator = node.name;
-    for (const result of apply(value)) {
-      next(result, key, eventTimeMs);
-      // A generator goes on running: what it throws is its own.
-      context.operator = node.name;
-    }
+export function flatMap<Value, Next>(
+  apply: (value: Value) => Iterable<Next>,
+): TypedOperator<Value, Next> {
+  return {
+    kind: 'flatMap',
+    compile:
+      ({ context, name, next }) =>
+      (value, key, eventTimeMs) => {
+        context.operator = name;
+        for (const result of apply(value as Value)) {
+          next(result, key, eventTimeMs);
+          // A generator goes on running: what it throws is its own.
+          context.operator = name;
+        }
+      },
   };
 }

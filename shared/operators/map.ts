@@ -1,11 +1,14 @@
-import type { MapNode } from '../topology/graph';
-import type { OperatorContext, Receiver } from './context';
+import type { TypedOperator } from './context';
 
 /** One value for each value. Delivery: as its input; a throw dead-letters the event. */
-export function compileMap(node: MapNode, context: OperatorContext, next: Receiver): Receiver {
-  const apply = node.apply as (value: unknown) => unknown;
-  return (value, key, eventTimeMs) => {
-    context.operator = node.name;
-    next(apply(value), key, eventTimeMs);
+export function map<Value, Next>(apply: (value: Value) => Next): TypedOperator<Value, Next> {
+  return {
+    kind: 'map',
+    compile:
+      ({ context, name, next }) =>
+      (value, key, eventTimeMs) => {
+        context.operator = name;
+        next(apply(value as Value), key, eventTimeMs);
+      },
   };
 }

@@ -1,3 +1,4 @@
+import { cellCheck } from '../model/cells';
 import type { Cell, Column } from '../model/table';
 import type { LakeNode } from '../topology/graph';
 import type { OperatorContext, Receiver } from './context';
@@ -26,30 +27,10 @@ export function compileToLake(node: LakeNode, context: OperatorContext, table: n
 function checkedCell(column: Column, cell: unknown): Cell {
   if (cell === undefined || cell === null) {
     if (column.nullable) return null;
-  } else if (fits(column, cell)) {
+  } else if (cellCheck(column.type)(cell)) {
     return cell as Cell;
   }
   throw new TypeError(
     `column ${column.name} is ${column.nullable ? 'nullable ' : ''}${column.type}, the row has ${JSON.stringify(cell) ?? String(cell)}`,
   );
-}
-
-const dayPattern = /^\d{4}-\d{2}-\d{2}$/;
-
-function fits(column: Column, cell: unknown): boolean {
-  switch (column.type) {
-    case 'string':
-      return typeof cell === 'string';
-    case 'integer':
-    case 'timestamp':
-      return Number.isSafeInteger(cell);
-    case 'double':
-      return Number.isFinite(cell);
-    case 'boolean':
-      return typeof cell === 'boolean';
-    case 'date':
-      return typeof cell === 'string' && dayPattern.test(cell);
-    default:
-      return false;
-  }
 }

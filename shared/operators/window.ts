@@ -1,3 +1,4 @@
+import { StreamError } from '../model/errors';
 import type { KeyedStore } from '../state/keyed-state';
 import type { WindowNode } from '../topology/graph';
 import {
@@ -30,6 +31,9 @@ export class TumblingWindowOperator implements TimedOperator {
   readonly #results: readonly Receiver[];
   readonly #late: Receiver | null;
   readonly #store: KeyedStore<readonly unknown[]>;
+  /** What the windows in the store were made as, by operator. */
+  readonly #shapes: KeyedStore<string>;
+  readonly #shape: string;
   readonly #open = new Map<number, OpenWindow>();
   dueAtMs = Infinity;
 
@@ -44,6 +48,9 @@ export class TumblingWindowOperator implements TimedOperator {
     this.#results = options.results;
     this.#late = options.late;
     this.#store = options.context.state.store(`window:${options.node.name}`);
+    this.#shapes = options.context.state.store('$shape');
+    const { aggregates, sizeMs } = options.node;
+    this.#shape = `${sizeMs} ms: ${aggregates.map(([name]) => name).join(', ')}`;
     this.reload();
   }
 
@@ -78,6 +85,9 @@ export class TumblingWindowOperator implements TimedOperator {
       after[index] = aggregate.add(accumulator, value as never);
     }
     this.#store.put(storeKey, after);
+    if (before === undefined && this.#shapes.get(this.#node.name) !== this.#shape) {
+      this.#shapes.put(this.#node.name, this.#shape);
+    }
   }
 
   #storeKey(endMs: number, key: string): string {
@@ -140,11 +150,25 @@ export class TumblingWindowOperator implements TimedOperator {
   }
 
   reload(): void {
+    this.#assertSameShape();
     this.#open.clear();
     for (const [storeKey] of this.#store.entries()) {
       const endMs = Number(storeKey.slice(0, endDigits)) - endShift;
       this.#storeKey(endMs, storeKey.slice(endDigits + 1));
     }
     this.#findDue();
+  }
+
+  /** Accumulators of another make would give wrong results, and nobody would see it. */
+  #assertSameShape(): void {
+    const { name } = this.#node;
+    const found = this.#shapes.get(name);
+    if (found === undefined || found === this.#shape || this.#store.size === 0) return;
+    throw new StreamError(
+      'STREAM_STATE_MISMATCH',
+      `window ${name} has open windows of ${found}; the topology now says ${this.#shape}: put it ` +
+        'back until the topology is drained, or give the changed window another name, which begins anew',
+      { details: { window: name, found, wanted: this.#shape } },
+    );
   }
 }

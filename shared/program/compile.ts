@@ -10,10 +10,7 @@ import {
   type Receiver,
   type TimedOperator,
 } from '../operators/context';
-import { compileFilter } from '../operators/filter';
-import { compileFlatMap } from '../operators/flat-map';
 import { compileExchange, compileKeyBy } from '../operators/key-by';
-import { compileMap } from '../operators/map';
 import { compileToLake } from '../operators/to-lake';
 import { TumblingWindowOperator } from '../operators/window';
 import { StageProgram } from './stage-program';
@@ -84,12 +81,13 @@ class StageCompiler {
     const context = this.#context;
     const next = (): Receiver => toAll(this.receiversAfter(node));
     switch (node.kind) {
-      case 'map':
-        return compileMap(node, context, next());
-      case 'flatMap':
-        return compileFlatMap(node, context, next());
-      case 'filter':
-        return compileFilter(node, context, next());
+      case 'operator':
+        return node.operator.compile({
+          name: node.name,
+          context,
+          next: next(),
+          addTimed: (operator) => this.#timed.push(operator),
+        });
       case 'keyBy':
         return isExchange(node)
           ? compileExchange(node, context, this.#exchangeIndex(node.name))

@@ -1,5 +1,5 @@
 import type { Validator } from 'typebox/compile';
-import type { ErrorCode } from '../model/errors';
+import { StreamError, type ErrorCode } from '../model/errors';
 import type { EventEnd, Program, ProgramEvent } from '../model/program';
 import type { OperatorContext, Receiver, TimedOperator, TimedResult } from '../operators/context';
 import type { KeyedStore } from '../state/keyed-state';
@@ -33,6 +33,7 @@ export class StageProgram implements Program {
   #eventTimeMaxMs = -Infinity;
   #isTimeChanged = false;
   #resultsLeft = Infinity;
+  #refuseNextResult: StreamError | null = null;
   /** Where the event under way is, for the dead letters of what it makes fire. */
   #position = { sequenceNumber: 0, index: 0, enqueuedTimeMs: 0 };
 
@@ -75,7 +76,7 @@ export class StageProgram implements Program {
     } catch (error) {
       context.state.rollback(stateMark);
       context.outputs.rollbackToMark();
-      return this.#deadLetter('STREAM_USER_FUNCTION_THREW', describe(error));
+      return this.#deadLetter(codeOf(error), describe(error));
     }
     if (this.#source !== null) this.#moveTime(eventTimeMs, event.enqueuedTimeMs);
     if (context.isEmitted) return 'emitted';
@@ -116,8 +117,9 @@ export class StageProgram implements Program {
     this.#fireDue();
   }
 
-  beginCommit(resultsMax: number): void {
+  beginCommit(resultsMax: number, refuseFirst: StreamError | null = null): void {
     this.#resultsLeft = resultsMax;
+    this.#refuseNextResult = refuseFirst;
     this.#fireDue();
   }
 
@@ -140,14 +142,14 @@ export class StageProgram implements Program {
     const stateMark = context.state.mark();
     context.outputs.mark();
     try {
+      this.#assertNotRefused(result);
       for (const receive of result.receivers) {
         receive(result.value, result.key, result.eventTimeMs);
       }
     } catch (error) {
       context.state.rollback(stateMark);
       context.outputs.rollbackToMark();
-      const failed = `${describe(error)} (on the result ${JSON.stringify(result.value)})`;
-      this.#deadLetter('STREAM_USER_FUNCTION_THREW', failed);
+      this.#deadLetter('STREAM_RESULT_FAILED', describe(error), result.value);
       context.counters['deadLetteredResults'] = (context.counters['deadLetteredResults'] ?? 0) + 1;
     }
     context.isEmitted = isEmitted;
@@ -156,10 +158,21 @@ export class StageProgram implements Program {
     return this.#resultsLeft > 0;
   };
 
-  #deadLetter(code: ErrorCode, message: string): 'deadLettered' {
+  #assertNotRefused(result: TimedResult): void {
+    const refusal = this.#refuseNextResult;
+    if (refusal === null) return;
+    this.#refuseNextResult = null;
+    this.#context.operator = result.operator;
+    throw refusal;
+  }
+
+  #deadLetter(code: ErrorCode, message: string, payload?: unknown): 'deadLettered' {
     const { enqueuedTimeMs, index, sequenceNumber } = this.#position;
     const { operator, outputs } = this.#context;
-    outputs.deadLetter({ sequenceNumber, index, code, message, operator, enqueuedTimeMs });
+    outputs.deadLetter({
+      ...{ sequenceNumber, index, code, message, operator, enqueuedTimeMs },
+      ...(payload !== undefined && { payload }),
+    });
     return 'deadLettered';
   }
 
@@ -193,6 +206,13 @@ export class StageProgram implements Program {
 
 function finiteOrNull(number: number): number | null {
   return Number.isFinite(number) ? number : null;
+}
+
+/** Operators of the engine say which fault of the event it was; anything else is the user's throw. */
+function codeOf(error: unknown): ErrorCode {
+  return error instanceof StreamError && error.disposition === 'quarantine'
+    ? error.code
+    : 'STREAM_USER_FUNCTION_THREW';
 }
 
 function describe(error: unknown): string {

@@ -1,4 +1,5 @@
 import type { AttemptRecord } from '../model/commit';
+import { StreamError } from '../model/errors';
 
 /** From this attempt on a range that keeps killing its worker is halved. */
 const bisectFromAttempt = 3;
@@ -17,6 +18,12 @@ export type NextAttempt =
   /** The first event alone killed every worker that tried it: dead-letter it unprocessed. */
   | { readonly kind: 'quarantine'; readonly attempts: number; readonly suspectEvents: number };
 
+/** Why an event is dead-lettered unprocessed. */
+export function killedWorker(attempts: number): StreamError {
+  const message = `the worker died in each of ${attempts} attempts; this event was alone in the last`;
+  return new StreamError('STREAM_EVENT_KILLED_WORKER', message);
+}
+
 /**
  * Decides how a range is tried, from what the log says of earlier tries. A worker that dies leaves
  * its attempt record without a commit behind; from the third attempt on the suspect range is halved,
@@ -29,6 +36,8 @@ export class Attempts {
   #suspectEvents = 0;
   #attempt = 0;
   #isTakeover = true;
+  /** This process has tried the range itself since the last commit, and lives. */
+  #isOwnTry = false;
   readonly #writer: string;
 
   /** @param writer this process: an attempt of its own that it can still see was no death */
@@ -39,6 +48,7 @@ export class Attempts {
   /** Replays an attempt record. */
   applyAttempt(record: AttemptRecord): void {
     this.#open = record;
+    if (record.writer === this.#writer) this.#isOwnTry = true;
   }
 
   /** Replays a commit of somebody else, or of an earlier life. */
@@ -51,12 +61,14 @@ export class Attempts {
       this.#suspectEvents = Math.max(0, this.#suspectEvents - events);
     }
     this.#open = null;
+    this.#isOwnTry = false;
   }
 
   /** This worker appended the record that `next` asked for. */
   began(record: AttemptRecord): void {
     this.#open = record;
     this.#isTakeover = false;
+    this.#isOwnTry = true;
   }
 
   /** The attempt that is under way, for dead letters. */
@@ -64,16 +76,24 @@ export class Attempts {
     return this.#open?.attempt ?? 1;
   }
 
+  /** True when a new generation may begin: snapshots hold no attempts, rolling would forget deaths. */
+  isNothingSuspected(): boolean {
+    return this.#open === null && this.#suspectEvents === 0;
+  }
+
   /** True when `next` will say `plain` whatever is available. */
   isSettled(): boolean {
-    return !this.#isTakeover && this.#suspectEvents === 0;
+    const isOthersOpen = this.#open !== null && !this.#isOwnTry;
+    return !this.#isTakeover && !isOthersOpen && this.#suspectEvents === 0;
   }
 
   next(available: number): NextAttempt {
     const open = this.#open;
     if (open !== null) {
-      // A commit of ours was refused: no death, the attempt under way goes on with its size.
-      if (open.writer === this.#writer) return { kind: 'plain', events: open.events };
+      // A commit of ours was refused: no death, the attempt under way goes on with its size. Where
+      // it was another's attempt that came between, that worker took us for dead; counting on from
+      // there, two that live would bisect each other's range down to an innocent event.
+      if (this.#isOwnTry) return { kind: 'plain', events: open.events };
       const attempt = open.attempt + 1;
       const suspectEvents = Math.min(open.suspectEvents, available);
       if (attempt <= bisectFromAttempt - 1) {

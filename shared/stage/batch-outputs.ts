@@ -1,15 +1,21 @@
 import { crc32 } from 'node:zlib';
 import { invariant } from '../model/errors';
 import type { DeadLetter, TableRows } from '../model/commit';
-import type { ExchangeEvent, ProgramOutputs, StagePlan } from '../model/program';
+import type { ExchangeEvent, NewDeadLetter, ProgramOutputs, StagePlan } from '../model/program';
 import type { Row } from '../model/table';
 import { Outbox } from '../exchange/outbox';
 import type { KeyedState } from '../state/keyed-state';
+import { keptPayload } from './dead-letter-payload';
+
+/** Of a commit's bytes: in base64 it takes a third more, and the record needs room beside it. */
+const payloadShareMax = 0.5;
+/** Of what a user function throws. */
+const messageLengthMax = 2_000;
 
 /** Gathers what a program puts out for one commit. */
 export class BatchOutputs implements ProgramOutputs {
   readonly #plan: StagePlan;
-  readonly #rows: Row[][];
+  readonly #payloadBytesMax: number;
   readonly #lines: string[][];
   readonly outboxes: readonly Outbox[];
   readonly #deadLetters: DeadLetter[] = [];
@@ -20,9 +26,16 @@ export class BatchOutputs implements ProgramOutputs {
   payload: () => Uint8Array = () => new Uint8Array();
   attempts = 1;
 
-  constructor(plan: StagePlan, state: KeyedState, exchangePartitionCounts: readonly number[]) {
+  constructor(options: {
+    readonly plan: StagePlan;
+    readonly state: KeyedState;
+    readonly exchangePartitionCounts: readonly number[];
+    /** What one commit may hold. */
+    readonly blockBytesMax: number;
+  }) {
+    const { exchangePartitionCounts, plan, state } = options;
     this.#plan = plan;
-    this.#rows = plan.tables.map(() => []);
+    this.#payloadBytesMax = Math.floor(options.blockBytesMax * payloadShareMax);
     this.#lines = plan.tables.map(() => []);
     this.#rowMarks = plan.tables.map(() => 0);
     this.#eventMarks = plan.exchanges.map(() => 0);
@@ -32,10 +45,8 @@ export class BatchOutputs implements ProgramOutputs {
   }
 
   row(table: number, row: Row): void {
-    const rows = this.#rows[table];
     const lines = this.#lines[table];
-    invariant(rows !== undefined && lines !== undefined, 'the row has a table', { table });
-    rows.push(row);
+    invariant(lines !== undefined, 'the row has a table', { table });
     lines.push(JSON.stringify(row));
   }
 
@@ -45,18 +56,21 @@ export class BatchOutputs implements ProgramOutputs {
     outbox.add(event);
   }
 
-  deadLetter(letter: Omit<DeadLetter, 'attempts' | 'payloadBase64'>): void {
+  deadLetter({ payload, ...letter }: NewDeadLetter): void {
+    const whole = payload === undefined ? this.payload() : Buffer.from(JSON.stringify(payload));
+    const { bytes, note } = keptPayload(whole, this.#payloadBytesMax);
     this.#deadLetters.push({
       ...letter,
+      message: `${letter.message.slice(0, messageLengthMax)}${note}`,
       attempts: this.attempts,
-      payloadBase64: Buffer.from(this.payload()).toString('base64'),
+      payloadBase64: Buffer.from(bytes).toString('base64'),
     });
   }
 
   /** Called once per event: it writes into arrays that are there. */
   mark(): void {
-    for (let table = 0; table < this.#rows.length; table += 1) {
-      this.#rowMarks[table] = this.#rows[table]?.length ?? 0;
+    for (let table = 0; table < this.#lines.length; table += 1) {
+      this.#rowMarks[table] = this.#lines[table]?.length ?? 0;
     }
     for (let index = 0; index < this.outboxes.length; index += 1) {
       this.#eventMarks[index] = this.outboxes[index]?.mark() ?? 0;
@@ -66,9 +80,7 @@ export class BatchOutputs implements ProgramOutputs {
 
   rollbackToMark(): void {
     this.#rowMarks.forEach((length, table) => {
-      const rows = this.#rows[table];
       const lines = this.#lines[table];
-      if (rows !== undefined) rows.length = length;
       if (lines !== undefined) lines.length = length;
     });
     this.#eventMarks.forEach((events, index) => this.outboxes[index]?.rollback(events));
@@ -77,29 +89,33 @@ export class BatchOutputs implements ProgramOutputs {
 
   /** Forgets everything: it is in the log, or was refused. */
   clear(): void {
-    for (const rows of this.#rows) rows.length = 0;
     for (const lines of this.#lines) lines.length = 0;
     for (const outbox of this.outboxes) outbox.clear();
     this.#deadLetters.length = 0;
   }
 
-  takeRows(): { readonly encoded: TableRows[]; readonly rows: (readonly Row[])[] } {
+  /** The rows of each table that has any, as the log keeps them. */
+  encodeRows(): TableRows[] {
     const encoded: TableRows[] = [];
-    this.#plan.tables.forEach((table, index) => {
+    this.#plan.tables.forEach(({ name }, index) => {
       const lines = this.#lines[index] ?? [];
       if (lines.length === 0) return;
-      encoded.push({
-        table: table.name,
-        count: lines.length,
-        lines: Buffer.from(lines.join('\n')),
-      });
+      encoded.push({ table: name, count: lines.length, lines: encodeLines(lines) });
     });
-    return { encoded, rows: this.#rows.map((rows) => rows.slice()) };
+    return encoded;
   }
 
   deadLetters(): readonly DeadLetter[] {
     return this.#deadLetters.slice();
   }
+}
+
+/** In memory of its own: cut from a shared pool it would keep the pool. */
+function encodeLines(lines: readonly string[]): Uint8Array {
+  const text = lines.join('\n');
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 /** CRC-32 chained over the bodies of a range: the same range must always hash the same. */

@@ -1,14 +1,12 @@
 import { encodedLength } from '../commit-log/record';
 import type { CommitRecord, Cursor, WatermarkReason } from '../model/commit';
-import type { Row } from '../model/table';
 import type { BatchOutputs } from './batch-outputs';
 import type { StageServices } from './services';
 import type { TaskState } from './task-state';
 
-/** A commit ready to append, with the rows that it holds in encoded form. */
+/** A commit ready to append. */
 export interface Draft {
   readonly record: CommitRecord;
-  readonly rows: readonly (readonly Row[])[];
   readonly bytes: number;
 }
 
@@ -41,7 +39,6 @@ export function encodeDraft(request: DraftRequest): Draft {
       },
     ),
   );
-  const { encoded, rows } = outputs.takeRows();
   const record: CommitRecord = {
     kind: 'commit',
     commit,
@@ -53,13 +50,13 @@ export function encodeDraft(request: DraftRequest): Draft {
     watermarkMs: request.watermarkMs,
     watermarkReason: request.watermarkReason,
     state: task.keyed.changes(),
-    rows: encoded,
+    rows: outputs.encodeRows(),
     outbox,
     deadLetters: outputs.deadLetters(),
     outboxConfirmedThrough: task.outboxConfirmedThrough,
     flushedThrough: Object.fromEntries(task.flushedThrough),
   };
-  return { record, rows, bytes: encodedLength(record) };
+  return { record, bytes: encodedLength(record) };
 }
 
 /**

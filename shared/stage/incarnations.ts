@@ -1,19 +1,49 @@
-import { listIncarnations } from '../commit-log/incarnations';
-import type { AppendStore } from '../model/ports';
+import {
+  incarnationOf,
+  listKnownIncarnations,
+  type KnownIncarnation,
+} from '../commit-log/incarnations';
+import { StreamError } from '../model/errors';
+import type { AppendStore, HubMessage, HubReader } from '../model/ports';
 import type { TaskAddress } from './task-hold';
 
-/**
- * The newest earlier incarnation of a task: the same stage and partition on a hub that was deleted
- * and created again. Null when this incarnation has a log already, or there is no earlier one.
- */
-export async function findEarlierIncarnation(
+/** What a log that has not begun takes over: earlier lives of the same task, oldest first. */
+export interface Inheritance {
+  readonly isBegun: boolean;
+  readonly earlier: readonly KnownIncarnation[];
+}
+
+/** Who went before a task: the same stage and partition on a hub that was deleted and created again. */
+export async function findInheritance(
   appends: AppendStore,
   address: TaskAddress,
-): Promise<TaskAddress | null> {
-  const known = await listIncarnations(appends, address);
-  if (known.includes(address.incarnation)) return null;
-  const earlier = known.filter((incarnation) => incarnation < address.incarnation).at(-1);
-  return earlier === undefined ? null : { ...address, incarnation: earlier };
+): Promise<Inheritance> {
+  const known = await listKnownIncarnations(appends, address);
+  return {
+    isBegun: known.some((one) => one.incarnation === address.incarnation && one.hasBegun),
+    earlier: known.filter(({ incarnation }) => incarnation < address.incarnation),
+  };
+}
+
+/**
+ * Asked when the log's blob is there and its header is not: of two processes that begin a log for
+ * the former hub and one for the new hub at the same time, at least one sees the other's blob. So
+ * the former is handed on to the new one, or it never begins.
+ */
+export async function assertMayBegin(
+  appends: AppendStore,
+  address: TaskAddress,
+  earlier: readonly KnownIncarnation[],
+): Promise<void> {
+  const known = await listKnownIncarnations(appends, address);
+  const newest = known.at(-1)?.incarnation ?? address.incarnation;
+  if (newest > address.incarnation) throw hubRecreated(address, newest);
+  if (known.length === earlier.length + 1) return;
+  throw new StreamError(
+    'STREAM_COMMIT_CONTENDED',
+    'a log of the hub as it was before has begun meanwhile: it is handed on first; open the task anew',
+    { details: { ...address } },
+  );
 }
 
 /** When the task's log was last written to; 0 when there is none. */
@@ -25,4 +55,27 @@ export async function lastWriteMs(appends: AppendStore, address: TaskAddress): P
   const newest = generations.at(-1);
   if (newest === undefined) return 0;
   return (await appends.stat(newest))?.modifiedAtMs ?? 0;
+}
+
+/**
+ * Reads a hub, then asks which one that was: positions of a hub that was created again meanwhile
+ * mean nothing to the task. Rejects with STREAM_HUB_RECREATED then.
+ */
+export async function readIncarnation(
+  hub: HubReader,
+  address: TaskAddress,
+  range: Parameters<HubReader['read']>[0],
+): Promise<readonly HubMessage[]> {
+  const messages = await hub.read(range);
+  const nowIncarnation = incarnationOf(await hub.describe());
+  if (nowIncarnation === address.incarnation) return messages;
+  throw hubRecreated(address, nowIncarnation);
+}
+
+export function hubRecreated(address: TaskAddress, nowIncarnation: string): StreamError {
+  return new StreamError(
+    'STREAM_HUB_RECREATED',
+    'the hub was deleted and created again: this task is opened anew',
+    { details: { ...address, nowIncarnation } },
+  );
 }

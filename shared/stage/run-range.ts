@@ -1,5 +1,5 @@
 import type { Cursor, Gap, LedgerCounts } from '../model/commit';
-import { StreamError } from '../model/errors';
+import { invariant, StreamError } from '../model/errors';
 import type { Clock, HubMessage } from '../model/ports';
 import type { LedgerDraft, Program, StagePlan } from '../model/program';
 import { decodeEnvelope, type Envelope } from '../exchange/envelope';
@@ -63,6 +63,7 @@ class RangeRun {
   run(): RangeResult {
     for (const message of this.#request.messages) {
       if (this.#isOver()) break;
+      invariant(message.sequenceNumber >= this.#cursor.sequenceNumber, 'a cursor never goes back');
       this.#declareGapBefore(message);
       this.#bodies.push(message.body);
       const isDone =

@@ -1,10 +1,13 @@
-import { findEarlierIncarnation, lastWriteMs } from './incarnations';
+import { messagesOfIncarnation } from './batch-order';
+import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
+import { incarnationOf, type KnownIncarnation } from '../commit-log/incarnations';
 import type { LedgerCounts } from '../model/commit';
-import { StreamError } from '../model/errors';
+import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
-import { Task, type BatchReport } from './task';
-import type { TaskAddress } from './task-hold';
+import type { SettledLetter, SettleRequest } from './settle-letters';
+import { Task, type BatchReport, type TendRequest } from './task';
+import type { TaskAddress, TaskOptions } from './task-hold';
 
 interface StageEntry {
   readonly stage: CompiledStage;
@@ -22,6 +25,22 @@ export interface BatchRequest {
   readonly partition: string;
   readonly messages: readonly HubMessage[];
   readonly deadlineMs: number;
+}
+
+export interface TendTaskRequest extends Omit<TendRequest, 'isDraining'> {
+  readonly functionName: string;
+  readonly partition: string;
+}
+
+export interface TendTaskReport {
+  /** The task's last commit, and how many commits and events this call saw come. */
+  readonly commit: number;
+  readonly commits: number;
+  readonly events: number;
+  readonly isOutboxSent: boolean;
+  /** Another process is committing to the task: it was left alone. */
+  readonly isElsewhere: boolean;
+  readonly nextSequenceNumber: number;
 }
 
 export interface RuntimeOptions {
@@ -52,9 +71,7 @@ export class Runtime {
       try {
         return await this.#processOnce(request);
       } catch (error) {
-        const isContended =
-          error instanceof StreamError && error.code === 'STREAM_COMMIT_CONTENDED';
-        if (!isContended || opening >= openingsMax) throw error;
+        if (!isMendedByOpeningAnew(error) || opening >= openingsMax) throw error;
       }
     }
   }
@@ -65,13 +82,21 @@ export class Runtime {
     await this.#checkIncarnation(entry);
     const task = await this.#task(entry, partition);
     const first = messages[0];
-    if (first !== undefined && first.sequenceNumber < task.cursor.sequenceNumber) {
+    const isSuspect = first !== undefined && first.sequenceNumber < task.cursor.sequenceNumber;
+    if (isSuspect || first?.sequenceNumber === 0) {
       // Committed already, or the first events of a hub that was recreated: only the hub can tell.
-      entry.hubCheckedAtMs = 0;
-      await this.#checkIncarnation(entry);
+      await this.#checkIncarnationNow(entry);
     }
     const current = await this.#task(entry, partition);
-    return this.#letGoOnFailure(entry, partition, () => current.process(messages, deadlineMs));
+    const { createdAtMs } = await this.#hub(entry);
+    const own = messagesOfIncarnation(messages, createdAtMs);
+    if (own.length < messages.length) {
+      entry.services.telemetry.emit('warn', 'task.messages-of-former-hub', {
+        ...current.address,
+        messages: messages.length - own.length,
+      });
+    }
+    return this.#letGoOnFailure(entry, partition, () => current.process(own, deadlineMs));
   }
 
   /** Looks after the tasks that this process works on. */
@@ -102,6 +127,7 @@ export class Runtime {
     for (const entry of this.#stages.values()) {
       const { services, stage } = entry;
       const isDraining = await this.#options.isDraining(stage.plan.topology);
+      await this.#checkIncarnation(entry);
       const hub = await this.#hub(entry);
       for (const partition of hub.partitionIds) {
         if (services.clock.nowMs() >= request.deadlineMs) return;
@@ -114,6 +140,44 @@ export class Runtime {
         await task.tend({ deadlineMs: request.deadlineMs, isDraining });
       }
     }
+  }
+
+  /**
+   * Looks after one task, held or not, as the supervisor asks: another process may hold it or look
+   * after it at the same time. Rejects as a batch does.
+   */
+  async tendTask(request: TendTaskRequest): Promise<TendTaskReport> {
+    const entry = this.#entry(request.functionName);
+    const isDraining = await this.#options.isDraining(entry.stage.plan.topology);
+    await this.#checkIncarnation(entry);
+    const held = entry.tasks.get(request.partition);
+    // Not kept when opened for this alone: who gets the partition's input holds the task.
+    const task = await (held ?? this.#open(entry, request.partition));
+    const before = { commit: task.state.commit, read: task.state.ledger.read };
+    const isElsewhere = await this.#letGoOnFailure(entry, request.partition, () =>
+      task.tend({ ...request, isDraining }),
+    );
+    if (isElsewhere && held !== undefined) entry.tasks.delete(request.partition);
+    const { commit, ledger, pendingOutbox } = task.state;
+    return {
+      commit,
+      commits: commit - before.commit,
+      events: ledger.read - before.read,
+      isOutboxSent: pendingOutbox.length === 0,
+      isElsewhere,
+      nextSequenceNumber: task.cursor.sequenceNumber,
+    };
+  }
+
+  /** Redrives or discards dead letters of one task, wherever it is held. Repeatable. */
+  async settleLetters(
+    request: SettleRequest & { readonly functionName: string; readonly partition: string },
+  ): Promise<readonly SettledLetter[]> {
+    const entry = this.#entry(request.functionName);
+    await this.#checkIncarnation(entry);
+    const held = entry.tasks.get(request.partition);
+    const task = await (held ?? this.#open(entry, request.partition));
+    return this.#letGoOnFailure(entry, request.partition, () => task.settleLetters(request));
   }
 
   heldTasks(): { functionName: string; partition: string }[] {
@@ -152,10 +216,22 @@ export class Runtime {
   async #checkIncarnation(entry: StageEntry): Promise<void> {
     const known = await this.#hub(entry);
     const nowMs = entry.services.clock.nowMs();
-    if (nowMs - entry.hubCheckedAtMs < this.#options.hubCheckIntervalMs) return;
+    const sinceMs = nowMs - entry.hubCheckedAtMs;
+    // A clock that was set back must not keep a worker from asking.
+    if (sinceMs >= 0 && sinceMs < this.#options.hubCheckIntervalMs) return;
     entry.hubCheckedAtMs = nowMs;
+    await this.#letGoOfFormerHub(entry, known);
+  }
+
+  async #checkIncarnationNow(entry: StageEntry): Promise<void> {
+    await this.#letGoOfFormerHub(entry, await this.#hub(entry));
+  }
+
+  async #letGoOfFormerHub(entry: StageEntry, known: HubDescription): Promise<void> {
+    const asked = entry.hub;
     const current = await entry.services.hub.describe();
-    if (current.createdAtMs === known.createdAtMs) return;
+    // Where somebody else has asked meanwhile, this answer may be the older one.
+    if (entry.hub !== asked || current.createdAtMs === known.createdAtMs) return;
     entry.services.telemetry.emit('warn', 'hub.recreated', {
       hub: entry.stage.plan.input.hub,
       createdAtMs: current.createdAtMs,
@@ -177,7 +253,15 @@ export class Runtime {
 
   async #open(entry: StageEntry, partition: string): Promise<Task> {
     const { services, stage } = entry;
-    const hub = await this.#hub(entry);
+    const { appends } = services;
+    let hub = await this.#hub(entry);
+    let inheritance = await findInheritance(appends, addressOf(stage, hub, partition));
+    if (!inheritance.isBegun) {
+      // A log begins seldom, and only that of the hub as it is now.
+      await this.#checkIncarnationNow(entry);
+      hub = await this.#hub(entry);
+      inheritance = await findInheritance(appends, addressOf(stage, hub, partition));
+    }
     const bounds = await services.hub.bounds(partition);
     const options = {
       stage,
@@ -189,12 +273,23 @@ export class Runtime {
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
     };
     const address = addressOf(stage, hub, partition);
-    const earlier = await findEarlierIncarnation(services.appends, address);
-    const inherited =
-      earlier === null
-        ? null
-        : await (await Task.open({ ...options, address: earlier, inherited: null })).bequeath();
-    return Task.open({ ...options, address, inherited });
+    const { earlier, isBegun } = inheritance;
+    const inherited = isBegun ? null : await this.#bequeathed({ ...options, address }, earlier);
+    const beforeBegin = (): Promise<void> => assertMayBegin(appends, address, earlier);
+    return Task.open({ ...options, address, inherited, beforeBegin });
+  }
+
+  /** Ends the newest of the earlier lives and takes its state: nobody appends to it from then on. */
+  async #bequeathed(
+    options: Omit<TaskOptions, 'inherited'>,
+    earlier: readonly KnownIncarnation[],
+  ): Promise<Uint8Array | null> {
+    const newest = earlier.at(-1);
+    if (newest === undefined) return null;
+    const { hasBegun, incarnation } = newest;
+    const inherited = hasBegun ? null : await this.#bequeathed(options, earlier.slice(0, -1));
+    const address = { ...options.address, incarnation };
+    return (await Task.open({ ...options, address, inherited })).bequeath();
   }
 
   /** A task that failed is opened anew from its log the next time: memory is never the truth. */
@@ -207,6 +302,9 @@ export class Runtime {
       return await work();
     } catch (error) {
       entry.tasks.delete(partition);
+      if (error instanceof StreamError && error.code === 'STREAM_HUB_RECREATED') {
+        entry.hubCheckedAtMs = 0;
+      }
       throw error;
     }
   }
@@ -216,7 +314,7 @@ function addressOf(stage: CompiledStage, hub: HubDescription, partition: string)
   return {
     topology: stage.plan.topology,
     stage: stage.plan.name,
-    incarnation: String(hub.createdAtMs).padStart(15, '0'),
+    incarnation: incarnationOf(hub),
     partition,
   };
 }

@@ -35,6 +35,8 @@ export interface StageLimits {
   readonly retryLastDelayMs: number;
   /** Losing the race for the log's tail this often in one batch gives up until the next. */
   readonly commitConflictsMax: number;
+  /** An event is taken for a killing one when its last attempt has shown no life for so long. */
+  readonly quarantineAfterMs: number;
   /** Results (closed windows) of one commit: the rest fires in the next ones. */
   readonly firedResultsMax: number;
   /** A generation of a log is deleted when it is this old and nothing in it is owed any more. */
@@ -56,6 +58,7 @@ export const defaultStageLimits: StageLimits = {
   retryFirstDelayMs: 100,
   retryLastDelayMs: 5_000,
   commitConflictsMax: 64,
+  quarantineAfterMs: 3_000,
   firedResultsMax: 5_000,
   logRetentionMs: 7 * 24 * 60 * 60 * 1000,
   stallAfterMs: 15_000,

@@ -5,6 +5,7 @@ import type { Program } from '../model/program';
 import { Producers } from '../exchange/producers';
 import { Attempts } from './attempts';
 import { BatchOutputs } from './batch-outputs';
+import { CommitReports } from './commit-reports';
 import { Delivery } from './delivery';
 import { encodeDraft, type Draft } from './draft';
 import type { CompiledStage, StageServices } from './services';
@@ -30,6 +31,8 @@ export interface TaskOptions {
   readonly firstSequenceNumber: number;
   /** State of an earlier incarnation to begin with. */
   readonly inherited: Uint8Array | null;
+  /** Keeps a log from beginning that must not; see TaskLogOptions. */
+  readonly beforeBegin?: () => Promise<void>;
 }
 
 /**
@@ -44,6 +47,7 @@ export class TaskHold {
   readonly producers: Producers;
   readonly attempts: Attempts;
   readonly delivery: Delivery;
+  readonly reports: CommitReports;
   commitsByThisProcess = 0;
   readonly #options: TaskOptions;
   readonly #services: StageServices;
@@ -55,10 +59,16 @@ export class TaskHold {
     this.log = log;
     this.state = state;
     this.attempts = new Attempts(services.writer);
-    this.outputs = new BatchOutputs(stage.plan, state.keyed, exchangePartitionCounts);
+    this.outputs = new BatchOutputs({
+      plan: stage.plan,
+      state: state.keyed,
+      exchangePartitionCounts,
+      blockBytesMax: services.limits.log.blockBytesMax,
+    });
     this.program = stage.bind(state.keyed, this.outputs);
     this.producers = new Producers(state.keyed);
     this.delivery = new Delivery({ address, plan: stage.plan, state, services });
+    this.reports = new CommitReports(address, services);
   }
 
   /** Loads the task from its log (snapshot, then tail), finishing what a dead worker left half-done. */
@@ -74,18 +84,34 @@ export class TaskHold {
       faultPoint: services.faultPoint,
       telemetry: services.telemetry,
       initialSnapshot: options.inherited,
+      ...(options.beforeBegin === undefined ? {} : { beforeBegin: options.beforeBegin }),
     });
     const loaded = await log.load();
     const hold = new TaskHold(options, log, TaskState.fromSnapshot(stage.plan, loaded.snapshot));
-    hold.#apply(loaded.records);
-    hold.program.afterRollback();
+    hold.#takeIn(loaded.records);
     await hold.#finishRoll();
     services.telemetry.emit('info', 'task.opened', {
       ...address,
       commit: hold.state.commit,
       records: loaded.records.length,
     });
+    hold.#reportRowsWithoutTable();
     return hold;
+  }
+
+  /** A table was taken out of the topology: what of it is not in the lake stays in the log alone. */
+  #reportRowsWithoutTable(): void {
+    for (const [table, commit] of this.state.rowsWithoutTable) {
+      const throughCommit = this.state.flushedThrough.get(table) ?? 0;
+      if (throughCommit >= commit) continue;
+      this.#services.telemetry.emit('error', 'task.rows-without-table', {
+        ...this.#options.address,
+        table,
+        flushedThroughCommit: throughCommit,
+        lastCommitWithRows: commit,
+        remedy: `put table ${table} back into the topology and drain it before you take it out`,
+      });
+    }
   }
 
   get cursor(): Cursor {
@@ -121,10 +147,11 @@ export class TaskHold {
       await this.catchUp();
       return 'conflict';
     }
-    this.state.settleCommit(draft.record, draft.rows);
+    this.state.settleCommit(draft.record);
     this.outputs.clear();
     this.attempts.applyCommit(draft.record.ledger.read);
     this.commitsByThisProcess += 1;
+    this.reports.deadLettered(draft.record.deadLetters);
     this.#assertStateFits();
     await this.#services.faultPoint('stage.after-commit');
     return 'committed';
@@ -139,7 +166,7 @@ export class TaskHold {
   /** What must be so before a commit: earlier outputs have left, and the log has room. */
   async prepare(): Promise<void> {
     await this.delivery.sendOutbox();
-    if (this.log.shouldRoll()) await this.#roll();
+    if (this.log.shouldRoll() && this.attempts.isNothingSuspected()) await this.#roll();
   }
 
   async #roll(): Promise<void> {
@@ -164,18 +191,19 @@ export class TaskHold {
       await this.delivery.sendOutbox();
       await this.delivery.flushAll();
       await this.log.finishRoll(this.state.snapshot());
-      this.#apply(await this.log.catchUp());
+      this.#takeIn(await this.log.catchUp());
     }
   }
 
   /** Takes in what others appended. Nothing of ours may be half-done. */
   async catchUp(): Promise<void> {
-    this.#apply(await this.log.catchUp());
-    this.program.afterRollback();
+    this.#takeIn(await this.log.catchUp());
     await this.#finishRoll();
   }
 
-  #apply(records: readonly LogRecord[]): void {
+  /** The program reads its fields anew where the state changed under it: that costs all keys. */
+  #takeIn(records: readonly LogRecord[]): void {
+    if (records.length === 0) return;
     for (const record of records) {
       if (record.kind === 'commit') {
         this.state.applyCommit(record);
@@ -184,6 +212,15 @@ export class TaskHold {
         this.attempts.applyAttempt(record);
       }
     }
+    this.program.afterRollback();
+  }
+
+  /** Waits, and says whether nobody has appended meanwhile. Nothing of ours may be half-done. */
+  async staysQuiet(milliseconds: number): Promise<boolean> {
+    const { generation, position } = this.log;
+    await this.#services.sleep(milliseconds);
+    await this.catchUp();
+    return this.log.generation === generation && this.log.position === position;
   }
 
   rollback(): void {

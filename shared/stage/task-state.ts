@@ -5,10 +5,11 @@ import type {
   LedgerCounts,
   OutboxMessage,
   StateChange,
+  TableRows,
 } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
-import type { Row, TablePlan } from '../model/table';
+import type { Row } from '../model/table';
 import { KeyedState } from '../state/keyed-state';
 
 /** Rows of one commit that are in the log and not yet known to be in the lake. */
@@ -17,7 +18,7 @@ export interface PendingRows {
   readonly committedAtMs: number;
   readonly bytes: number;
   readonly count: number;
-  /** Parsed only when flushed: most rows of a log that is replayed are in the lake already. */
+  /** Parsed only when flushed. */
   readonly rows: () => readonly Row[];
 }
 
@@ -49,6 +50,8 @@ export class TaskState {
   outboxConfirmedThrough = 0;
   readonly flushedThrough = new Map<string, number>();
   readonly pendingRows: Map<string, PendingRows[]>;
+  /** Tables that the topology no longer has, with the last commit that holds rows for them. */
+  readonly rowsWithoutTable = new Map<string, number>();
   readonly pendingOutbox: PendingOutbox[] = [];
   lastCommittedAtMs = 0;
   readonly #plan: StagePlan;
@@ -61,37 +64,16 @@ export class TaskState {
   /** Replays a commit read from the log. */
   applyCommit(record: CommitRecord): void {
     this.keyed.apply(record.state);
-    this.#advance(record, (table) => {
-      const encoded = record.rows.find((rows) => rows.table === table.name);
-      return encoded === undefined
-        ? null
-        : {
-            bytes: encoded.lines.byteLength,
-            count: encoded.count,
-            rows: () => parseRows(encoded.lines),
-          };
-    });
+    this.#advance(record);
   }
 
   /** Takes over a commit this process just made: its state is already in `keyed`. */
-  settleCommit(record: CommitRecord, rowsByTable: readonly (readonly Row[])[]): void {
+  settleCommit(record: CommitRecord): void {
     this.keyed.settle();
-    this.#advance(record, (table, index) => {
-      const rows = rowsByTable[index] ?? [];
-      const encoded = record.rows.find((candidate) => candidate.table === table.name);
-      return rows.length === 0
-        ? null
-        : { bytes: encoded?.lines.byteLength ?? 0, count: rows.length, rows: () => rows };
-    });
+    this.#advance(record);
   }
 
-  #advance(
-    record: CommitRecord,
-    rowsOf: (
-      table: TablePlan,
-      index: number,
-    ) => Pick<PendingRows, 'bytes' | 'count' | 'rows'> | null,
-  ): void {
+  #advance(record: CommitRecord): void {
     invariant(record.commit === this.commit + 1, 'commits follow each other', {
       commit: record.commit,
       after: this.commit,
@@ -100,12 +82,11 @@ export class TaskState {
     this.commit = record.commit;
     this.lastCommittedAtMs = record.committedAtMs;
     this.ledger = addLedgers(this.ledger, record.ledger);
-    this.#plan.tables.forEach((table, index) => {
-      const rows = rowsOf(table, index);
-      if (rows === null) return;
-      const { commit, committedAtMs } = record;
-      this.pendingRows.get(table.name)?.push({ commit, committedAtMs, ...rows });
-    });
+    for (const rows of record.rows) {
+      const pending = this.pendingRows.get(rows.table);
+      if (pending !== undefined) pending.push(pendingRows(rows, record));
+      else this.rowsWithoutTable.set(rows.table, record.commit);
+    }
     if (record.outbox.length > 0) {
       this.pendingOutbox.push({ commit: record.commit, messages: record.outbox });
     }
@@ -160,6 +141,18 @@ export class TaskState {
     }
     return task;
   }
+}
+
+/**
+ * Rows wait as the bytes that the log has: off the heap, where many of them cost nothing to keep.
+ * Apart from its caller: a closure in there would keep the whole record.
+ */
+function pendingRows(
+  { count, lines }: TableRows,
+  { commit, committedAtMs }: CommitRecord,
+): PendingRows {
+  const bytes = lines.byteLength;
+  return { commit, committedAtMs, bytes, count, rows: () => parseRows(lines) };
 }
 
 function parseRows(lines: Uint8Array): Row[] {

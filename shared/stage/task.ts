@@ -1,10 +1,15 @@
 import { emptyLedger } from '../model/commit';
 import type { Cursor, Gap } from '../model/commit';
-import { StreamError } from '../model/errors';
+import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubMessage } from '../model/ports';
+import { killedWorker } from './attempts';
+import { contiguousPrefix, freshMessages } from './batch-order';
+import { cutSmaller, type CommitCut } from './commit-cut';
 import type { Draft } from './draft';
+import { lastWriteMs, readIncarnation } from './incarnations';
 import { countEvents, runRange } from './run-range';
 import type { StageServices } from './services';
+import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
 import { TaskHold, type TaskAddress, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
 
@@ -19,6 +24,16 @@ export interface BatchReport {
   readonly duplicateMessages: number;
   /** False when the deadline came first: the rest is read from the hub with the next batch. */
   readonly isComplete: boolean;
+}
+
+/** What `tend` may do, and until when. */
+export interface TendRequest {
+  readonly deadlineMs: number;
+  readonly isDraining: boolean;
+  /** Somebody has found that this task's input waits: it is read however short the wait was. */
+  readonly isRecovery?: boolean;
+  /** Messages of one read of waiting input: fewer where a larger read has failed. */
+  readonly messagesMax?: number;
 }
 
 /**
@@ -115,31 +130,32 @@ export class Task {
 
   /** Messages that are not wholly committed. */
   #fresh(messages: readonly HubMessage[]): readonly HubMessage[] {
-    const { sequenceNumber } = this.cursor;
-    const first = messages[0];
-    if (first === undefined || first.sequenceNumber >= sequenceNumber) return messages;
-    return messages.filter((message) => message.sequenceNumber >= sequenceNumber);
+    return freshMessages(messages, this.cursor.sequenceNumber);
   }
 
   /** The batch itself, or what is missing before it: read from the hub, for the host skipped it. */
   async #contiguous(fresh: readonly HubMessage[]): Promise<readonly HubMessage[]> {
     const first = fresh[0];
     const { sequenceNumber } = this.cursor;
-    if (first === undefined || first.sequenceNumber <= sequenceNumber) return fresh;
-    const missing = await this.#services.hub.read({
+    if (first === undefined || first.sequenceNumber <= sequenceNumber) {
+      return contiguousPrefix(fresh);
+    }
+    const missing = await readIncarnation(this.#services.hub, this.address, {
       partitionId: this.address.partition,
       firstSequenceNumber: sequenceNumber,
       lastSequenceNumber: first.sequenceNumber - 1,
       messagesMax: this.#services.limits.gapReadMessagesMax,
     });
-    const wanted = missing.filter((message) => message.sequenceNumber < first.sequenceNumber);
+    const wanted = freshMessages(missing, sequenceNumber).filter(
+      (message) => message.sequenceNumber < first.sequenceNumber,
+    );
     this.#services.telemetry.emit('warn', 'task.gap', {
       ...this.address,
       fromSequenceNumber: sequenceNumber,
       toSequenceNumber: first.sequenceNumber - 1,
       foundMessages: wanted.length,
     });
-    return wanted.length > 0 ? wanted : fresh;
+    return wanted.length > 0 ? wanted : contiguousPrefix(fresh);
   }
 
   /**
@@ -151,19 +167,22 @@ export class Task {
     deadlineMs: number,
   ): Promise<'committed' | 'conflict'> {
     const { faultPoint } = this.#services;
-    const attempt = range.length === 0 ? noSuspicion : await this.#beginAttempt(range);
+    const attempt = range.length === 0 ? noSuspicion : await this.#beginAttempt(range, deadlineMs);
     if (attempt === 'conflict') return 'conflict';
     await faultPoint('stage.before-process');
     const draft = this.#process(range, { deadlineMs, ...attempt });
     await faultPoint('stage.after-process');
-    return this.#hold.append(draft);
+    const outcome = await this.#hold.append(draft);
+    if (outcome === 'committed') this.#hold.reports.waited(range);
+    return outcome;
   }
 
   /** Writes the attempt record where suspicion asks for one. */
   async #beginAttempt(
     range: readonly HubMessage[],
+    deadlineMs: number,
   ): Promise<'conflict' | { eventsMax: number; quarantineFirst: StreamError | null }> {
-    const { clock, faultPoint, telemetry, writer } = this.#services;
+    const { clock, faultPoint, limits, telemetry, writer } = this.#services;
     // Counting decodes: it is done only when a record may have to be written.
     const available = this.#hold.attempts.isSettled()
       ? Infinity
@@ -171,12 +190,12 @@ export class Task {
     const next = this.#hold.attempts.next(available);
     if (next.kind === 'plain') return { eventsMax: next.events, quarantineFirst: null };
     if (next.kind === 'quarantine') {
-      const message = `the worker died in each of ${next.attempts} attempts; this event was alone in the last`;
+      // Whoever tried it last may live and be at it at this moment. A host that ends batches sooner
+      // than that would end this process too, again and again.
+      const waitMs = Math.min(limits.quarantineAfterMs, (deadlineMs - clock.nowMs()) / 2);
+      if (!(await this.#hold.staysQuiet(Math.max(0, waitMs)))) return 'conflict';
       telemetry.emit('error', 'task.quarantine', { ...this.address, cursor: this.cursor });
-      return {
-        eventsMax: 1,
-        quarantineFirst: new StreamError('STREAM_EVENT_KILLED_WORKER', message),
-      };
+      return { eventsMax: 1, quarantineFirst: killedWorker(next.attempts) };
     }
     await faultPoint('stage.before-attempt');
     const record = {
@@ -197,17 +216,22 @@ export class Task {
     return { eventsMax: next.events, quarantineFirst: null };
   }
 
-  /** Runs the range and encodes its commit, halving it until the record fits one append. */
+  /** Runs the range and encodes its commit, cutting it smaller until the record fits one append. */
   #process(
     range: readonly HubMessage[],
     run: { deadlineMs: number; eventsMax: number; quarantineFirst: StreamError | null },
   ): Draft {
     const { clock, limits } = this.#services;
-    let { eventsMax, quarantineFirst } = run;
-    let resultsMax = limits.firedResultsMax;
+    const bytesMax = limits.log.blockBytesMax;
+    let cut: CommitCut = {
+      eventsMax: run.eventsMax,
+      resultsMax: limits.firedResultsMax,
+      quarantineFirst: run.quarantineFirst,
+      refuseFirstResult: null,
+    };
     this.#hold.outputs.attempts = this.#hold.attempts.attemptNumber();
     for (;;) {
-      this.#hold.program.beginCommit(resultsMax);
+      this.#hold.program.beginCommit(cut.resultsMax, cut.refuseFirstResult);
       const result = runRange({
         plan: this.#options.stage.plan,
         program: this.#hold.program,
@@ -216,24 +240,15 @@ export class Task {
         clock,
         messages: range,
         from: this.cursor,
-        eventsMax,
+        eventsMax: cut.eventsMax,
         deadlineMs: run.deadlineMs,
-        quarantineFirst,
+        quarantineFirst: cut.quarantineFirst,
         gapReason: 'retention',
       });
       const draft = this.#hold.draft(result, 'events');
-      if (draft.bytes <= limits.log.blockBytesMax) return draft;
+      if (draft.bytes <= bytesMax) return draft;
       this.#hold.rollback();
-      if (result.events > 1) {
-        eventsMax = Math.ceil(result.events / 2);
-      } else if (resultsMax > 1) {
-        resultsMax = Math.ceil(resultsMax / 4);
-      } else {
-        quarantineFirst = new StreamError(
-          'STREAM_EVENT_TOO_LARGE',
-          `what this one event makes takes ${draft.bytes} bytes, a commit holds ${limits.log.blockBytesMax}`,
-        );
-      }
+      cut = cutSmaller(cut, { events: result.events, bytes: draft.bytes, bytesMax });
     }
   }
 
@@ -243,11 +258,11 @@ export class Task {
   ): Promise<void> {
     this.#hold.rollback();
     const { clock, limits, sleep, telemetry } = this.#services;
-    // Contended: this view of the log is useless, the runtime opens the task anew.
+    // This view of the log or of the hub is useless: the runtime opens the task anew.
     const isTransient =
       error instanceof StreamError &&
       error.disposition === 'retry' &&
-      error.code !== 'STREAM_COMMIT_CONTENDED';
+      !isMendedByOpeningAnew(error);
     const delayMs = Math.min(
       limits.retryLastDelayMs,
       limits.retryFirstDelayMs * 2 ** (wait.failures - 1),
@@ -267,43 +282,51 @@ export class Task {
    * waits although nobody commits it. Repeatable by anyone at any time. Returns true when another
    * process has been committing to this task.
    */
-  async tend(request: { deadlineMs: number; isDraining: boolean }): Promise<boolean> {
+  async tend(request: TendRequest): Promise<boolean> {
     return this.#exclusively(async () => {
       await this.#hold.prepare();
       await this.#hold.delivery.flushDue();
-      const { clock, hub, limits } = this.#services;
-      const quietMs =
-        clock.nowMs() - Math.max(this.#lastInputAtMs, this.#hold.state.lastCommittedAtMs);
+      const { hub, limits } = this.#services;
+      const quietMs = await this.#quietMs();
       const patienceMs = Math.min(limits.stallAfterMs, this.#options.stage.plan.idleAfterMs);
-      if (quietMs < patienceMs && !request.isDraining) return false;
+      const { isDraining, isRecovery = false } = request;
+      if (quietMs < patienceMs && !isDraining && !isRecovery) return false;
       const commitBefore = this.#hold.state.commit;
       await this.#hold.catchUp();
       if (this.#hold.state.commit > commitBefore) return true;
       const bounds = await hub.bounds(this.address.partition);
       const last = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
       if (last >= this.cursor.sequenceNumber) {
-        if (quietMs >= limits.stallAfterMs) await this.#readStalled(last, request.deadlineMs);
+        if (quietMs >= limits.stallAfterMs || isRecovery) await this.#readStalled(last, request);
       } else {
         await this.#tick({ quietMs, ...request });
-        if (request.isDraining) await this.#hold.delivery.flushAll();
+        if (isDraining) await this.#hold.delivery.flushAll();
       }
       return false;
     });
   }
 
-  async #readStalled(lastSequenceNumber: number, deadlineMs: number): Promise<void> {
+  /** Time since input last came or was committed; in a log without a commit, since it was begun. */
+  async #quietMs(): Promise<number> {
+    const { appends, clock } = this.#services;
+    const lastMs = Math.max(this.#lastInputAtMs, this.#hold.state.lastCommittedAtMs);
+    return clock.nowMs() - (lastMs > 0 ? lastMs : await lastWriteMs(appends, this.address));
+  }
+
+  async #readStalled(lastSequenceNumber: number, request: TendRequest): Promise<void> {
     const { clock, hub, limits, telemetry } = this.#services;
+    const { deadlineMs, messagesMax = limits.gapReadMessagesMax } = request;
     telemetry.emit('warn', 'task.stalled', {
       ...this.address,
       cursor: this.cursor,
       lastSequenceNumber,
     });
     while (this.cursor.sequenceNumber <= lastSequenceNumber && clock.nowMs() < deadlineMs) {
-      const messages = await hub.read({
+      const messages = await readIncarnation(hub, this.address, {
         partitionId: this.address.partition,
         firstSequenceNumber: this.cursor.sequenceNumber,
         lastSequenceNumber,
-        messagesMax: limits.gapReadMessagesMax,
+        messagesMax,
       });
       if (messages.length === 0) return;
       await this.#commitAll(messages, deadlineMs);
@@ -343,6 +366,13 @@ export class Task {
     if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
     // What the tick made due fires in commits of its own, as many as it takes.
     await this.#commitAll([], request.deadlineMs);
+  }
+
+  /** Redrives or discards dead letters of this task; see settle-letters.ts. */
+  async settleLetters(request: SettleRequest): Promise<readonly SettledLetter[]> {
+    return this.#exclusively(() =>
+      settleLetters(this.#hold, { ...request, plan: this.#options.stage.plan }, this.#services),
+    );
   }
 
   /** Outputs leave and the log is left ready: for a drain or before the task is let go. */

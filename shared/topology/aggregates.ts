@@ -8,6 +8,15 @@ export interface Aggregate<Value, Accumulator, Result> {
   readonly result: (accumulator: Accumulator) => Result;
 }
 
+/**
+ * JSON, in which accumulators are kept, has no words for NaN and the infinities: they would come
+ * back from the log as null. Such a value is a fault of its event.
+ */
+function finite(number: number, what: string): number {
+  if (Number.isFinite(number)) return number;
+  throw new RangeError(`${what} needs finite numbers, it got ${String(number)}`);
+}
+
 /** How many values. */
 export function count<Value>(): Aggregate<Value, number, number> {
   return { create: () => 0, add: (total) => total + 1, result: (total) => total };
@@ -17,7 +26,7 @@ export function count<Value>(): Aggregate<Value, number, number> {
 export function sum<Value>(select: (value: Value) => number): Aggregate<Value, number, number> {
   return {
     create: () => 0,
-    add: (total, value) => total + select(value),
+    add: (total, value) => finite(total + select(value), 'sum'),
     result: (total) => total,
   };
 }
@@ -29,7 +38,7 @@ export function min<Value>(
   return {
     create: () => null,
     add: (least, value) => {
-      const number = select(value);
+      const number = finite(select(value), 'min');
       return least === null || number < least ? number : least;
     },
     result: (least) => least,
@@ -43,7 +52,7 @@ export function max<Value>(
   return {
     create: () => null,
     add: (greatest, value) => {
-      const number = select(value);
+      const number = finite(select(value), 'max');
       return greatest === null || number > greatest ? number : greatest;
     },
     result: (greatest) => greatest,
@@ -58,7 +67,7 @@ export function average<Value>(
 ): Aggregate<Value, Mean, number | null> {
   return {
     create: () => [0, 0],
-    add: ([total, values], value) => [total + select(value), values + 1],
+    add: ([total, values], value) => [finite(total + select(value), 'average'), values + 1],
     result: ([total, values]) => (values === 0 ? null : total / values),
   };
 }

@@ -1,4 +1,4 @@
-import type { GraphNode, Topology } from './graph';
+import { kindOf, type DeadLetterLimits, type GraphNode, type Topology } from './graph';
 
 type WithoutIdentity<Node> = Node extends GraphNode ? Omit<Node, 'id' | 'name'> : never;
 export type NewNode = WithoutIdentity<GraphNode>;
@@ -14,11 +14,12 @@ export class GraphBuilder {
   /** Adds a node; its name is its kind and a number unless one is given. */
   add(node: NewNode, name?: string): number {
     const id = this.nodes.length;
-    const ofKind = this.nodes.filter(({ kind }) => kind === node.kind).length;
-    const named = { ...node, id, name: name ?? `${node.kind.toLowerCase()}-${ofKind + 1}` };
-    this.checkName(node.kind, named.name);
-    if (this.nodes.some((other) => other.kind === node.kind && other.name === named.name)) {
-      this.fault(`two operators ${node.kind} have the name ${named.name}: give one another name`);
+    const kind = kindOf(node);
+    const ofKind = this.nodes.filter((other) => kindOf(other) === kind);
+    const named = { ...node, id, name: name ?? `${kind.toLowerCase()}-${ofKind.length + 1}` };
+    this.checkName(kind, named.name);
+    if (ofKind.some((other) => other.name === named.name)) {
+      this.fault(`two operators ${kind} have the name ${named.name}: give one another name`);
     }
     this.nodes.push(named);
     return id;
@@ -33,7 +34,7 @@ export class GraphBuilder {
     this.fault(`${what} name "${name}": use 2 to 50 of a-z, 0-9, _ and -, beginning with a letter`);
   }
 
-  finish(name: string): Topology {
-    return { name, nodes: this.nodes };
+  finish(name: string, deadLetters: DeadLetterLimits): Topology {
+    return { name, nodes: this.nodes, deadLetters };
   }
 }

@@ -1,5 +1,6 @@
 import type { TObject } from 'typebox';
 import type { TablePlan } from '../model/table';
+import type { Operator } from '../operators/context';
 import type { Aggregate } from './aggregates';
 
 /** The nodes of a dataflow, as the typed API records them. Functions are untyped from here on. */
@@ -16,28 +17,13 @@ export interface SourceNode {
   readonly earlyLimitMs: number;
 }
 
-export interface MapNode {
-  readonly kind: 'map';
+/** An operator that takes values one by one. What it does is in its own file (shared/operators). */
+export interface OperatorNode {
+  readonly kind: 'operator';
   readonly id: number;
   readonly input: number;
   readonly name: string;
-  readonly apply: AnyFunction<unknown>;
-}
-
-export interface FlatMapNode {
-  readonly kind: 'flatMap';
-  readonly id: number;
-  readonly input: number;
-  readonly name: string;
-  readonly apply: AnyFunction<Iterable<unknown>>;
-}
-
-export interface FilterNode {
-  readonly kind: 'filter';
-  readonly id: number;
-  readonly input: number;
-  readonly name: string;
-  readonly isKept: AnyFunction<boolean>;
+  readonly operator: Operator;
 }
 
 export interface KeyByNode {
@@ -79,13 +65,29 @@ export interface LakeNode {
   readonly table: TablePlan;
 }
 
-export type GraphNode =
-  SourceNode | MapNode | FlatMapNode | FilterNode | KeyByNode | WindowNode | LateNode | LakeNode;
+export type GraphNode = SourceNode | OperatorNode | KeyByNode | WindowNode | LateNode | LakeNode;
 
 /** A named dataflow. */
 export interface Topology {
   readonly name: string;
   readonly nodes: readonly GraphNode[];
+  /** How often and how long dead letters of this topology may be redriven. */
+  readonly deadLetters: DeadLetterLimits;
+}
+
+export interface DeadLetterLimits {
+  /** Times one event may be tried, the first included. */
+  readonly attemptsMax: number;
+  readonly ageMaxMs: number;
+}
+
+/** What people call a node: the method that made it. */
+export function kindOf(
+  node:
+    | Pick<OperatorNode, 'kind' | 'operator'>
+    | { readonly kind: Exclude<GraphNode['kind'], 'operator'> },
+): string {
+  return node.kind === 'operator' ? node.operator.kind : node.kind;
 }
 
 /** The nodes that take what a node gives out. */

@@ -1,8 +1,12 @@
 import type { Static, TObject } from 'typebox';
 import type { FlushLimits, TablePlan } from '../model/table';
+import type { TypedOperator } from '../operators/context';
+import { filter } from '../operators/filter';
+import { flatMap } from '../operators/flat-map';
+import { map } from '../operators/map';
 import type { Aggregate } from './aggregates';
 import type { GraphBuilder } from './builder';
-import type { AnyFunction, LatePolicy } from './graph';
+import type { LatePolicy } from './graph';
 import { columnsOf } from './schema';
 import type { TumblingWindow } from './windows';
 
@@ -28,19 +32,28 @@ export class Stream<Value> {
     this.id = id;
   }
 
+  /**
+   * Adds an operator: one of shared/operators, or one of your own, in a file of its own.
+   * `map`, `flatMap` and `filter` are shorthands.
+   */
+  apply<Next>(operator: TypedOperator<Value, Next>, name?: string): Stream<Next> {
+    const id = this.graph.add({ kind: 'operator', input: this.id, operator }, name);
+    return new Stream<Next>(this.graph, id);
+  }
+
   /** One value for each value. A throw dead-letters the event. */
   map<Next>(apply: (value: Value) => Next): Stream<Next> {
-    return this.then({ kind: 'map', apply: apply });
+    return this.apply(map(apply));
   }
 
   /** Any number of values for each value. */
   flatMap<Next>(apply: (value: Value) => Iterable<Next>): Stream<Next> {
-    return this.then({ kind: 'flatMap', apply: apply as AnyFunction<Iterable<unknown>> });
+    return this.apply(flatMap(apply));
   }
 
   /** Keeps the values for which `isKept` is true; the ledger counts the others as filtered. */
   filter(isKept: (value: Value) => boolean): Stream<Value> {
-    return this.then({ kind: 'filter', isKept: isKept });
+    return this.apply(filter(isKept));
   }
 
   /**
@@ -82,15 +95,6 @@ export class Stream<Value> {
       flush: { ...defaultFlush, ...options.flush },
     };
     this.graph.add({ kind: 'toLake', input: this.id, table }, name);
-  }
-
-  private then<Next>(
-    node:
-      | { kind: 'map'; apply: AnyFunction<unknown> }
-      | { kind: 'flatMap'; apply: AnyFunction<Iterable<unknown>> }
-      | { kind: 'filter'; isKept: AnyFunction<boolean> },
-  ): Stream<Next> {
-    return new Stream<Next>(this.graph, this.graph.add({ ...node, input: this.id }));
   }
 }
 

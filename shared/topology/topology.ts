@@ -2,7 +2,7 @@ import type { Static, TObject } from 'typebox';
 import { StreamError } from '../model/errors';
 import { GraphBuilder } from './builder';
 import { days, seconds } from './duration';
-import { consumersOf, type GraphNode, type Topology } from './graph';
+import { consumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { Stream } from './stream';
 
 export interface SourceOptions<Schema extends TObject> {
@@ -50,15 +50,33 @@ export class TopologyBuilder {
   }
 }
 
+export interface TopologyOptions {
+  readonly deadLetters?: {
+    /** Times one event may be tried, the first included, before redrive leaves it. Default 5. */
+    readonly maxAttempts?: number;
+    /** Older dead letters are left by redrive, in milliseconds. Default 7 days. */
+    readonly maxAge?: number;
+  };
+}
+
 /**
  * Defines a dataflow.
  * @throws StreamError STREAM_TOPOLOGY_INVALID with every fault found
  */
-export function topology(name: string, define: (t: TopologyBuilder) => void): Topology {
+export function topology(
+  name: string,
+  define: (t: TopologyBuilder) => void,
+  options: TopologyOptions = {},
+): Topology {
   const graph = new GraphBuilder();
   graph.checkName('topology', name);
   define(new TopologyBuilder(graph));
-  const defined = graph.finish(name);
+  const { maxAge = days(7), maxAttempts = 5 } = options.deadLetters ?? {};
+  if (!(Number.isInteger(maxAttempts) && maxAttempts >= 1)) {
+    graph.fault('deadLetters.maxAttempts must be a whole number from 1');
+  }
+  if (!(maxAge > 0)) graph.fault('deadLetters.maxAge must be more than 0 ms');
+  const defined = graph.finish(name, { attemptsMax: maxAttempts, ageMaxMs: maxAge });
   for (const fault of faultsIn(defined)) graph.fault(fault);
   if (graph.faults.length > 0) {
     throw new StreamError(
@@ -74,7 +92,7 @@ function* faultsIn(defined: Topology): Generator<string> {
   if (!defined.nodes.some(({ kind }) => kind === 'source')) yield 'it has no source';
   for (const node of defined.nodes) {
     if (node.kind !== 'toLake' && consumersOf(defined, node.id).length === 0) {
-      yield `nothing takes what ${node.kind} ${node.name} gives out: end it with toLake`;
+      yield `nothing takes what ${kindOf(node)} ${node.name} gives out: end it with toLake`;
     }
     yield* faultsOf(node);
   }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { EventHubProducerClient } from '@azure/event-hubs';
 import { startEmulatorProcess, type EmulatorProcess } from '../../local/event-hubs/process';
 import { startFunctionsHost, type FunctionsHost } from '../../local/functions-host';
+import type { LeaseTimes } from '../../local/functions-host/event-hub-trigger';
 import { startAzurite, type Azurite } from '../../local/storage';
 import { emulatorConfig, plan, type Plan } from '../../shared/planner';
 import type { Topology } from '../../shared/topology';
@@ -19,6 +20,7 @@ export class Cluster {
   readonly #resources: {
     app: BuiltApp;
     azurite: Azurite;
+    storageDirectory: string | null;
     dataDirectory: string;
     producers: Map<string, EventHubProducerClient>;
   };
@@ -33,6 +35,7 @@ export class Cluster {
     hostLines: string[];
     app: BuiltApp;
     azurite: Azurite;
+    storageDirectory: string | null;
     dataDirectory: string;
   }) {
     this.plan = options.plan;
@@ -98,6 +101,23 @@ export class Cluster {
     });
   }
 
+  /**
+   * Azurite ends in good order, which for its clients is an outage, and after a pause is there again
+   * on its data and ports. (kill -9 would lose what it acknowledged: it keeps its index in memory.)
+   */
+  async restartStorage(pauseMs: number): Promise<void> {
+    const { azurite, storageDirectory } = this.#resources;
+    if (storageDirectory === null) throw new Error('this cluster keeps its storage in memory');
+    const { blobPort, pid, queuePort, tablePort } = azurite;
+    process.kill(pid, 'SIGTERM');
+    while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    this.#resources.azurite = await startAzurite({
+      dataDirectory: storageDirectory,
+      ports: { blob: blobPort, queue: queuePort, table: tablePort },
+    });
+  }
+
   async close(): Promise<void> {
     const { app, azurite, dataDirectory, producers } = this.#resources;
     await Promise.allSettled(Array.from(producers.values(), (producer) => producer.close()));
@@ -106,6 +126,16 @@ export class Cluster {
     await Promise.allSettled([azurite.close()]);
     app.remove();
     rmSync(dataDirectory, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }
 
@@ -119,6 +149,12 @@ export interface ClusterOptions {
   /** Stands before Azurite's blob port, for faults of the store. */
   readonly storeConnectionString?: (azurite: Azurite) => Promise<string>;
   readonly workerExecArgv?: readonly string[];
+  /** Default: short, so that partitions of a dead worker soon have another. */
+  readonly leases?: LeaseTimes;
+  /** Storage that outlives its process; default: in memory, which is faster. */
+  readonly isStorageOnDisk?: boolean;
+  /** Hears the host's lines instead of `hostLines`. */
+  readonly log?: (line: string) => void;
 }
 
 /** Short enough for tests; the rules are the same. */
@@ -141,7 +177,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       ...options.hostJson,
     },
   });
-  const azurite = await startAzurite();
+  const storageDirectory = options.isStorageOnDisk === true ? join(dataDirectory, 'storage') : null;
+  const azurite = await startAzurite(
+    storageDirectory === null ? {} : { dataDirectory: storageDirectory },
+  );
   const emulator = await startEmulatorProcess({
     dataDirectory: join(dataDirectory, 'hubs'),
     config,
@@ -152,8 +191,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     appDirectory: app.directory,
     workers: options.workers,
     httpPort: 0,
-    leases: quickLeases,
-    log: (line) => hostLines.push(line),
+    leases: options.leases ?? quickLeases,
+    log: options.log ?? ((line) => hostLines.push(line)),
     ...(options.workerExecArgv && { workerExecArgv: options.workerExecArgv }),
     settings: {
       AzureWebJobsStorage: azurite.connectionString,
@@ -166,5 +205,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       ...options.settings,
     },
   });
-  return new Cluster({ plan: planned, emulator, host, hostLines, app, azurite, dataDirectory });
+  const parts = { emulator, host, hostLines, app, azurite, storageDirectory, dataDirectory };
+  return new Cluster({ plan: planned, ...parts });
 }

@@ -1,4 +1,5 @@
 import type {
+  Clock,
   HubDescription,
   HubMessage,
   HubPartitionBounds,
@@ -9,10 +10,13 @@ import type {
 /** A hub in memory, with the positions of the real one: for runs under a simulated clock. */
 export class MemoryHub implements HubReader {
   createdAtMs: number;
+  readonly #clock: Clock | null;
   readonly #partitions: { first: number; messages: HubMessage[] }[];
 
-  constructor(options: { partitionCount: number; createdAtMs: number }) {
+  /** @param options.clock gives enqueued times; without it they follow from the numbers */
+  constructor(options: { partitionCount: number; createdAtMs: number; clock?: Clock }) {
     this.createdAtMs = options.createdAtMs;
+    this.#clock = options.clock ?? null;
     this.#partitions = Array.from({ length: options.partitionCount }, () => ({
       first: 0,
       messages: [],
@@ -23,12 +27,20 @@ export class MemoryHub implements HubReader {
     const log = this.#partition(String(partition));
     for (const body of bodies) {
       const sequenceNumber = log.first + log.messages.length;
+      const nowMs = this.#clock?.nowMs() ?? Date.UTC(2026, 5, 1) + sequenceNumber;
       log.messages.push({
         sequenceNumber,
-        enqueuedTimeMs: Date.UTC(2026, 5, 1) + sequenceNumber,
+        enqueuedTimeMs: Math.max(nowMs, this.createdAtMs),
         body,
       });
     }
+  }
+
+  /** A hub that gives other bytes for a message than before. */
+  overwrite(partition: number, sequenceNumber: number, body: Uint8Array): void {
+    const { first, messages } = this.#partition(String(partition));
+    const message = messages[sequenceNumber - first];
+    if (message !== undefined) messages[sequenceNumber - first] = { ...message, body };
   }
 
   /** Retention: messages before this one are gone. */
@@ -38,7 +50,7 @@ export class MemoryHub implements HubReader {
     log.first = firstSequenceNumber;
   }
 
-  /** Deleted and created again: empty, numbers from 0. */
+  /** Deleted and created again: empty, numbers from 0. Its messages are younger than all before. */
   recreate(createdAtMs: number): void {
     this.createdAtMs = createdAtMs;
     for (const log of this.#partitions) {

@@ -26,6 +26,7 @@ export class WorkerDied extends Error {}
 export interface StageWorldOptions {
   readonly topologies: readonly Topology[];
   readonly partitionCount: number;
+  readonly hubCheckIntervalMs?: number;
   readonly exchangePartitionCount?: number;
   readonly limits?: Partial<StageLimits>;
   readonly appends?: AppendStore;
@@ -38,9 +39,12 @@ export class StageWorld {
   readonly appends: AppendStore;
   readonly objects: ObjectStore = new MemoryObjectStore();
   readonly lake = new MemoryObjectStore();
+  readonly capture = new MemoryObjectStore();
   readonly events: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   nowMs = Date.UTC(2026, 5, 1);
   isDraining = false;
+  /** What others do while a worker sleeps. */
+  onSleep: () => Promise<void> = async () => undefined;
   readonly #options: StageWorldOptions;
   #workers = 0;
   #ids = 0;
@@ -79,9 +83,20 @@ export class StageWorld {
         stage: compileStage(stagePlan, this.#options.topologies),
         services: this.#services(stagePlan, writer, dieAt),
       })),
-      hubCheckIntervalMs: 0,
+      hubCheckIntervalMs: this.#options.hubCheckIntervalMs ?? 0,
       isDraining: async () => this.isDraining,
     });
+  }
+
+  /** Every stage with the world as a worker sees it: for surveys and jobs. */
+  served(
+    writer: string,
+    dieAt: (point: string) => boolean = () => false,
+  ): { plan: StagePlan; services: StageServices }[] {
+    return this.stages.map((stagePlan) => ({
+      plan: stagePlan,
+      services: this.#services(stagePlan, writer, dieAt),
+    }));
   }
 
   #services(
@@ -125,6 +140,7 @@ export class StageWorld {
       clock,
       sleep: async (milliseconds) => {
         this.nowMs += milliseconds;
+        await this.onSleep();
       },
       randomness,
       telemetry,

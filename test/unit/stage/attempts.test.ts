@@ -4,6 +4,18 @@ import fc from 'fast-check';
 import type { AttemptRecord } from '../../../shared/model/commit';
 import { Attempts } from '../../../shared/stage/attempts';
 
+function attemptBy(writer: string): AttemptRecord {
+  return {
+    kind: 'attempt',
+    writer,
+    startedAtMs: 0,
+    from: { sequenceNumber: 0, index: 0 },
+    events: 100,
+    attempt: 1,
+    suspectEvents: 100,
+  };
+}
+
 interface Life {
   readonly log: (AttemptRecord | { kind: 'commit'; events: number })[];
   committed: number;
@@ -77,18 +89,39 @@ describe('Attempts', () => {
       events: 100,
       suspectEvents: 100,
     });
-    attempts.began({
-      kind: 'attempt',
-      writer: 'me',
-      startedAtMs: 0,
-      from: { sequenceNumber: 0, index: 0 },
-      events: 100,
-      attempt: 1,
-      suspectEvents: 100,
-    });
+    attempts.began(attemptBy('me'));
     attempts.applyCommit(100);
     expect(attempts.isSettled()).toBe(true);
     expect(attempts.next(50)).toEqual({ kind: 'plain', events: 50 });
+  });
+
+  it('counts events again when another worker tries the range, so that no record says null events', () => {
+    const attempts = new Attempts('me');
+    attempts.began(attemptBy('me'));
+    attempts.applyCommit(100);
+    expect(attempts.isSettled()).toBe(true);
+    attempts.applyAttempt(attemptBy('another'));
+    expect(attempts.isSettled()).toBe(false);
+    expect(attempts.next(50)).toEqual({ kind: 'try', attempt: 2, events: 50, suspectEvents: 50 });
+  });
+
+  it('keeps two living workers from quarantining an innocent event while they refuse each other', () => {
+    const workers = ['left', 'right'].map((name) => ({ name, attempts: new Attempts(name) }));
+    const kinds: string[] = [];
+    for (let turn = 0; turn < 12; turn += 1) {
+      const { attempts, name } = workers[turn % 2] ?? { attempts: new Attempts(''), name: '' };
+      const next = attempts.next(2);
+      kinds.push(next.kind);
+      if (next.kind !== 'try') continue;
+      // Its commit is refused each time: the other one's record came between.
+      const record = { ...attemptBy(name), ...next, kind: 'attempt' } as const;
+      for (const worker of workers) {
+        if (worker.name === name) worker.attempts.began(record);
+        else worker.attempts.applyAttempt(record);
+      }
+    }
+    expect(kinds.filter((kind) => kind === 'try')).toHaveLength(2);
+    expect(kinds).not.toContain('quarantine');
   });
 
   it('does not take an attempt of this very process for a death', () => {

@@ -1,0 +1,69 @@
+import { gunzipSync } from 'node:zlib';
+import { parquetReadObjects } from 'hyparquet';
+import type { Cell, Column, Row, TablePlan } from '../model/table';
+
+/**
+ * The rows of one data file in the order of the plan's columns. Values of partition columns come
+ * from the file's place, and columns that the file does not have are null.
+ */
+export async function readFileRows(
+  plan: TablePlan,
+  file: {
+    readonly bytes: Uint8Array;
+    readonly partitionValues: Readonly<Record<string, string | null>>;
+  },
+): Promise<Row[]> {
+  const values = await readObjects(plan.format, file.bytes);
+  return values.map((value) =>
+    plan.columns.map((column) => {
+      const isInFolder = plan.format === 'delta' && plan.partitionBy.includes(column.name);
+      return isInFolder
+        ? ofText(column, file.partitionValues[column.name] ?? null)
+        : ofValue(column, value[column.name]);
+    }),
+  );
+}
+
+async function readObjects(
+  format: TablePlan['format'],
+  bytes: Uint8Array,
+): Promise<Record<string, unknown>[]> {
+  if (format === 'delta') {
+    // A copy: the library wants a whole buffer.
+    return parquetReadObjects({ file: bytes.slice().buffer });
+  }
+  const text = Buffer.from(format === 'ndjson' ? bytes : gunzipSync(bytes)).toString('utf8');
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+function ofValue(column: Column, value: unknown): Cell {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'bigint') return Number(value);
+  if (value instanceof Date) {
+    return column.type === 'date' ? value.toISOString().slice(0, 10) : value.getTime();
+  }
+  if (column.type === 'timestamp' && typeof value === 'string') return Date.parse(value);
+  return value as Cell;
+}
+
+/** "Partition Value Serialization" of the Delta protocol, read back. */
+function ofText(column: Column, text: string | null): Cell {
+  if (text === null || text === '') return null;
+  switch (column.type) {
+    case 'integer':
+    case 'double':
+      return Number(text);
+    case 'boolean':
+      return text === 'true';
+    case 'timestamp':
+      return Date.parse(text);
+    case 'string':
+    case 'date':
+      return text;
+    default:
+      return column.type satisfies never;
+  }
+}

@@ -1,0 +1,151 @@
+import type { FlushLimits } from '../../model/table';
+import type { TaskDigest } from './task-digest';
+
+/** What a task may need of somebody who does not hold it. */
+export type Need = 'recover' | 'drain' | 'resend' | 'flush' | 'roll' | 'tick';
+
+/** In the order in which they are seen to. */
+export const needsByUrgency: readonly Need[] = [
+  'recover',
+  'drain',
+  'resend',
+  'flush',
+  'roll',
+  'tick',
+];
+
+/** The watermark of a drained task: no event is older than this. */
+const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
+const idleDoublingsMax = 10;
+
+/** A task as surveyed: what its log says, and what its hub holds. */
+export interface TaskFacts {
+  readonly digest: TaskDigest;
+  /** Messages in the hub from the cursor on. */
+  readonly lagMessages: number;
+  /** Since when input has been waiting at this very cursor, as far as surveys saw; null: none is. */
+  readonly lagSinceMs: number | null;
+  /** The supervisor itself sent this task's outbox up to that commit. */
+  readonly settledThrough: number;
+  /** The supervisor is in the middle of recovering this task and left it at that commit. */
+  readonly recoveringAtCommit: number | null;
+}
+
+export interface AssessLimits {
+  readonly nowMs: number;
+  /** Input waits this long without a commit before somebody else reads it. */
+  readonly stallAfterMs: number;
+  /** Whoever holds the task sees to what is due first: it is overdue after this long. */
+  readonly graceMs: number;
+  /** Null: the stage reads an exchange, whose watermark is its producers'. */
+  readonly idleAfterMs: number | null;
+  readonly isDraining: boolean;
+  readonly log: {
+    readonly blocksMax: number;
+    readonly bytesMax: number;
+    readonly ageMaxMs: number;
+  };
+  readonly tables: Readonly<Record<string, FlushLimits>>;
+}
+
+/** What a task needs, and in words why. Pure: the same facts give the same answer. */
+export function assess(
+  facts: TaskFacts,
+  limits: AssessLimits,
+): { readonly needs: readonly Need[]; readonly why: string } {
+  const found = new Map<Need, string>();
+  const tests: readonly [Need, string | null][] = [
+    ['recover', recoverReason(facts, limits)],
+    ['drain', drainReason(facts, limits)],
+    ['resend', resendReason(facts, limits)],
+    ['flush', flushReason(facts, limits)],
+    ['roll', rollReason(facts, limits)],
+    ['tick', tickReason(facts, limits)],
+  ];
+  for (const [need, why] of tests) if (why !== null) found.set(need, why);
+  return { needs: Array.from(found.keys()), why: Array.from(found.values()).join('; ') };
+}
+
+function recoverReason(facts: TaskFacts, limits: AssessLimits): string | null {
+  const { digest, lagMessages, lagSinceMs, recoveringAtCommit } = facts;
+  if (lagMessages === 0 || lagSinceMs === null) return null;
+  if (recoveringAtCommit === digest.commit) {
+    return `${lagMessages} messages are left of a recovery that nobody else has taken up`;
+  }
+  const { lastCommittedAtMs, openAttempt } = digest;
+  // Whoever has just begun an attempt has the whole stall time-out for it.
+  const lastSignMs = Math.max(lagSinceMs, lastCommittedAtMs, openAttempt?.startedAtMs ?? 0);
+  const waitedMs = limits.nowMs - lastSignMs;
+  if (waitedMs < limits.stallAfterMs) return null;
+  const who = openAttempt === null ? (digest.writer ?? 'nobody') : openAttempt.writer;
+  return `${lagMessages} messages wait at commit ${digest.commit} since ${seconds(waitedMs)} (last: ${who})`;
+}
+
+function drainReason(facts: TaskFacts, limits: AssessLimits): string | null {
+  const { digest, lagMessages, settledThrough } = facts;
+  if (!limits.isDraining || lagMessages > 0) return null;
+  const isOwing = Object.keys(digest.owedRows).length > 0;
+  const isSource = limits.idleAfterMs !== null;
+  const isAtEnd = digest.watermarkMs === drainedWatermarkMs;
+  if (isSource && !isAtEnd) return 'the topology is to end';
+  if (isAtEnd && isOwing) return 'rows of a topology that has ended are not in the lake';
+  const unsent = unsentOutbox(digest, settledThrough);
+  return isAtEnd && unsent !== null ? 'messages of a topology that has ended are not sent' : null;
+}
+
+function unsentOutbox(digest: TaskDigest, settledThrough: number): TaskDigest['outbox'] {
+  const { outbox, outboxConfirmedThrough } = digest;
+  if (outbox === null) return null;
+  return outbox.commit > Math.max(outboxConfirmedThrough, settledThrough) ? outbox : null;
+}
+
+function resendReason(facts: TaskFacts, limits: AssessLimits): string | null {
+  const unsent = unsentOutbox(facts.digest, facts.settledThrough);
+  if (unsent === null) return null;
+  // A commit is confirmed by the next one: whoever holds a quiet task has most likely sent it.
+  const ageMs = limits.nowMs - unsent.atMs;
+  if (ageMs < limits.stallAfterMs + limits.graceMs) return null;
+  return `what commit ${unsent.commit} sent is unconfirmed since ${seconds(ageMs)}`;
+}
+
+function flushReason(facts: TaskFacts, limits: AssessLimits): string | null {
+  for (const [table, stretches] of Object.entries(facts.digest.owedRows)) {
+    const flush = limits.tables[table];
+    const oldest = stretches[0];
+    if (flush === undefined || oldest === undefined) continue;
+    const ageMs = limits.nowMs - oldest.sinceMs;
+    if (ageMs >= flush.ageMaxMs + limits.graceMs) {
+      const rows = stretches.reduce((sum, { count }) => sum + count, 0);
+      return `${rows} rows of ${table} wait since ${seconds(ageMs)}`;
+    }
+  }
+  return null;
+}
+
+function rollReason(facts: TaskFacts, limits: AssessLimits): string | null {
+  const { blocks, commit, firstWriteMs, isSealed, lastCommittedAtMs, next } = facts.digest;
+  if (limits.nowMs - lastCommittedAtMs < limits.graceMs) return null;
+  if (isSealed) return 'the log was sealed and no next generation begun';
+  const { ageMaxMs, blocksMax, bytesMax } = limits.log;
+  if (commit === 0 || next === null || firstWriteMs === null) return null;
+  if (blocks >= blocksMax) return `the log has ${blocks} blocks`;
+  if (next.position >= bytesMax) return `the log has ${next.position} bytes`;
+  const ageMs = limits.nowMs - firstWriteMs;
+  return ageMs >= ageMaxMs + limits.graceMs ? `the log was begun ${seconds(ageMs)} ago` : null;
+}
+
+function tickReason(facts: TaskFacts, limits: AssessLimits): string | null {
+  const { idleAfterMs, isDraining, nowMs } = limits;
+  const { commit, lastCommittedAtMs, ticks, watermarkMs } = facts.digest;
+  if (idleAfterMs === null || isDraining || facts.lagMessages > 0) return null;
+  if (watermarkMs === drainedWatermarkMs) return null;
+  const count = ticks?.atCommit === commit ? ticks.count : 0;
+  const waitMs = idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
+  const quietMs = nowMs - lastCommittedAtMs;
+  if (quietMs < waitMs + limits.graceMs) return null;
+  return commit === 0 ? 'it has never spoken' : `no input since ${seconds(quietMs)}`;
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.round(milliseconds / 1000)} s`;
+}

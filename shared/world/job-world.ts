@@ -1,0 +1,52 @@
+import { openLakeTable } from '../lake/lake-table';
+import { compileStage } from '../program';
+import type { FaultPoint } from '../model/ports';
+import { StreamError } from '../model/errors';
+import { auditKind } from '../recovery/jobs/kinds/audit';
+import { backfillKind } from '../recovery/jobs/kinds/backfill';
+import { compactKind, tableFolder } from '../recovery/jobs/kinds/compact';
+import { redriveKind } from '../recovery/jobs/kinds/redrive';
+import { resetKind } from '../recovery/jobs/kinds/reset';
+import type { JobWorld } from '../recovery/jobs/work-on-job';
+import type { SurveyedStage } from '../recovery/survey/surveyor';
+import type { Runtime } from '../stage/runtime';
+import type { Topology } from '../topology/graph';
+import type { World } from './world';
+
+/** A worker that knows every kind of job. */
+export function createJobWorld(options: {
+  readonly world: World;
+  readonly runtime: Runtime;
+  readonly stages: readonly SurveyedStage[];
+  readonly topologies: readonly Topology[];
+  readonly faultPoint: FaultPoint;
+}): JobWorld {
+  const { faultPoint, runtime, stages, topologies, world } = options;
+  const { appends, capture, clock, control: objects, lake, randomness, telemetry } = world;
+  const plans = stages.map(({ plan }) => plan);
+  const limitsOf = (name: string): Topology['deadLetters'] => {
+    const topology = topologies.find((candidate) => candidate.name === name);
+    if (topology !== undefined) return topology.deadLetters;
+    throw new StreamError('STREAM_TOPOLOGY_INVALID', `this app has no topology ${name}`);
+  };
+  return {
+    ...{ appends, objects, clock, randomness, telemetry, faultPoint },
+    sleep: (milliseconds) => world.sleep(milliseconds),
+    worker: world.writer,
+    kinds: [
+      redriveKind({ appends, clock, runtime, stages: plans, limitsOf }),
+      resetKind({ appends, objects, lake, clock, telemetry, stages }),
+      auditKind({ appends, objects, lake, stages }),
+      compactKind({ lake, clock, telemetry, tables: plans.flatMap(({ tables }) => tables) }),
+      backfillKind({
+        ...{ appends, objects, lake, capture, clock, telemetry, stages },
+        compile: (plan) => compileStage(plan, topologies),
+        openTable: (plan, within) =>
+          openLakeTable({
+            ...{ objects: within, plan, folder: tableFolder(plan.name) },
+            ...{ clock, randomness, telemetry, faultPoint },
+          }),
+      }),
+    ],
+  };
+}

@@ -1,0 +1,123 @@
+import type { AppSettings } from '../config/settings';
+import { StreamError } from '../model/errors';
+import type { Clock, FaultPoint, Randomness, Telemetry } from '../model/ports';
+import type { StagePlan } from '../model/program';
+import type { TablePlan } from '../model/table';
+import type { EventHubReader } from '../adapters/event-hubs';
+import { connectReader, connectSender } from '../adapters/hub-clients';
+import { processName, systemClock, systemRandomness } from '../adapters/process-world';
+import { BlobAppendStore } from '../adapters/blob-append-store';
+import { BlobObjectStore } from '../adapters/blob-object-store';
+import { connectContainer } from '../adapters/blob-container';
+import { captureContainer } from '../recovery/backfill/capture-file';
+import { openLakeTable, type LakeTable } from '../lake/lake-table';
+import { guardedSender, guardedTable } from '../recovery/breaker/guarded-sinks';
+import { defaultStageLimits, type StageServices } from '../stage/services';
+import { lineTelemetry } from '../telemetry/line-telemetry';
+
+/** The concrete world: Azure SDK clients behind the engine's ports. Nothing connects before use. */
+export interface World {
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly control: BlobObjectStore;
+  readonly appends: BlobAppendStore;
+  readonly lake: BlobObjectStore;
+  /** What Event Hubs Capture wrote. */
+  readonly capture: BlobObjectStore;
+  readonly randomness: Randomness;
+  /** This process, for records. */
+  readonly writer: string;
+  sleep(milliseconds: number): Promise<void>;
+  servicesOf(plan: StagePlan): StageServices;
+  /** Ends the connections to the hubs: a process that ends by itself needs it. */
+  close(): Promise<void>;
+}
+
+/** @param given telemetry that goes elsewhere than to the console, as lines */
+export function createWorld(
+  settings: AppSettings,
+  faultPoint: FaultPoint,
+  given: { readonly telemetry?: Telemetry } = {},
+): World {
+  const clock = systemClock;
+  const randomness = systemRandomness;
+  const hubs = { connectionString: settings.hubConnectionString, namespace: settings.hubNamespace };
+  const telemetry =
+    given.telemetry ??
+    lineTelemetry({
+      clock,
+      minimumLevel: 'info',
+      write: (level, line) => (level === 'error' ? console.error(line) : console.log(line)),
+    });
+  const storage = storageOf(settings);
+  const commits = connectContainer({ ...storage, container: settings.commitContainer });
+  const lake = connectContainer({ ...storage, container: settings.lakeContainer });
+  const control = new BlobObjectStore(commits);
+  const lakeObjects = new BlobObjectStore(lake);
+  const capture = new BlobObjectStore(
+    connectContainer({ ...storage, container: captureContainer }),
+  );
+  const appends = new BlobAppendStore(commits);
+  const writer = processName();
+  const breakers = { appends, clock, telemetry, worker: writer };
+  const sender = connectSender(hubs);
+  const tables = new Map<string, LakeTable>();
+  const readers: EventHubReader[] = [];
+
+  function lakeTable(plan: TablePlan): LakeTable {
+    let table = tables.get(plan.name);
+    if (table === undefined) {
+      const opened = openLakeTable({
+        ...{ objects: lakeObjects, plan, folder: `tables/${plan.name}` },
+        ...{ clock, randomness, telemetry, faultPoint },
+      });
+      table = guardedTable(opened, plan.name, breakers);
+      tables.set(plan.name, table);
+    }
+    return table;
+  }
+
+  const shared = {
+    appends,
+    objects: control,
+    sender: guardedSender(sender, breakers),
+    lakeTable,
+    clock,
+    sleep: (milliseconds: number) => new Promise<void>((done) => setTimeout(done, milliseconds)),
+    randomness,
+    telemetry,
+    faultPoint,
+    writer,
+    limits: {
+      ...defaultStageLimits,
+      stallAfterMs: settings.stallAfterMs,
+      log: { ...defaultStageLimits.log, blocksMax: settings.logBlocksMax },
+    },
+  };
+  return {
+    ...{ telemetry, clock, control, appends, randomness, lake: lakeObjects, capture },
+    writer,
+    sleep: shared.sleep,
+    servicesOf: ({ input, recoveryConsumerGroup }) => {
+      const hub = connectReader(hubs, input.hub, recoveryConsumerGroup);
+      readers.push(hub);
+      return { ...shared, hub };
+    },
+    close: async () => {
+      await Promise.all([sender.close(), ...readers.map((reader) => reader.close())]);
+    },
+  };
+}
+
+function storageOf(
+  settings: AppSettings,
+): { connectionString: string } | { blobServiceUri: string } {
+  if (settings.storageConnectionString !== null) {
+    return { connectionString: settings.storageConnectionString };
+  }
+  if (settings.storageUri !== null) return { blobServiceUri: settings.storageUri };
+  throw new StreamError(
+    'STREAM_CONFIGURATION_INVALID',
+    'set LakeStorage (a connection string) or LakeStorage__blobServiceUri (managed identity)',
+  );
+}
