@@ -1,35 +1,41 @@
 #!/usr/bin/env node
 /** The `millrace` command. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, Option } from 'commander';
+import { runEmulator } from '../local/event-hubs/command';
 import { startEmulatorProcess } from '../local/event-hubs/process';
 import { startAzurite } from '../local/storage';
 import { emulatorConfig, plan } from '../shared/planner';
 import { topologies } from '../topologies';
+import { numberFrom, wholeNumber, wholeNumberFrom, workerRange } from './arguments';
 import { demo } from './commands/demo';
-import {
-  assertKnown,
-  explainPlan,
-  queryLake,
-  showDeadLetters,
-  showLedger,
-} from './commands/inspect';
+import { assertKnown, explainPlan, queryLake, showLedger } from './commands/inspect';
+import { scale, scalingOf, type ScaleFlags } from './commands/scale';
+import { simulate, type SimulateFlags } from './commands/simulate';
 import { start } from './commands/start';
 import { createOutput, type Output } from './output';
+import { addJobCommands, addRecoveryCommands } from './recovery-commands';
 import { markDrain, openStore, type Store } from './store';
 
 const localStorage =
   'DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1';
+
+const localHubs =
+  'Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;';
 
 const program = new Command('millrace')
   .description('Streams into exactly-once tables, on Azure Functions and on this machine.')
   .option('--json', 'results as JSON')
   .option(
     '--storage <connection>',
-    'storage connection string (default: that of `millrace start`)',
+    'storage connection string, or an https:// blob endpoint (default: that of `millrace start`)',
     localStorage,
+  )
+  .option(
+    '--hubs <connection>',
+    'Event Hubs connection string, or a namespace as in name.servicebus.windows.net',
+    localHubs,
   )
   .showHelpAfterError();
 
@@ -37,78 +43,127 @@ const output = (): Output =>
   createOutput({ isJson: program.opts<{ json?: boolean }>().json === true });
 const store = (): Store => openStore(program.opts<{ storage: string }>().storage);
 
+withScaling(
+  program
+    .command('start')
+    .description('emulator, storage, workers and the replay of flights, until Ctrl-C')
+    .option('--data <folder>', 'where everything is kept', '.millrace')
+    .option('--events <count>', 'flights to replay', wholeNumber, 3_000_000)
+    .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 10_000)
+    .option('--packed', '100 events per message'),
+).action(
+  async (
+    options: ScaleFlags & { data: string; events: number; rate: number; packed?: boolean },
+  ) => {
+    const { data, events, rate } = options;
+    await start(
+      {
+        ...{ events, rate, dataDirectory: data, isPacked: options.packed === true },
+        ...scalingOf(options),
+      },
+      output(),
+    );
+  },
+);
+
+withScaling(
+  program
+    .command('demo')
+    .description('a finite run with a worker killed in the middle, checked against DuckDB')
+    .option('--events <count>', 'flights to send, up to 3000000', wholeNumber, 300_000)
+    .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 0)
+    .option('--packed', '100 events per message')
+    .option('--keep', 'keep emulator, storage and oracle data'),
+).action(
+  async (
+    options: ScaleFlags & { events: number; rate: number; packed?: boolean; keep?: boolean },
+  ) => {
+    const { events, rate } = options;
+    const speaking = output();
+    const result = await demo(
+      {
+        ...{ events, rate, isPacked: options.packed === true, keep: options.keep === true },
+        ...scalingOf(options),
+      },
+      speaking,
+    );
+    if (result === null) {
+      speaking.say('Stopped before the end; nothing is left running.');
+      process.exit(130);
+    }
+    const { accounted, duplicated, eventsPerSecond, lost, sent } = result;
+    speaking.result(
+      result,
+      `sent ${sent}, accounted ${accounted}, lost ${lost}, duplicated ${duplicated}; ${eventsPerSecond} events/s end to end, the killed worker included`,
+    );
+    process.exitCode = result.isRight ? 0 : 1;
+  },
+);
+
 program
-  .command('start')
-  .description('emulator, storage, workers and the replay of flights, until Ctrl-C')
-  .option('--data <folder>', 'where everything is kept', '.millrace')
-  .option('--workers <count>', 'worker processes', wholeNumber, 2)
-  .option('--events <count>', 'flights to replay', wholeNumber, 3_000_000)
-  .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 10_000)
-  .option('--packed', '100 events per message')
-  .action(
-    async (options: {
-      data: string;
-      workers: number;
-      events: number;
-      rate: number;
-      packed?: boolean;
-    }) => {
-      await start(
-        { ...options, dataDirectory: options.data, isPacked: options.packed === true },
-        output(),
-      );
-    },
+  .command('scale')
+  .description('workers of the running stack: how many and why; or 4, 1..4, auto')
+  .argument('[workers]', 'a count, a range to vote within, or auto')
+  .option('--data <folder>', 'of the running stack', '.millrace')
+  .action((to: string | undefined, options: { data: string }) =>
+    scale({ to, dataDirectory: options.data }, output()),
   );
 
 program
-  .command('demo')
-  .description('a finite run with a worker killed in the middle, checked against DuckDB')
-  .option('--events <count>', 'flights to send, up to 3000000', wholeNumber, 300_000)
-  .option('--workers <count>', 'worker processes', wholeNumber, 2)
-  .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 0)
-  .option('--packed', '100 events per message')
-  .option('--keep', 'keep emulator, storage and oracle data')
-  .action(
-    async (options: {
-      events: number;
-      workers: number;
-      rate: number;
-      packed?: boolean;
-      keep?: boolean;
-    }) => {
-      const speaking = output();
-      const result = await demo(
-        { ...options, isPacked: options.packed === true, keep: options.keep === true },
-        speaking,
-      );
-      const { accounted, duplicated, eventsPerSecond, lost, sent } = result;
-      speaking.result(
-        result,
-        `sent ${sent}, accounted ${accounted}, lost ${lost}, duplicated ${duplicated}; ${eventsPerSecond} events/s end to end, the killed worker included`,
-      );
-      process.exitCode = result.isRight ? 0 : 1;
-    },
-  );
+  .command('simulate')
+  .description('what a load takes on Azure: instances, lag, Event Hubs units, cost')
+  .requiredOption('--profile <file>', 'CSV "second,eventsPerSecond", or spike, daily, ramp')
+  .requiredOption(
+    '--events-per-second-per-instance <events>',
+    'what one instance processes: measure it',
+    numberFrom(1),
+  )
+  .option('--peak <events>', 'per second, of a built-in profile (default: 10000)', numberFrom(1))
+  .option('--partitions <count>', 'of the hub', wholeNumberFrom(1), 32)
+  .option('--skew <s>', 'partition k gets a share like 1 / k^s; 0: all alike', numberFrom(0), 0)
+  .addOption(
+    new Option('--plan <plan>', 'of Functions').choices(['flex', 'premium']).default('flex'),
+  )
+  .option('--max-instances <count>', 'limit of the app', wholeNumberFrom(1), 100)
+  .option('--always-ready <count>', 'instances that are always there', wholeNumber, 0)
+  .option('--instance-memory-mb <mb>', '(default: 2048; premium: 3584)', wholeNumber)
+  .option('--max-event-batch-size <messages>', "(default: host.json's)", wholeNumberFrom(1))
+  .option(
+    '--target-unprocessed-event-threshold <messages>',
+    "per instance (default: host.json's, or the batch size if that is given)",
+    wholeNumberFrom(1),
+  )
+  .option('--cold-start-ms <ms>', 'from the vote to the first batch', wholeNumber, 5_000)
+  .option('--batch-duration-ms <ms>', 'of a small batch', wholeNumberFrom(1), 100)
+  .option('--event-bytes <bytes>', 'of one event', wholeNumberFrom(1), 1_000)
+  .option('--events-per-message <count>', 'packed into one message', wholeNumberFrom(1), 1)
+  .option('--consumer-groups <count>', 'that read everything', wholeNumberFrom(1), 1)
+  .option('--plot <file>', 'an SVG picture')
+  .action((flags: SimulateFlags) => simulate(flags, output()));
 
 program
   .command('emulator')
-  .description('the Event Hubs emulator alone; options after -- (see: millrace emulator -- --help)')
+  .description('the Event Hubs emulator alone (see: millrace emulator --help)')
   .argument('[options...]')
+  .helpOption(false)
   .allowUnknownOption()
-  .action((options: string[]) => {
-    const entry = join(__dirname, '../local/event-hubs/main.js');
-    process.exitCode =
-      spawnSync(process.execPath, [entry, ...options], { stdio: 'inherit' }).status ?? 1;
+  .action(() => {
+    // As written: the emulator is a product of its own and reads its own options.
+    const written = process.argv.slice(process.argv.indexOf('emulator') + 1);
+    return runEmulator(written[0] === '--' ? written.slice(1) : written);
   });
 
 program
   .command('emulators')
   .description('emulator and storage on their usual ports, for `func start`')
   .option('--data <folder>', 'where everything is kept', '.millrace')
-  .action(async (options: { data: string }) => {
+  .option('--config <file>', "hubs of another app, as the emulator's Config.json has them")
+  .action(async (options: { data: string; config?: string }) => {
     mkdirSync(options.data, { recursive: true });
-    const config = join(options.data, 'event-hubs.json');
-    writeFileSync(config, JSON.stringify(emulatorConfig(plan(topologies))));
+    const config = options.config ?? join(options.data, 'event-hubs.json');
+    if (options.config === undefined) {
+      writeFileSync(config, JSON.stringify(emulatorConfig(plan(topologies))));
+    }
     const emulator = await startEmulatorProcess({
       dataDirectory: join(options.data, 'event-hubs'),
       config,
@@ -150,11 +205,13 @@ program
     process.exitCode = (await showLedger(store(), topology, output())) ? 0 : 1;
   });
 
-program
-  .command('dead-letters')
-  .description('events that could not be processed, with their cause')
-  .argument('[topology]', 'which', 'flights')
-  .action((topology: string) => showDeadLetters(store(), topology, output()));
+const commandContext = {
+  output,
+  store,
+  location: () => program.opts<{ storage: string; hubs: string }>(),
+};
+addRecoveryCommands(program, commandContext);
+addJobCommands(program, commandContext);
 
 program
   .command('query')
@@ -175,10 +232,12 @@ program
     );
   });
 
-function wholeNumber(text: string): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
-  throw new InvalidArgumentError('must be a whole number');
+function withScaling(command: Command): Command {
+  return command
+    .option('--workers <count>', 'worker processes', wholeNumber, 2)
+    .option('--scale <range>', 'as many workers as the backlog asks for, as in 1..4', workerRange)
+    .option('--scale-interval-ms <ms>', 'between two votes', wholeNumberFrom(100), 10_000)
+    .option('--scale-hold-ms <ms>', 'no scale-in after a scale-out', wholeNumber, 180_000);
 }
 
 program.parseAsync().catch((error: unknown) => {

@@ -1,7 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { startEmulatorProcess, type EmulatorProcess } from '../local/event-hubs/process';
 import { startFunctionsHost, type FunctionsHost } from '../local/functions-host';
+import { startScaleControl } from '../local/scaler/control';
+import { HubPositions } from '../local/scaler/hub-positions';
+import { Scaler } from '../local/scaler/scaler';
+import { platformPace, type ScalingPace } from '../local/scaler/target';
+import type { WorkerRange } from '../local/scaler/worker-range';
 import { startAzurite, type Azurite } from '../local/storage';
 import { emulatorConfig, type Plan } from '../shared/planner';
 
@@ -10,6 +16,7 @@ export interface Stack {
   readonly emulator: EmulatorProcess;
   readonly azurite: Azurite;
   readonly host: FunctionsHost;
+  readonly scaler: Scaler;
   close(): Promise<void>;
 }
 
@@ -17,7 +24,9 @@ export interface StackOptions {
   readonly plan: Plan;
   readonly appDirectory: string;
   readonly dataDirectory: string;
+  /** How many to begin with. */
   readonly workers: number;
+  readonly scaling?: Scaling;
   /** 0: free ports. */
   readonly ports: {
     readonly amqp: number;
@@ -32,6 +41,13 @@ export interface StackOptions {
     readonly loadBalancingUpdateIntervalMs: number;
   };
   readonly log: (line: string) => void;
+}
+
+export interface Scaling {
+  /** Votes decide, within these; null: the workers stay as many as they were begun with. */
+  readonly range: WorkerRange | null;
+  /** Other than the platform's. */
+  readonly pace?: Partial<ScalingPace>;
 }
 
 /** Starts emulator, storage and workers, in this order; whatever started ends when a later one fails. */
@@ -73,9 +89,30 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
     });
     started.push(host);
-    return { emulator, azurite, host, close };
+    const scaler = startScaler(host, options);
+    started.push(scaler);
+    started.push(await startScaleControl({ scaler, dataDirectory }));
+    return { emulator, azurite, host, scaler, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Every stack has one: by hand until it is given a range or told `auto`. */
+function startScaler(host: FunctionsHost, options: StackOptions): Scaler {
+  const { eventHubs, settings } = host.scaling;
+  const range = options.scaling?.range ?? null;
+  const scaler = new Scaler({
+    host,
+    positions: new HubPositions(settings),
+    triggers: () => host.hubTriggers,
+    threshold: eventHubs.targetUnprocessedEventThreshold,
+    mode: range === null ? 'manual' : 'automatic',
+    range: range ?? { min: 1, max: Math.max(options.workers, availableParallelism()) },
+    pace: { ...platformPace, ...options.scaling?.pace },
+    log: (line) => options.log(`[${new Date().toISOString()}] ${line}`),
+  });
+  scaler.start();
+  return scaler;
 }

@@ -1,5 +1,5 @@
 import { BlobAppendStore } from '../shared/adapters/blob-append-store';
-import { connectContainer } from '../shared/adapters/blob-container';
+import { connectContainer, type BlobAccount } from '../shared/adapters/blob-container';
 import { BlobObjectStore } from '../shared/adapters/blob-object-store';
 import { LedgerReader } from '../shared/ledger/ledger-reader';
 
@@ -11,11 +11,15 @@ export interface Store {
   ledger(topology: string): LedgerReader;
 }
 
-export function openStore(connectionString: string): Store {
-  const container = connectContainer({ connectionString, container: 'millrace' });
+/** `location` is a connection string, or a blob endpoint that is reached as who is logged in. */
+export function openStore(location: string): Store {
+  const account: BlobAccount = location.startsWith('https://')
+    ? { blobServiceUri: location }
+    : { connectionString: location };
+  const container = connectContainer({ ...account, container: 'millrace' });
   const appends = new BlobAppendStore(container);
   const commits = new BlobObjectStore(container);
-  const lake = new BlobObjectStore(connectContainer({ connectionString, container: 'lake' }));
+  const lake = new BlobObjectStore(connectContainer({ ...account, container: 'lake' }));
   return {
     appends,
     commits,

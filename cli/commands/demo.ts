@@ -8,13 +8,15 @@ import { topologies } from '../../topologies';
 import { compareFlights } from '../oracle/flights-oracle';
 import { startReplay } from '../replay/process';
 import { appDirectory } from '../app-directory';
-import { startStack } from '../stack';
+import { startStack, type Scaling } from '../stack';
+import { stopSignal } from '../stop-signal';
 import { markDrain, openStore, type Store } from '../store';
 import type { Output } from '../output';
 
 export interface DemoOptions {
   readonly events: number;
   readonly workers: number;
+  readonly scaling: Scaling;
   readonly isPacked: boolean;
   readonly rate: number;
   readonly keep: boolean;
@@ -37,17 +39,19 @@ export interface DemoResult {
 
 /**
  * A finite run with a worker killed in the middle, checked against an independent oracle: what the
- * README promises, shown.
+ * README promises, shown. Null: stopped by Ctrl-C.
  */
-export async function demo(options: DemoOptions, output: Output): Promise<DemoResult> {
+export async function demo(options: DemoOptions, output: Output): Promise<DemoResult | null> {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-demo-'));
   const hostLines: string[] = [];
-  output.say(`Starting emulator, storage and ${options.workers} workers …`);
+  const stop = stopSignal();
+  output.say(`Starting emulator, storage and ${options.workers} worker(s) …`);
   const stack = await startStack({
     plan: plan(topologies),
     appDirectory: appDirectory(),
     dataDirectory,
     workers: options.workers,
+    scaling: options.scaling,
     ports: { amqp: 0, control: 0, blob: 0, http: 0 },
     leases: {
       partitionOwnershipExpirationIntervalMs: 10_000,
@@ -56,17 +60,16 @@ export async function demo(options: DemoOptions, output: Output): Promise<DemoRe
     settings: { MILLRACE_TEND_INTERVAL_MS: '500', MILLRACE_STALL_AFTER_MS: '5000' },
     log: (line) => hostLines.push(line),
   });
-  const stopOnInterrupt = (): void => {
-    void stack.close().then(() => process.exit(130));
-  };
-  process.once('SIGINT', stopOnInterrupt);
   try {
-    const result = await run(options, { ...stack, dataDirectory }, output);
-    if (!result.isRight) output.say(hostLines.slice(-40).join('\n'));
+    const result = await Promise.race([
+      run(options, { ...stack, dataDirectory }, output),
+      stop.requested.then(() => null),
+    ]);
+    if (result !== null && !result.isRight) output.say(hostLines.slice(-40).join('\n'));
     return result;
   } finally {
-    process.removeListener('SIGINT', stopOnInterrupt);
     await stack.close();
+    stop.release();
     if (options.keep) output.say(`Everything is kept in ${dataDirectory}`);
     else rmSync(dataDirectory, { recursive: true, force: true });
   }
@@ -95,7 +98,7 @@ async function run(options: DemoOptions, running: Running, output: Output): Prom
       const all = accounts.reduce((total, { ledger: { read: events } }) => total + events, 0);
       if (all !== seen.events) seen = { events: all, atMs: Date.now() };
       output.progress(
-        `sent ${replay.sent()}   committed ${read} of ${options.events}   by airport ${readOf(accounts, 'by-origin')}`,
+        `workers ${running.host.workers.length}   sent ${replay.sent()}   committed ${read} of ${options.events}   by airport ${readOf(accounts, 'by-origin')}`,
       );
       if (!isKilled && read >= options.events / 2) {
         isKilled = true;
@@ -119,6 +122,7 @@ async function run(options: DemoOptions, running: Running, output: Output): Prom
     await replay.stop();
   }
   const finishedAtMs = Date.now();
+  await running.scaler.close();
   // Workers drain and flush what they hold; the tables are read when they have ended.
   await running.host.drain();
   output.say('Comparing the tables with DuckDB over the original file …');

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import type { LedgerCounts } from '../../shared/model/commit';
-import { readLog, listLogs } from '../../shared/commit-log/log-reader';
 import { emulatorConfig, explain, plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { copyTable, openDuckDb, readFiles } from '../oracle/flights-oracle';
@@ -59,30 +58,6 @@ function row(stage: string, partition: string, cells: readonly string[]): string
   return [stage.padEnd(20), partition.padStart(9), ...cells.map((cell) => cell.padStart(11))].join(
     ' ',
   );
-}
-
-/** Lists dead letters with their cause, newest logs included. */
-export async function showDeadLetters(
-  store: Store,
-  topology: string,
-  output: Output,
-): Promise<void> {
-  assertKnown(topology);
-  const letters = [];
-  for (const path of await listLogs(store.appends, topology)) {
-    const { records } = await readLog(store.appends, path, null);
-    for (const record of records) {
-      if (record.kind !== 'commit') continue;
-      for (const letter of record.deadLetters) {
-        letters.push({ stage: path.stage, partition: path.partition, ...letter });
-      }
-    }
-  }
-  const lines = letters.map(
-    (letter) =>
-      `${letter.stage}/${letter.partition} ${letter.sequenceNumber}.${letter.index} ${letter.code} in ${letter.operator}: ${letter.message}`,
-  );
-  output.result(letters, lines.length === 0 ? 'No dead letters.' : lines.join('\n'));
 }
 
 /** SQL over the tables in the lake, through DuckDB. */

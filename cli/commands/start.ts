@@ -6,12 +6,14 @@ import { topologies } from '../../topologies';
 import { appDirectory } from '../app-directory';
 import type { Output } from '../output';
 import { startReplay } from '../replay/process';
-import { startStack } from '../stack';
+import { startStack, type Scaling, type Stack } from '../stack';
+import { stopSignal, type StopSignal } from '../stop-signal';
 import { openStore } from '../store';
 
 export interface StartOptions {
   readonly dataDirectory: string;
   readonly workers: number;
+  readonly scaling: Scaling;
   readonly events: number;
   readonly rate: number;
   readonly isPacked: boolean;
@@ -25,13 +27,15 @@ export async function start(options: StartOptions, output: Output): Promise<void
   mkdirSync(dataDirectory, { recursive: true });
   const logFile = join(dataDirectory, 'host.log');
   output.say(
-    `Starting emulator, storage and ${options.workers} workers; data in ${dataDirectory} …`,
+    `Starting emulator, storage and ${options.workers} worker(s); data in ${dataDirectory} …`,
   );
+  const stop = stopSignal();
   const stack = await startStack({
     plan: plan(topologies),
     appDirectory: appDirectory(),
     dataDirectory,
     workers: options.workers,
+    scaling: options.scaling,
     ports: { amqp: 5672, control: 5300, blob: 10000, http: 7071 },
     leases: {
       partitionOwnershipExpirationIntervalMs: 10_000,
@@ -39,37 +43,50 @@ export async function start(options: StartOptions, output: Output): Promise<void
     },
     log: (line) => appendFileSync(logFile, `${line}\n`),
   });
+  try {
+    output.say(`Log of the host: ${logFile}. Ctrl-C drains the workers; start again to go on.`);
+    await run(options, { stack, stop }, output);
+    output.say('Draining …');
+  } finally {
+    await stack.close();
+    stop.release();
+  }
+  output.say('Stopped. Nothing is lost: npm start goes on from here.');
+}
+
+async function run(
+  options: StartOptions,
+  { stack, stop }: { readonly stack: Stack; readonly stop: StopSignal },
+  output: Output,
+): Promise<void> {
   const replay = startReplay({
     connectionString: stack.emulator.connectionString,
     events: options.events,
     rate: options.rate,
     isPacked: options.isPacked,
   });
-  let isStopping = false;
-  const stopped = new Promise<void>((resolveStop) => {
-    process.once('SIGINT', resolveStop);
-    process.once('SIGTERM', resolveStop);
-  }).then(() => {
-    isStopping = true;
-  });
   replay.done.catch((error: unknown) => output.say(`replay: ${String(error)}`));
   output.say(`Send your own events: ${stack.emulator.connectionString}`);
   output.say(`Tables: npm run millrace -- query "select * from airport_days limit 10"`);
-  output.say(`Log of the host: ${logFile}. Ctrl-C drains the workers; start again to go on.`);
   const ledger = openStore(stack.azurite.connectionString).ledger('flights');
   let before: { readonly read: number; readonly atMs: number } | null = null;
-  while (!isStopping) {
-    const accounts = await ledger.refresh();
-    const now = { read: readBySources(accounts), atMs: Date.now() };
-    const rate = before === null ? 0 : ((now.read - before.read) * 1000) / (now.atMs - before.atMs);
-    output.progress(statusLine(accounts, { sent: replay.sent(), rate }));
-    before = now;
-    await Promise.race([stopped, new Promise((wake) => setTimeout(wake, statusIntervalMs))]);
+  try {
+    while (!stop.isRequested()) {
+      const accounts = await ledger.refresh();
+      const now = { read: readBySources(accounts), atMs: Date.now() };
+      const rate =
+        before === null ? 0 : ((now.read - before.read) * 1000) / (now.atMs - before.atMs);
+      const workers = stack.host.workers.length;
+      output.progress(statusLine(accounts, { sent: replay.sent(), rate, workers }));
+      before = now;
+      await Promise.race([
+        stop.requested,
+        new Promise((wake) => setTimeout(wake, statusIntervalMs)),
+      ]);
+    }
+  } finally {
+    await replay.stop();
   }
-  output.say('Draining …');
-  await replay.stop();
-  await stack.close();
-  output.say('Stopped. Nothing is lost: npm start goes on from here.');
 }
 
 function readBySources(accounts: readonly TaskAccount[]): number {
@@ -78,7 +95,7 @@ function readBySources(accounts: readonly TaskAccount[]): number {
 
 function statusLine(
   accounts: readonly TaskAccount[],
-  replay: { readonly sent: number; readonly rate: number },
+  replay: { readonly sent: number; readonly rate: number; readonly workers: number },
 ): string {
   const commits = accounts.reduce((total, account) => total + account.commits, 0);
   const totals = totalsByStage(accounts);
@@ -86,6 +103,7 @@ function statusLine(
   const byAirport = totals.get('by-origin');
   const balance = accounts.every(({ ledger }) => isBalanced(ledger)) ? 'balanced' : 'NOT BALANCED';
   return [
+    `workers ${replay.workers}`,
     `sent ${replay.sent}`,
     `read ${source?.read ?? 0} (${Math.round(replay.rate)}/s, lag ${Math.max(0, replay.sent - (source?.read ?? 0))})`,
     `by airport ${byAirport?.read ?? 0}`,

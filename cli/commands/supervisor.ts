@@ -1,0 +1,71 @@
+import { systemClock } from '../../shared/adapters/process-world';
+import {
+  readSupervisorReport,
+  type SupervisorReport,
+} from '../../shared/recovery/supervisor/supervisor-report';
+import type { SupervisorDecision } from '../../shared/recovery/supervisor/decision-log';
+import type { Output } from '../output';
+import type { Store } from '../store';
+
+const quietAfterMs = 120_000;
+
+/**
+ * What the supervisor saw and decided, from the store alone.
+ * @returns false when a task is marked or the supervisor has not been heard of for long
+ */
+export async function showSupervisor(
+  store: Store,
+  request: { readonly decisionsMax: number },
+  output: Output,
+): Promise<boolean> {
+  const world = { appends: store.appends, objects: store.commits, clock: systemClock };
+  const report = await readSupervisorReport(world, request);
+  const { breakers, decisions, lifeSign, tasks } = report;
+  const lines = [
+    lifeLine(report),
+    ...(lifeSign?.troubles ?? []).map(
+      ({ attempt, error, functionName, isMarked, partition }) =>
+        `${isMarked ? 'MARKED ' : 'trouble'} ${functionName}/${partition} after ${attempt} attempts: ${error}`,
+    ),
+    ...breakers
+      .filter(({ phase }) => phase !== 'closed')
+      .map(({ error, name, phase, sinceMs }) => {
+        const since = new Date(sinceMs).toISOString();
+        return `${phase.toUpperCase()} ${name} since ${since}: ${error}`;
+      }),
+    ...tasks
+      .filter(({ lag, needs }) => lag > 0 || needs.length > 0)
+      .map((task) =>
+        [
+          `${task.functionName}/${task.partition}`.padEnd(30),
+          `lag ${task.lag}`.padEnd(12),
+          `commit ${task.commit}`.padEnd(14),
+          task.needs.length === 0 ? 'in hand' : `needs ${task.needs.join(', ')}: ${task.why}`,
+        ].join(' '),
+      ),
+    ...(decisions.length > 0 ? ['', 'Decisions, newest first:'] : []),
+    ...decisions.map(decisionLine),
+  ];
+  output.result(report, lines.join('\n'));
+  if (breakers.some(({ phase }) => phase !== 'closed')) return false;
+  const isMarked = (lifeSign?.troubles ?? []).some((trouble) => trouble.isMarked);
+  return !isMarked && lifeSign !== null && systemClock.nowMs() - lifeSign.atMs < quietAfterMs;
+}
+
+function lifeLine({ lifeSign, tasks }: SupervisorReport): string {
+  if (lifeSign === null) {
+    return 'No supervisor has run on this store: the app looks after its tasks with a plain timer (MILLRACE_SUPERVISOR).';
+  }
+  const seconds = Math.round((systemClock.nowMs() - lifeSign.atMs) / 1000);
+  const lag = tasks.reduce((sum, task) => sum + task.lag, 0);
+  const quiet = seconds * 1000 >= quietAfterMs ? ': NOT HEARD OF since' : ',';
+  return `Supervisor in cycle ${lifeSign.cycle}${quiet} ${seconds} s ago; ${tasks.length} tasks, ${lag} messages behind.`;
+}
+
+function decisionLine(decision: SupervisorDecision): string {
+  const { atMs, attempt, error, functionName, kind, needs, partition, result, why } = decision;
+  const what = kind === 'tended' ? `${needs.join(', ')} → ${result ?? ''}` : kind.toUpperCase();
+  const who = `${functionName}/${partition}`;
+  const failure = error === null ? '' : ` (${error})`;
+  return `${new Date(atMs).toISOString()} ${who} ${what}, attempt ${attempt}, by ${decision.worker}: ${why}${failure}`;
+}

@@ -1,0 +1,52 @@
+import { compileAppSettings } from '../shared/config/settings';
+import { plan } from '../shared/planner';
+import { compileStage } from '../shared/program';
+import { Runtime } from '../shared/stage/runtime';
+import { createJobWorld } from '../shared/world/job-world';
+import type { JobWorld } from '../shared/recovery/jobs/work-on-job';
+import { createWorld, type World } from '../shared/world/world';
+import { topologies } from '../topologies';
+
+/** Where an app keeps its data and gets its events. */
+export interface EngineLocation {
+  /** Connection strings, or an `https://` endpoint and a namespace's host name. */
+  readonly storage: string;
+  readonly hubs: string;
+}
+
+/** The app's engine in this process: it can do what a worker does, beside those that run. */
+export interface Engine {
+  readonly world: World;
+  readonly jobs: JobWorld;
+  close(): Promise<void>;
+}
+
+export function openEngine(location: EngineLocation, say: (line: string) => void): Engine {
+  const isEndpoint = location.storage.startsWith('https://');
+  const isNamespace = !location.hubs.includes('Endpoint=');
+  const settings = compileAppSettings({
+    [isEndpoint ? 'LakeStorage__blobServiceUri' : 'LakeStorage']: location.storage,
+    [isNamespace ? 'EventHubConnection__fullyQualifiedNamespace' : 'EventHubConnection']:
+      location.hubs,
+  });
+  const faultPoint = (): void => undefined;
+  const world = createWorld(settings, faultPoint, {
+    telemetry: {
+      // A person at a terminal wants what went wrong, and nothing else.
+      emit: (level, event, fields) => {
+        if (level === 'warn' || level === 'error') say(`${event} ${JSON.stringify(fields)}`);
+      },
+    },
+  });
+  const stages = plan(topologies).stages.map((stage) => ({
+    plan: stage,
+    services: world.servicesOf(stage),
+  }));
+  const runtime = new Runtime({
+    stages: stages.map((one) => ({ ...one, stage: compileStage(one.plan, topologies) })),
+    hubCheckIntervalMs: settings.hubCheckIntervalMs,
+    isDraining: async () => false,
+  });
+  const jobs = createJobWorld({ world, runtime, stages, topologies, faultPoint });
+  return { world, jobs, close: () => world.close() };
+}
