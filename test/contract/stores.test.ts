@@ -157,3 +157,15 @@ describe.each(objectStores)('object store: %s', (_name, make) => {
     expect(found.equals(long)).toBe(true);
   });
 });
+
+describe('an account with a hierarchical namespace', () => {
+  it('lists folders as empty blobs: they are not listed to us', async () => {
+    const blobs = container();
+    const store = new BlobObjectStore(blobs);
+    await store.put('folder/a', bytes('1'));
+    await blobs.client
+      .getBlockBlobClient('folder')
+      .upload('', 0, { metadata: { hdi_isfolder: 'true' } });
+    expect(await store.list('fold')).toEqual([{ name: 'folder/a', bytes: 1 }]);
+  });
+});

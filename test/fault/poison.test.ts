@@ -53,7 +53,7 @@ describe('poison', () => {
       run = await OrdersRun.start({ workers: 1, ...options });
       const orders = someOrders(300);
       await run.send([...orders.slice(0, 150), aBadOrder(harm), ...orders.slice(150)]);
-      await run.finish({ timeoutMs: 200_000 });
+      await run.finish({ timeoutMs: 400_000 });
       await run.expectOracle();
       expect(await codes()).toEqual([code]);
     },

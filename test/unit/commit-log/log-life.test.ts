@@ -37,6 +37,63 @@ describe('retiring', () => {
     await expect(process.log.retire(3)).rejects.toThrow('Invariant');
   });
 
+  it('is no loss of a snapshot to a process that was about to read it', async () => {
+    const stores = memoryStores();
+    const process = await start(stores, 'retiring');
+    await process.commitOnce('a');
+    await process.roll();
+    const get = stores.objects.get.bind(stores.objects);
+    stores.objects.get = async (name) => {
+      stores.objects.get = get;
+      await process.roll();
+      await process.log.retire(1);
+      return get(name);
+    };
+    await expect(start(stores, 'slow')).rejects.toMatchObject({ code: 'STREAM_COMMIT_CONTENDED' });
+    expect((await start(stores, 'slow')).history).toEqual(['a']);
+  });
+
+  it('is no damage to a process that holds what was retired, where an empty blob has its place', async () => {
+    const stores = memoryStores();
+    const process = await start(stores, 'retiring');
+    const late = await start(stores, 'late');
+    await process.commitOnce('a');
+    await late.catchUp();
+    await process.roll();
+    await process.log.retire(0);
+    // A request to create it that was on its way for long.
+    await stores.appends.create(generationName(logPath, 0));
+    await expect(late.commit('b')).rejects.toMatchObject({ code: 'STREAM_COMMIT_CONTENDED' });
+  });
+
+  it('leaves no generation without its snapshot when it dies while it retires one', async () => {
+    const stores = memoryStores();
+    const process = await LogProcess.start({ stores, name: 'retiring' });
+    await process.commit('a');
+    await process.roll();
+    await process.commit('b');
+    await process.roll();
+    let mayDelete = true;
+    const appends = {
+      ...delegating(stores.appends),
+      delete: async (name: string) => {
+        if (!mayDelete) throw new ProcessDied(name);
+        await stores.appends.delete(name);
+      },
+    };
+    const dying = await LogProcess.start({ stores: { ...stores, appends }, name: 'dying' });
+    await dying.log.retire(0);
+    mayDelete = false;
+    await expect(dying.log.retire(1)).rejects.toThrow(ProcessDied);
+    const [header] = (await readLog(stores.appends, logPath, null)).records;
+    const snapshot = header?.kind === 'header' ? header.snapshot : null;
+    expect(await stores.objects.get(snapshot?.name ?? '')).toBeDefined();
+
+    // What an earlier death left over goes with the next generation that is retired.
+    await process.log.retire(1);
+    expect(await stores.objects.list('snapshots/')).toHaveLength(1);
+  });
+
   it('leaves a sleeper no way to bring a retired generation back', async () => {
     const stores = memoryStores();
     const sleeper = await start(stores, 'sleeper', { faultPoint: dieAt('roll.after-snapshot') });

@@ -45,6 +45,18 @@ function decodeFailure(bytes: Buffer): StreamError {
 }
 
 describe('format 1', () => {
+  it('refuses to write figures that JSON has no words for, which nobody could read again', () => {
+    const { attempt, commit } = sampleRecords;
+    const records = [
+      { ...attempt, events: Infinity },
+      { ...commit, watermarkMs: Number.NaN },
+      { ...commit, messages: -1 },
+    ];
+    for (const record of records) {
+      expect(() => encodeRecord(record as LogRecord)).toThrow(/only if it can be read/);
+    }
+  });
+
   it.each(Object.entries(sampleRecords))('writes and reads the bytes of %s', (name, record) => {
     const file = join(fixtures, `${name}.bin`);
     // A fixture is written once, by hand (MILLRACE_WRITE_FIXTURES=1), and never again: logs in the

@@ -231,6 +231,27 @@ describe('rolling', () => {
     expect(first.history).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  it('puts no commit where the header belongs when the store refuses the header without a reason', async () => {
+    const stores = memoryStores();
+    let refusals = 1;
+    const appends: AppendStore = {
+      ...delegating(stores.appends),
+      append: async (request) => {
+        if (request.name !== generationName(logPath, 1) || refusals === 0) {
+          return stores.appends.append(request);
+        }
+        refusals -= 1;
+        return 'conflict';
+      },
+    };
+    const process = await start({ ...stores, appends }, 'refused');
+    await process.commit('a');
+    await expect(process.roll()).rejects.toMatchObject({ code: 'STREAM_STORE_UNAVAILABLE' });
+    await process.catchUp();
+    expect(await process.commit('b')).toBe('appended');
+    expect((await start(stores, 'reader')).history).toEqual(['a', 'b']);
+  });
+
   it('does not seal what somebody appended to', async () => {
     const stores = memoryStores();
     const first = await start(stores, 'first');

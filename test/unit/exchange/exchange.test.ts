@@ -43,6 +43,17 @@ describe('partitionOfKey', () => {
 });
 
 describe('an exchange', () => {
+  it('halts when its hub was given more partitions, which would part keys from their state', () => {
+    const { outbox, state } = anOutbox(4);
+    outbox.add({ key: 'k', eventTimeMs: 1, value: 1 });
+    outbox.pack(sender, { ...quiet, commit: 1 });
+    state.settle();
+    const grown = new Outbox({ hub: 'flights-exchange' }, 8, state);
+    expect(() => grown.pack(sender, { ...quiet, commit: 2 })).toThrow(
+      /STREAM_STATE_MISMATCH: the exchange flights-exchange had 4 partitions and now has 8/,
+    );
+  });
+
   it('admits each event once, in order, however often and cut its outbox is re-sent', () => {
     fc.assert(
       fc.property(

@@ -35,6 +35,16 @@ describe('decodeMessage', () => {
     ['an empty body', Buffer.alloc(0), /not JSON/],
     ['text that is no JSON', Buffer.from('hello'), /not JSON/],
     ['a torn gzip', gzipSync(Buffer.from('{"a":1}')).subarray(0, 12), /gzip/],
+    [
+      'a small message of a million events',
+      gzipSync(Buffer.from('1\n'.repeat(1_000_000))),
+      /more than/,
+    ],
+    [
+      'an array of a million events',
+      gzipSync(Buffer.from(`[${'1,'.repeat(999_999)}1]`)),
+      /more than/,
+    ],
     ['a gzip bomb', gzipSync(Buffer.alloc(65 * 1024 * 1024)), /gzip/],
   ])('fails %s as one event with all its bytes', (_name, body, reason) => {
     const events = decodeMessage(body);

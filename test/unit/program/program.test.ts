@@ -199,6 +199,27 @@ describe('a program', () => {
     expect(program.takeCounters()).toEqual({ 'late:window-1': 1 });
   });
 
+  it('halts on open windows that were made with other aggregates, whose figures would be wrong', () => {
+    const before = aProgram('drop');
+    before.process({ key: 'a', time: 10, value: 1 });
+    const wider = topology('folding', (t) => {
+      t.source('events', { schema: event, eventTime: (e) => e.time })
+        .keyBy((e) => e.key, { isPartitionedBySource: true })
+        .window(tumbling(2 * sizeMs))
+        .aggregate({ events: count() })
+        .map(({ key, windowStart }) => ({ key, start: windowStart }))
+        .toLake('totals', { schema: Type.Object({ key: Type.String(), start: Timestamp() }) });
+    });
+    const [stage] = plan([wider]).stages;
+    if (stage === undefined) throw new Error('no stage');
+    const bind = (state: KeyedState) => compileStage(stage, [wider]).bind(state, new Gathered());
+    expect(() => bind(before.state)).toThrow(
+      /STREAM_STATE_MISMATCH: window window-1 has open windows of 100 ms: events, total/,
+    );
+    before.program.advanceWatermark(Number.MAX_SAFE_INTEGER);
+    expect(() => bind(before.state)).not.toThrow();
+  });
+
   it('does not let an event from the far future move the watermark', () => {
     const { process, program } = aProgram('drop');
     process({ key: 'a', time: 1_000, value: 1 });

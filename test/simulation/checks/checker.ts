@@ -1,0 +1,223 @@
+import { decodeRecords } from '../../../shared/commit-log/record';
+import {
+  generationName,
+  parseGenerationName,
+  type LogPath,
+} from '../../../shared/commit-log/names';
+import type { CommitRecord, HeaderRecord, LogRecord } from '../../../shared/model/commit';
+import type { JobLine } from '../../../shared/recovery/jobs/job-state';
+import type { HubWatcher } from '../world/hubs';
+import type { StoreWatcher } from '../world/stores';
+import {
+  exchangeHub,
+  sourceHub,
+  sourceStage,
+  sourceTable,
+  topologyName,
+  windowStage,
+  windowTable,
+} from '../world/topology';
+import { holds, same } from './invariants';
+import { JobModel } from './job-model';
+import { LakeModel } from './lake-model';
+import { OutboxModel } from './outbox-model';
+import { RecordedHubs } from './recorded-hubs';
+import { SourceTaskModel } from './source-task';
+import type { ModelContext } from './task-model';
+import { WindowTaskModel } from './window-task';
+
+interface GenerationSeen {
+  records: number;
+  end: 'open' | 'sealed';
+}
+
+export interface CheckerOptions extends Omit<ModelContext, 'hubs'> {
+  readonly blocksMax: number;
+  readonly blockBytesMax: number;
+  /** The first invariant that breaks ends the run. */
+  readonly onBroken: (error: Error) => void;
+}
+
+/** Hears of every change in stores and hubs, in the moment in which it becomes true. */
+export class Checker implements StoreWatcher, HubWatcher {
+  readonly hubs = new RecordedHubs();
+  readonly sources = new Map<string, SourceTaskModel>();
+  readonly windows = new Map<string, WindowTaskModel>();
+  readonly tables = [new LakeModel(sourceTable), new LakeModel(windowTable)] as const;
+  readonly outbox = new OutboxModel();
+  readonly jobs = new Map<string, JobModel>();
+  commits = 0;
+  readonly #options: CheckerOptions;
+  readonly #generations = new Map<string, GenerationSeen>();
+  readonly #snapshots = new Map<string, Uint8Array>();
+  readonly #plans = new Map<string, Uint8Array>();
+  readonly #partitionOfKey = new Map<string, number>();
+
+  constructor(options: CheckerOptions) {
+    this.#options = options;
+  }
+
+  onAppend(name: string, block: Uint8Array): void {
+    this.#checking(() => {
+      if (!name.startsWith('commits/')) {
+        this.#onJournal(name, block);
+        return;
+      }
+      const parsed = parseGenerationName(name);
+      holds(parsed !== undefined, 'I7', () => `no log is called ${name}`);
+      holds(block.byteLength <= this.#options.blockBytesMax, 'I12', () => {
+        return `${name}: a record of ${block.byteLength} bytes`;
+      });
+      const generation = this.#generations.get(name) ?? { records: 0, end: 'open' };
+      this.#generations.set(name, generation);
+      for (const { record } of decodeRecords(block, { blob: name, position: 0 })) {
+        holds(generation.end === 'open', 'I5', () => `${name}: a ${record.kind} after its seal`);
+        same(generation.records === 0, record.kind === 'header', 'I5', `${name}: begins a log`);
+        if (record.kind === 'header') this.#followsSeal(parsed);
+        generation.records += 1;
+        if (record.kind === 'seal') generation.end = 'sealed';
+        this.#onRecord(parsed, record);
+      }
+      // Beyond its limit: the seal, what workers append before they see that it must roll, attempts.
+      const most = this.#options.blocksMax + this.#options.attemptsMax + 12;
+      holds(generation.records <= most, 'I12', () => {
+        return `${name} holds ${generation.records} records`;
+      });
+    });
+  }
+
+  #onJournal(name: string, block: Uint8Array): void {
+    const id = /^jobs\/([^/]+)\/journal$/.exec(name)?.[1];
+    if (id === undefined) return;
+    const job = known(this.jobs, id, () => new JobModel(id, this.#plans));
+    for (const line of Buffer.from(block).toString().split('\n')) {
+      if (line !== '') job.onLine(JSON.parse(line) as JobLine);
+    }
+  }
+
+  /** A generation begins after the one before it can no longer be appended to. */
+  #followsSeal({ generation, path }: { path: LogPath; generation: number }): void {
+    if (generation === 0) return;
+    const before = this.#generations.get(generationName(path, generation - 1));
+    const isOpen = before !== undefined && before.end === 'open';
+    holds(!isOpen, 'I5', () => `${path.stage}/${path.partition}: ${generation - 1} is not sealed`);
+  }
+
+  #onRecord(place: { path: LogPath; generation: number }, record: LogRecord): void {
+    const { incarnation, partition, stage } = place.path;
+    const model = this.#model(stage, partition);
+    if (model.incarnation !== incarnation) model.beginIncarnation(incarnation);
+    switch (record.kind) {
+      case 'commit':
+        this.#onCommit(stage, model, record);
+        break;
+      case 'attempt':
+        model.onAttempt(record);
+        break;
+      case 'seal':
+        this.#owesNothing(model.name, model.commit);
+        break;
+      case 'header':
+        this.#onHeader(model, record);
+        break;
+      default:
+        record satisfies never;
+    }
+  }
+
+  #onCommit(stage: string, model: SourceTaskModel | WindowTaskModel, record: CommitRecord): void {
+    this.commits += 1;
+    model.onCommit(record);
+    const [own] = this.tables.filter(({ table }) => table === tableOf(stage));
+    own?.onCommit(`${topologyName}/${model.name}`, record);
+    this.outbox.onCommit(model.name, record);
+  }
+
+  /** A snapshot says what the commits before it came to; nothing of them is owed any more. */
+  #onHeader(model: SourceTaskModel | WindowTaskModel, record: HeaderRecord): void {
+    if (record.snapshot === null) {
+      same(model.commit, 0, 'I7', `${model.name}: commits before an empty state`);
+      return;
+    }
+    const bytes = this.#snapshots.get(record.snapshot.name);
+    holds(bytes !== undefined, 'I4', () => `${model.name}: its snapshot is not there`);
+    this.#owesNothing(model.name, model.commit);
+    const { commit, cursor, ledger } = JSON.parse(Buffer.from(bytes).toString()) as {
+      commit: number;
+      cursor: unknown;
+      ledger: object;
+    };
+    same(commit, model.commit, 'I7', `${model.name}: last commit of a snapshot`);
+    same(cursor, model.cursor, 'I7', `${model.name}: cursor of a snapshot`);
+    const sorted = (counts: object): unknown => Object.entries(counts).sort();
+    same(sorted(ledger), sorted(model.ledger), 'I7', `${model.name}: ledger of a snapshot`);
+  }
+
+  #owesNothing(task: string, throughCommit: number): void {
+    this.outbox.mustHaveLeft(task, throughCommit);
+    for (const table of this.tables) table.mustHold(`${topologyName}/${task}`, throughCommit);
+  }
+
+  #model(stage: string, partition: string): SourceTaskModel | WindowTaskModel {
+    const context = { ...this.#options, hubs: this.hubs };
+    if (stage === sourceStage) {
+      const task = { stage, partition, hub: sourceHub };
+      return known(
+        this.sources,
+        partition,
+        () => new SourceTaskModel(task, context, this.#partitionOfKey),
+      );
+    }
+    const task = { stage: windowStage, partition, hub: exchangeHub };
+    return known(this.windows, partition, () => new WindowTaskModel(task, context));
+  }
+
+  onLogDeleted(name: string): void {
+    this.#checking(() => {
+      const parsed = parseGenerationName(name);
+      const generation = this.#generations.get(name);
+      if (parsed === undefined || generation === undefined) return;
+      holds(generation.end === 'sealed', 'I4', () => `${name} is deleted while it is open`);
+      this.#generations.delete(name);
+    });
+  }
+
+  onPut(name: string, bytes: Uint8Array): void {
+    this.#checking(() => {
+      if (name.startsWith('snapshots/')) this.#snapshots.set(name, bytes);
+      if (name.startsWith('jobs/')) this.#plans.set(name, bytes);
+      for (const table of this.tables) table.onPut(name, bytes);
+    });
+  }
+
+  onObjectDeleted(name: string): void {
+    this.#checking(() => {
+      for (const table of this.tables) table.onDeleted(name);
+    });
+  }
+
+  onStored(hub: string, place: { partition: number; sequenceNumber: number }, body: Buffer): void {
+    this.#checking(() => {
+      this.hubs.stored(hub, place, body);
+      if (hub === exchangeHub) this.outbox.onStored(place.partition, body);
+    });
+  }
+
+  #checking(look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      this.#options.onBroken(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}
+
+function tableOf(stage: string): string {
+  return stage === sourceStage ? sourceTable : windowTable;
+}
+
+function known<Value>(map: Map<string, Value>, name: string, make: () => Value): Value {
+  let value = map.get(name);
+  if (value === undefined) map.set(name, (value = make()));
+  return value;
+}

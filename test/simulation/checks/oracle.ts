@@ -1,0 +1,96 @@
+/**
+ * The plain oracle: a fold over what producers sent and what hubs recorded, and the rows that a
+ * reader of the lake sees. It shares no code with the engine, and none with the models.
+ */
+import { LedgerReader } from '../../../shared/ledger/ledger-reader';
+import type { AppendStore, ObjectStore } from '../../../shared/model/ports';
+import { exchangeHub, sourceStage, topologyName, windowMs } from '../world/topology';
+import type { Order } from '../world/workload';
+import type { Checker } from './checker';
+import { same } from './invariants';
+
+export const sourceColumns = ['id', 'customer', 'time', 'amount'];
+export const windowColumns = ['customer', 'minute', 'orders', 'total'];
+
+export interface OracleOptions {
+  readonly checker: Checker;
+  readonly appends: AppendStore;
+  readonly objects: ObjectStore;
+  /** Nothing can be late or lost on its way: the second table is a fold over the first. */
+  readonly isEverythingOnTime: boolean;
+}
+
+/** Compares the tables and the ledger with what they must be, once a run has come to rest. */
+export async function compareWithOracle(options: OracleOptions): Promise<void> {
+  const { checker } = options;
+  const [sourceRows, windowRows] = checker.tables;
+  const emitted = Array.from(checker.sources.values(), (task) => task.emitted).flat();
+  same(await sourceRows.rows(sourceColumns), rowsOf(emitted), 'I3', 'the source’s table');
+  const rows = await windowRows.rows(windowColumns);
+  const fired = Array.from(checker.windows.values(), (task) => task.fired).flat();
+  same(rows, fired.sort(), 'I3', 'the windows’ table');
+  if (options.isEverythingOnTime) {
+    same(rows, minutesOf(withoutQuarantined(checker, emitted)), 'I7', 'the windows’ table, folded');
+  }
+  compareCounts(checker, emitted.length, rows);
+  await compareLedger(options);
+}
+
+function rowsOf(orders: readonly Order[]): string[] {
+  return orders
+    .map(({ amount, customer, id, time }) => JSON.stringify([id, customer, time, amount]))
+    .sort();
+}
+
+function minutesOf(orders: readonly Order[]): string[] {
+  const minutes = new Map<string, [string, number, number, number]>();
+  for (const { amount, customer, time } of orders) {
+    const minute = time - (time % windowMs);
+    const row = minutes.get(`${customer} ${minute}`) ?? [customer, minute, 0, 0];
+    row[2] += 1;
+    row[3] += amount;
+    minutes.set(`${customer} ${minute}`, row);
+  }
+  return Array.from(minutes.values(), (row) => JSON.stringify(row)).sort();
+}
+
+/** An event that the second stage quarantined is in no window: it is known by its place there. */
+function withoutQuarantined(checker: Checker, orders: readonly Order[]): readonly Order[] {
+  const gone = new Set<number>();
+  for (const task of checker.windows.values()) {
+    for (const place of task.quarantined) {
+      const [incarnation = '', sequenceNumber, index] = place.split('/');
+      const { bodies } = checker.hubs.partition(exchangeHub, incarnation, task.partition);
+      const { events } = JSON.parse(String(bodies[Number(sequenceNumber)])) as {
+        events: [string, number, { id: number }][];
+      };
+      gone.add(events[Number(index)]?.[2].id ?? -1);
+    }
+  }
+  return orders.filter(({ id }) => !gone.has(id));
+}
+
+/** What left the first stage came to the second, once each, or is declared missing there. */
+function compareCounts(checker: Checker, emitted: number, rows: readonly string[]): void {
+  let [arrived, inWindows] = [0, 0];
+  for (const { ledger, missing, redriven } of checker.windows.values()) {
+    arrived += ledger.read - redriven + missing;
+    inWindows += ledger.emitted;
+  }
+  same(arrived, emitted, 'I13', 'events that came through the exchange');
+  const counted = rows.reduce((sum, row) => sum + Number((JSON.parse(row) as unknown[])[2]), 0);
+  same(counted, inWindows, 'I13', 'events in the windows’ rows');
+}
+
+/** `millrace ledger` recounts the logs: it must come to what the models counted. */
+async function compareLedger({ appends, checker, objects }: OracleOptions): Promise<void> {
+  const reader = new LedgerReader({ appends, objects, topology: topologyName });
+  for (const { commits, ledger, path } of await reader.refresh()) {
+    const models = path.stage === sourceStage ? checker.sources : checker.windows;
+    const model = models.get(path.partition);
+    const sorted = (counts: object | undefined): unknown => Object.entries(counts ?? {}).sort();
+    const name = `${path.stage}/${path.partition}`;
+    same(sorted(ledger), sorted(model?.ledger), 'I13', `${name}: its ledger, recounted`);
+    same(commits, model?.commit, 'I13', `${name}: its commits, recounted`);
+  }
+}
