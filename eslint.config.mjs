@@ -38,6 +38,35 @@ export default tseslint.config(
     rules: { 'no-restricted-properties': ['error', ...worldAccess] },
   },
   {
+    // Replayed from their histories: the same answers every time, and from nowhere but those.
+    files: ['shared/recovery/orchestrators/**/*.ts', 'shared/recovery/**/plan-*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'AwaitExpression', message: 'An orchestrator yields tasks; it never awaits.' },
+        { selector: ':function[async=true]', message: 'An orchestrator is a plain generator.' },
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: 'Ask context.currentUtcDateTime.',
+        },
+        {
+          selector: "NewExpression[callee.name='Promise']",
+          message: 'An orchestrator waits for tasks alone.',
+        },
+      ],
+      'no-restricted-globals': [
+        'error',
+        ...['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'process', 'crypto'].map(
+          (name) => ({ name, message: 'An orchestrator asks the world through activities alone.' }),
+        ),
+      ],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^(node:|@azure/)', message: 'No world in an orchestrator.' }] },
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: {
       'max-lines-per-function': 'off',

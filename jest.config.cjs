@@ -24,6 +24,16 @@ const project = (displayName) => ({
 });
 
 module.exports = {
-  testTimeout: 30_000,
-  projects: ['unit', 'property', 'contract', 'integration', 'oracle', 'fault', 'docs'].map(project),
+  testTimeout: 120_000,
+  projects: [
+    'unit',
+    'property',
+    'simulation',
+    'contract',
+    'integration',
+    'oracle',
+    'fault',
+    'docs',
+    'infra',
+  ].map(project),
 };

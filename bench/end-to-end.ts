@@ -2,74 +2,30 @@
  * From hubs filled beforehand to Delta tables, over real AMQP with exactly-once commits, beside what
  * a bare SDK consumer reads from the same hub in the same run.
  *
- * npm run bench:end-to-end -- [events] [workers]
+ * npm run bench:end-to-end -- [events] [workers] [folder for CPU profiles of the workers]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
-import {
-  earliestEventPosition,
-  EventHubConsumerClient,
-  EventHubProducerClient,
-} from '@azure/event-hubs';
-import { startStack } from '../cli/stack';
+import { earliestEventPosition, EventHubConsumerClient } from '@azure/event-hubs';
+import { startStack, type Stack } from '../cli/stack';
 import { openStore } from '../cli/store';
-import { startFunctionsHost } from '../local/functions-host';
+import { startFunctionsHost, type FunctionsHost } from '../local/functions-host';
 import { readLog, listLogs } from '../shared/commit-log/log-reader';
 import { plan } from '../shared/planner';
 import { buildApp } from '../test/support/build-app';
-import { machineLine, seededRandom } from './machine';
+import { machineLine } from './machine';
+import { fill, partitionCount, someEvents } from './prefill';
 import { topologies } from './topologies';
 
 const seed = 11;
-const partitionCount = 4;
 const eventsPerMessagePacked = 100;
 const pollIntervalMs = 200;
 
 interface Measure {
   readonly events: number;
   readonly elapsedMs: number;
-}
-
-function someEvents(events: number): string[] {
-  const random = seededRandom(seed);
-  return Array.from({ length: events }, (_, id) => {
-    const event = {
-      id,
-      device: `device-${Math.floor(random() * 1000)}`,
-      time: 1_767_225_600_000 + id * 5,
-      value: Math.round(random() * 10_000) / 100,
-      filler: '',
-    };
-    const missing = 256 - JSON.stringify(event).length;
-    return JSON.stringify({ ...event, filler: 'x'.repeat(Math.max(0, missing)) });
-  });
-}
-
-async function fill(
-  connectionString: string,
-  hub: string,
-  events: readonly string[],
-  perMessage: number,
-): Promise<void> {
-  const producer = new EventHubProducerClient(connectionString, hub);
-  const perSend = perMessage === 1 ? 1_000 : 20 * perMessage;
-  const sends = Math.ceil(events.length / perSend);
-  await Promise.all(
-    Array.from({ length: partitionCount }, async (_, partition) => {
-      for (let send = partition; send < sends; send += partitionCount) {
-        const batch = await producer.createBatch({ partitionId: String(partition) });
-        const chunk = events.slice(send * perSend, (send + 1) * perSend);
-        for (let at = 0; at < chunk.length; at += perMessage) {
-          const body = Buffer.from(chunk.slice(at, at + perMessage).join('\n'));
-          if (!batch.tryAdd({ body })) throw new Error('a batch is over the limit');
-        }
-        await producer.sendBatch(batch);
-      }
-    }),
-  );
-  await producer.close();
 }
 
 /** In a thread of its own: what the SDK alone reads. */
@@ -145,7 +101,7 @@ async function main(): Promise<void> {
   console.log(
     `${events} events of 256 B, ${partitionCount} partitions, ${workers} workers; emulator, storage, workers and reader share this machine`,
   );
-  const texts = someEvents(events);
+  const texts = someEvents(events, seed);
   const app = await buildApp({
     topologies: 'bench/topologies.ts',
     hostJson: {
@@ -191,7 +147,14 @@ async function main(): Promise<void> {
       ['packed', 1, `one stage, keyed windows, ${eventsPerMessagePacked} events per message`],
     ] as const) {
       const host = await startOnly(stack, app.directory, topology, workers);
+      const before = cpuSeconds(stack, host);
       say(name, await measured(stack.azurite.connectionString, topology, events, stages));
+      const after = cpuSeconds(stack, host);
+      const share = (part: keyof typeof after): string =>
+        `${part} ${(((after[part] - before[part]) * 1e6) / events).toFixed(1)}`;
+      console.log(
+        `  CPU µs per event: ${share('workers')}, ${share('emulator')}, ${share('storage')}`,
+      );
       await host.close();
     }
   } finally {
@@ -201,17 +164,39 @@ async function main(): Promise<void> {
   }
 }
 
+/** CPU that a process has used, threads and all, as Linux tells it (man 5 proc, 100 ticks a second). */
+function cpuSecondsOf(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function cpuSeconds(
+  stack: Stack,
+  host: FunctionsHost,
+): Record<'workers' | 'emulator' | 'storage', number> {
+  return {
+    workers: host.workers.reduce((total, { pid }) => total + cpuSecondsOf(pid), 0),
+    emulator: cpuSecondsOf(stack.emulator.child.pid),
+    storage: cpuSecondsOf(stack.azurite.pid),
+  };
+}
+
+const profiles = process.argv[4];
+
 /** A host with the functions of one topology alone: others would take its cores. */
 async function startOnly(
   stack: Awaited<ReturnType<typeof startStack>>,
   appDirectory: string,
   topology: string,
   workers: number,
-): Promise<{ close(): Promise<void> }> {
+): Promise<FunctionsHost> {
   return startFunctionsHost({
     appDirectory,
     workers,
     httpPort: 0,
+    ...(profiles !== undefined && {
+      workerExecArgv: ['--cpu-prof', `--cpu-prof-dir=${join(profiles, topology)}`],
+    }),
     leases: { partitionOwnershipExpirationIntervalMs: 10_000, loadBalancingUpdateIntervalMs: 500 },
     settings: {
       AzureWebJobsStorage: stack.azurite.connectionString,

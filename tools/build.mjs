@@ -1,7 +1,20 @@
 // Builds every process Millrace starts into dist/. The function app is one CommonJS bundle, loaded
 // through package.json `main` by Azure, `func start` and our local host alike (docs/adr/0001).
+//   node tools/build.mjs [folder]   another than dist
+// A file that is right stays as it is, and one that is not is replaced in one step: what runs from
+// here (`func start`, the emulators) never finds it gone or half written.
 import { build } from 'esbuild';
-import { existsSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
 /** ES modules among our packages ask where they are; in a CommonJS bundle this answers them. */
 const importMeta = {
@@ -28,16 +41,57 @@ const processes = [
   'local/functions-host/main.ts',
   'local/functions-host/worker.ts',
   'local/storage/main.ts',
-].filter((entry) => existsSync(entry));
+];
 
-rmSync('dist', { recursive: true, force: true });
-await Promise.all([
-  existsSync('functions/app.ts') &&
-    build({
-      ...common,
-      entryPoints: ['functions/app.ts'],
-      outdir: 'dist/functions',
-      external: ['@azure/functions-core'],
-    }),
-  build({ ...common, entryPoints: processes, outdir: 'dist', outbase: '.', packages: 'external' }),
+const writingMsMax = 60_000;
+const target = resolve(process.argv[2] ?? 'dist');
+
+const results = await Promise.all([
+  build({
+    ...common,
+    entryPoints: ['functions/app.ts'],
+    outdir: join(target, 'functions'),
+    external: ['@azure/functions-core'],
+    write: false,
+  }),
+  build({
+    ...common,
+    entryPoints: processes,
+    outdir: target,
+    outbase: '.',
+    packages: 'external',
+    write: false,
+  }),
 ]);
+const files = results.flatMap(({ outputFiles }) => outputFiles);
+for (const { contents, path } of files) {
+  if (existsSync(path) && readFileSync(path).equals(contents)) continue;
+  mkdirSync(dirname(path), { recursive: true });
+  const written = `${path}.writing-${process.pid}`;
+  writeFileSync(written, contents);
+  renameSync(written, path);
+}
+// What an earlier build made and this one does not; a package made of an earlier build, too.
+const wanted = new Set(files.map(({ path }) => path));
+removeOthers(target);
+
+/** True when nothing is left in the folder. */
+function removeOthers(folder) {
+  let isEmpty = true;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    const isKept = entry.isDirectory()
+      ? !removeOthers(path)
+      : wanted.has(path) || isBeingWritten(path);
+    if (isKept) isEmpty = false;
+    else rmSync(path, { recursive: true, force: true });
+  }
+  return isEmpty;
+}
+
+/** By another build at the same time; an old one was left by a build that was killed. */
+function isBeingWritten(path) {
+  if (!/\.writing-\d+$/.test(path)) return false;
+  const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: 0 };
+  return Date.now() - mtimeMs < writingMsMax;
+}

@@ -1,7 +1,7 @@
 // `npm test`: style, types, layers, then every suite; ends with one line "N passed, N failed".
 // `node tools/test.mjs --node <path>` runs the suites under another Node binary.
-import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -27,13 +27,33 @@ const checks = [
 ];
 const outcomes = checks.map(([name, command, args]) => run(name, command, args));
 
-const jestPassed = run('suites', node, [
-  bin('jest'),
-  '--ci',
-  '--maxWorkers=2',
-  '--json',
-  `--outputFile=${report}`,
-]);
+/** After its report: what still runs then was left open by a test, and would run for ever. */
+const jestExitMs = 30_000;
+
+/** Runs jest; true when it exits with 0, or has to be ended after a report without failures. */
+async function runJest() {
+  console.log('\n== suites');
+  const child = spawn(
+    node,
+    [bin('jest'), '--ci', '--maxWorkers=2', '--json', `--outputFile=${report}`],
+    { stdio: 'inherit' },
+  );
+  let isEnded = false;
+  const ended = new Promise((resolve) => child.once('close', (code) => resolve(code)));
+  const watching = setInterval(() => {
+    if (!existsSync(report) || isEnded) return;
+    isEnded = true;
+    setTimeout(() => {
+      console.error(`jest did not exit ${jestExitMs / 1000} s after its report: ended`);
+      child.kill('SIGKILL');
+    }, jestExitMs).unref();
+  }, 1_000);
+  const code = await ended;
+  clearInterval(watching);
+  return code === 0 || code === null;
+}
+
+const jestPassed = await runJest();
 let tests = { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: 0 };
 try {
   tests = JSON.parse(readFileSync(report, 'utf8'));
