@@ -146,6 +146,7 @@ async function runEngine(
         appends,
         objects: new MemoryObjectStore(),
         hub: noHub,
+        checkpoints: null,
         sender: noSender,
         lakeTable: () => ({
           flush: async ({ batches }) => ({

@@ -31,6 +31,12 @@ export function connectSender(account: HubAccount): EventHubSender {
   );
 }
 
+/** Host name of the namespace without its port, as checkpoint stores have it; null: none is set. */
+export function namespaceHost({ connectionString, namespace }: HubAccount): string | null {
+  if (connectionString === null) return namespace;
+  return /(?:^|;)\s*Endpoint=[a-z]+:\/\/(\[[^\]]+\]|[^/:;]+)/i.exec(connectionString)?.[1] ?? null;
+}
+
 function namespaceOf({ namespace }: HubAccount): string {
   if (namespace !== null) return namespace;
   throw new StreamError(

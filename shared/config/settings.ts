@@ -18,6 +18,18 @@ export const settingsSpec = {
     environment: 'LakeStorage__blobServiceUri',
     description: 'Blob endpoint of lake and commit logs, reached with the managed identity',
   }),
+  hostStorageConnectionString: optionalText({
+    environment: 'AzureWebJobsStorage',
+    description: 'Storage of the Functions host (Azurite); in Azure leave it out',
+  }),
+  hostStorageAccount: optionalText({
+    environment: 'AzureWebJobsStorage__accountName',
+    description: 'Storage account of the Functions host, reached with the managed identity',
+  }),
+  hostStorageUri: optionalText({
+    environment: 'AzureWebJobsStorage__blobServiceUri',
+    description: 'Its blob endpoint, where that does not follow from the name of the account',
+  }),
   topologies: optionalText({
     environment: 'MILLRACE_TOPOLOGIES',
     description: 'Topologies that this app runs, by name with commas between; default: all',

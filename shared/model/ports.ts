@@ -83,6 +83,21 @@ export interface HubReader {
   }): Promise<readonly HubMessage[]>;
 }
 
+/** From where the Functions host reads a partition for its trigger when it takes it over. */
+export interface HostCheckpoint {
+  readonly sequenceNumber: number;
+  /** Names this writing of it: the host writes another with every batch. */
+  readonly tag: string;
+}
+
+/** The host's checkpoints of one hub and consumer group. Rejects as AppendStore does. */
+export interface HostCheckpoints {
+  /** Undefined: there is none, or it names no sequence number. */
+  read(partitionId: string): Promise<HostCheckpoint | undefined>;
+  /** Deletes it, so that the host begins at the hub's first message; not if it was written since. */
+  forget(partitionId: string, checkpoint: HostCheckpoint): Promise<'forgotten' | 'changed'>;
+}
+
 /** Sends to exchange hubs. Resolves when the service has accepted; rejects with STREAM_HUB_UNAVAILABLE. */
 export interface HubSender {
   partitionCount(hub: string): Promise<number>;

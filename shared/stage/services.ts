@@ -2,6 +2,7 @@ import type {
   AppendStore,
   Clock,
   FaultPoint,
+  HostCheckpoints,
   HubReader,
   HubSender,
   ObjectStore,
@@ -78,6 +79,8 @@ export interface StageServices {
   readonly appends: AppendStore;
   readonly objects: ObjectStore;
   readonly hub: HubReader;
+  /** Null where the host's storage is not known: in the command and in jobs. */
+  readonly checkpoints: HostCheckpoints | null;
   readonly sender: HubSender;
   readonly lakeTable: (plan: TablePlan) => LakeTable;
   readonly clock: Clock;

@@ -9,6 +9,7 @@ import type { Draft } from './draft';
 import { lastWriteMs, readIncarnation } from './incarnations';
 import { countEvents, runRange } from './run-range';
 import type { StageServices } from './services';
+import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
 import { TaskHold, type TaskAddress, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
@@ -192,7 +193,10 @@ export class Task {
     if (next.kind === 'quarantine') {
       // Whoever tried it last may live and be at it at this moment. A host that ends batches sooner
       // than that would end this process too, again and again.
-      const waitMs = Math.min(limits.quarantineAfterMs, (deadlineMs - clock.nowMs()) / 2);
+      const waitMs = Math.min(
+        limits.quarantineAfterMs,
+        Math.floor((deadlineMs - clock.nowMs()) / 2),
+      );
       if (!(await this.#hold.staysQuiet(Math.max(0, waitMs)))) return 'conflict';
       telemetry.emit('error', 'task.quarantine', { ...this.address, cursor: this.cursor });
       return { eventsMax: 1, quarantineFirst: killedWorker(next.attempts) };
@@ -314,13 +318,15 @@ export class Task {
   }
 
   async #readStalled(lastSequenceNumber: number, request: TendRequest): Promise<void> {
-    const { clock, hub, limits, telemetry } = this.#services;
+    const { checkpoints, clock, hub, limits, telemetry } = this.#services;
     const { deadlineMs, messagesMax = limits.gapReadMessagesMax } = request;
     telemetry.emit('warn', 'task.stalled', {
       ...this.address,
       cursor: this.cursor,
       lastSequenceNumber,
     });
+    const { address } = this;
+    if (checkpoints !== null) await forgetStaleCheckpoint({ address, checkpoints, hub, telemetry });
     while (this.cursor.sequenceNumber <= lastSequenceNumber && clock.nowMs() < deadlineMs) {
       const messages = await readIncarnation(hub, this.address, {
         partitionId: this.address.partition,

@@ -4,11 +4,12 @@ import type { Clock, FaultPoint, Randomness, Telemetry } from '../model/ports';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import type { EventHubReader } from '../adapters/event-hubs';
-import { connectReader, connectSender } from '../adapters/hub-clients';
+import { connectReader, connectSender, namespaceHost } from '../adapters/hub-clients';
 import { processName, systemClock, systemRandomness } from '../adapters/process-world';
 import { BlobAppendStore } from '../adapters/blob-append-store';
+import { BlobHostCheckpoints, hostCheckpointContainer } from '../adapters/blob-host-checkpoints';
 import { BlobObjectStore } from '../adapters/blob-object-store';
-import { connectContainer } from '../adapters/blob-container';
+import { connectContainer, type BlobAccount } from '../adapters/blob-container';
 import { captureContainer } from '../recovery/backfill/capture-file';
 import { openLakeTable, type LakeTable } from '../lake/lake-table';
 import { guardedSender, guardedTable } from '../recovery/breaker/guarded-sinks';
@@ -77,6 +78,15 @@ export function createWorld(
     return table;
   }
 
+  const namespace = namespaceHost(hubs);
+  const hostAccount = hostStorageOf(settings);
+  const hostContainer =
+    hostAccount && connectContainer({ ...hostAccount, container: hostCheckpointContainer });
+  const hostCheckpoints = (hub: string, consumerGroup: string): BlobHostCheckpoints | null =>
+    namespace && hostContainer
+      ? new BlobHostCheckpoints(hostContainer, { namespace, hub, consumerGroup })
+      : null;
+
   const shared = {
     appends,
     objects: control,
@@ -98,10 +108,10 @@ export function createWorld(
     ...{ telemetry, clock, control, appends, randomness, lake: lakeObjects, capture },
     writer,
     sleep: shared.sleep,
-    servicesOf: ({ input, recoveryConsumerGroup }) => {
+    servicesOf: ({ consumerGroup, input, recoveryConsumerGroup }) => {
       const hub = connectReader(hubs, input.hub, recoveryConsumerGroup);
       readers.push(hub);
-      return { ...shared, hub };
+      return { ...shared, hub, checkpoints: hostCheckpoints(input.hub, consumerGroup) };
     },
     close: async () => {
       await Promise.all([sender.close(), ...readers.map((reader) => reader.close())]);
@@ -109,9 +119,17 @@ export function createWorld(
   };
 }
 
-function storageOf(
-  settings: AppSettings,
-): { connectionString: string } | { blobServiceUri: string } {
+/** As the host itself reads its settings; null: none is set, as in the command. */
+function hostStorageOf(settings: AppSettings): BlobAccount | null {
+  const { hostStorageAccount, hostStorageConnectionString, hostStorageUri } = settings;
+  if (hostStorageConnectionString !== null)
+    return { connectionString: hostStorageConnectionString };
+  if (hostStorageUri !== null) return { blobServiceUri: hostStorageUri };
+  if (hostStorageAccount === null) return null;
+  return { blobServiceUri: `https://${hostStorageAccount}.blob.core.windows.net` };
+}
+
+function storageOf(settings: AppSettings): BlobAccount {
   if (settings.storageConnectionString !== null) {
     return { connectionString: settings.storageConnectionString };
   }

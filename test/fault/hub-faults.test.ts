@@ -2,6 +2,7 @@
 import { EventHubConsumerClient } from '@azure/event-hubs';
 import { ContainerClient } from '@azure/storage-blob';
 import { someOrders } from '../support/orders';
+import { eventually } from '../support/outcome';
 import { OrdersRun } from './orders-run';
 
 jest.setTimeout(600_000);
@@ -87,7 +88,40 @@ describe('hubs and delivery', () => {
     await run.finish();
     await run.expectOracle();
   });
+
+  it('may be recreated and hold less than before: triggers do not stand still at old checkpoints', async () => {
+    run = await OrdersRun.start();
+    const orders = someOrders(1_700);
+    await run.send(orders.slice(0, 1_500));
+    await run.untilRead(1_500);
+    await run.cluster.recreateHub('orders');
+    await run.send(orders.slice(1_500));
+    await run.untilRead(1_700);
+    // The trigger's own: of the new hub, whose partitions have hundred messages each.
+    const checkpoints = await eventually(
+      () => checkpointsOf(run as OrdersRun, 'orders'),
+      (found) => found.length === 2 && found.every(({ sequenceNumber }) => sequenceNumber < 100),
+      150_000,
+    );
+    expect(checkpoints.map(({ sequenceNumber }) => sequenceNumber)).toEqual([99, 99]);
+    await run.finish();
+    await run.expectOracle();
+  });
 });
+
+async function checkpointsOf(
+  { cluster }: OrdersRun,
+  hub: string,
+): Promise<{ readonly name: string; readonly sequenceNumber: number }[]> {
+  const container = new ContainerClient(cluster.storageConnectionString, 'azure-webjobs-eventhub');
+  const found = [];
+  for await (const { metadata, name } of container.listBlobsFlat({ includeMetadata: true })) {
+    const [, ofHub, , kind] = name.split('/');
+    if (ofHub !== hub || kind !== 'checkpoint') continue;
+    found.push({ name, sequenceNumber: Number(metadata?.['sequencenumber']) });
+  }
+  return found;
+}
 
 /** As a host does that took a failed batch for done: the events before the hub's end are skipped. */
 async function moveCheckpointsToTheEnd(run: OrdersRun, hub: string): Promise<void> {

@@ -180,6 +180,8 @@ describe('app settings', () => {
   /** Not ours to set: laptop, tests, or the host itself. */
   const notDeployed = [
     'AZURE_FUNCTIONS_ENVIRONMENT',
+    'AzureWebJobsStorage',
+    'AzureWebJobsStorage__blobServiceUri',
     'EventHubConnection',
     'LakeStorage',
     'MILLRACE_FAULT_POINT',
@@ -193,7 +195,6 @@ describe('app settings', () => {
     'AzureFunctionsJobHost__extensions__durableTask__storageProvider__maxQueuePollingInterval',
     'AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime',
     'AzureFunctionsJobHost__extensions__eventHubs__minEventBatchSize',
-    'AzureWebJobsStorage__accountName',
     'AzureWebJobsStorage__clientId',
     'AzureWebJobsStorage__credential',
     'EventHubConnection__clientId',

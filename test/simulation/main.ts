@@ -92,7 +92,8 @@ function summary(tally: Tally, cpuSeconds: number): string {
   const kinds = Array.from(tally.struck)
     .filter(([, { seeds }]) => seeds > 0)
     .map(([kind, { seeds, times }]) => `  ${kind.padEnd(22)}${seeds} seeds, ${times} times`);
-  const bound = tally.failed.length === 0 ? `, at most ${(300 / tally.seeds).toFixed(2)} %` : '';
+  const bound =
+    tally.failed.length === 0 ? `, at most ${Math.min(100, 300 / tally.seeds).toFixed(2)} %` : '';
   return [
     'Faults that struck:',
     ...kinds,

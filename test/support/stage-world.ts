@@ -6,7 +6,7 @@ import { parquetReadObjects } from 'hyparquet';
 import { openLakeTable, type LakeTable } from '../../shared/lake/lake-table';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
-import type { AppendStore, ObjectStore, Telemetry } from '../../shared/model/ports';
+import type { AppendStore, HostCheckpoints, ObjectStore, Telemetry } from '../../shared/model/ports';
 import type { StagePlan } from '../../shared/model/program';
 import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
@@ -41,6 +41,7 @@ export class StageWorld {
   readonly lake = new MemoryObjectStore();
   readonly capture = new MemoryObjectStore();
   readonly events: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  checkpoints: HostCheckpoints | null = null;
   nowMs = Date.UTC(2026, 5, 1);
   isDraining = false;
   /** What others do while a worker sleeps. */
@@ -135,6 +136,7 @@ export class StageWorld {
       appends: this.appends,
       objects: this.objects,
       hub: this.hub(stagePlan.input.hub),
+      checkpoints: this.checkpoints,
       sender: new MemorySender(this.hubs),
       lakeTable,
       clock,

@@ -147,6 +147,7 @@ export class SimulatedWorker {
       appends: stores.appendStore(appends),
       objects: stores.objectStore(objects),
       hub: hubCalls.reader(hub),
+      checkpoints: null,
       sender: isGuarded ? guardedSender(sender, breakers) : sender,
       lakeTable,
       clock,

@@ -1,6 +1,6 @@
 // Goal: a hub that is deleted and created again carries the state on, whatever is still on its way
 // from the hub before.
-import type { HubMessage } from '../../../shared/model/ports';
+import type { HostCheckpoints, HubMessage } from '../../../shared/model/ports';
 import { topologies } from '../../fixtures/topologies/orders';
 import { expectedPaid, someOrders } from '../../support/orders';
 import { StageWorld } from '../../support/stage-world';
@@ -115,4 +115,62 @@ test('a worker whose clock was set back still asks which hub it is', async () =>
   await worker.processBatch(batch(world.hub('orders').messages(0).slice(30)));
   await world.finish(world.worker());
   expect(await world.rows('orders_paid')).toEqual(expectedPaid(orders));
+});
+
+describe('the host’s checkpoint', () => {
+  /** A task whose trigger brings nothing: its input is read by who finds it waiting. */
+  async function recover(
+    checkpoints: Partial<HostCheckpoints>,
+  ): Promise<{ readonly world: StageWorld; readonly forgotten: string[] }> {
+    const forgotten: string[] = [];
+    const world = worldWith(someOrders(20));
+    world.checkpoints = {
+      read: async () => undefined,
+      forget: async (partition, { tag }) => {
+        forgotten.push(`${partition} ${tag}`);
+        return 'forgotten';
+      },
+      ...checkpoints,
+    };
+    const target = { functionName, partition: '0', deadlineMs: Infinity, isRecovery: true };
+    const report = await world.worker().tendTask(target);
+    expect(report.events).toBe(20);
+    return { world, forgotten };
+  }
+  const said = (world: StageWorld): unknown[] =>
+    world.events
+      .filter(({ event }) => event.startsWith('task.checkpoint'))
+      .map(({ event }) => event);
+
+  it('of a former hub, beyond the end of the new one, no longer keeps the trigger from reading', async () => {
+    const read = async () => ({ sequenceNumber: 20, tag: 'a' });
+    const { forgotten, world } = await recover({ read });
+    expect(forgotten).toEqual(['0 a']);
+    expect(said(world)).toEqual(['task.checkpoint-forgotten']);
+  });
+
+  it('of this hub is left alone', async () => {
+    const { forgotten, world } = await recover({
+      read: async () => ({ sequenceNumber: 19, tag: 'a' }),
+    });
+    expect(forgotten).toEqual([]);
+    expect(said(world)).toEqual([]);
+  });
+
+  it('that the host writes in that moment is left alone', async () => {
+    const { world } = await recover({
+      read: async () => ({ sequenceNumber: 20, tag: 'a' }),
+      forget: async () => 'changed',
+    });
+    expect(said(world)).toEqual([]);
+  });
+
+  it('that cannot be read is said, and input is read all the same', async () => {
+    const { world } = await recover({
+      read: async () => {
+        throw new Error('403');
+      },
+    });
+    expect(said(world)).toEqual(['task.checkpoint-unread']);
+  });
 });
