@@ -6,7 +6,12 @@ import { parquetReadObjects } from 'hyparquet';
 import { openLakeTable, type LakeTable } from '../../shared/lake/lake-table';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
-import type { AppendStore, HostCheckpoints, ObjectStore, Telemetry } from '../../shared/model/ports';
+import type {
+  AppendStore,
+  HostCheckpoints,
+  ObjectStore,
+  Telemetry,
+} from '../../shared/model/ports';
 import type { StagePlan } from '../../shared/model/program';
 import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
