@@ -140,7 +140,7 @@ describe('settings for a laptop', () => {
       const { IsEncrypted, Values } = readWritten(join(directory, 'local.settings.azure.json'));
       expect(IsEncrypted).toBe(false);
       const known = Object.values(settingsSpec).map(({ environment }) => environment);
-      const others = ['FUNCTIONS_WORKER_RUNTIME', 'AzureWebJobsStorage'];
+      const others = ['FUNCTIONS_WORKER_RUNTIME'];
       expect(Object.keys(Values).filter((name) => !known.includes(name))).toEqual(others);
       expect(Values['EventHubConnection__fullyQualifiedNamespace']).toBe(
         'n.servicebus.windows.net',
