@@ -15,18 +15,37 @@ export interface FilePartition {
   readonly files: readonly string[];
 }
 
+type FileMessage = Omit<HubMessage, 'sequenceNumber'>;
+
+/** Messages of one file: their numbers begin at `first`. */
+interface FileExtent {
+  readonly name: string;
+  readonly first: number;
+  readonly count: number;
+}
+
 /**
  * Files as if they were a hub: NDJSON (also gzip) or Parquet, each row an event, or what Event Hubs
- * Capture kept, in order. A partition's files are read whole when they are first asked for.
+ * Capture kept, in order. One file is in memory at a time: all of a partition are read once to be
+ * counted, and again when their turn comes.
  */
 export class FileSource implements HubReader {
   readonly #objects: ObjectStore;
   readonly #partitions: readonly FilePartition[];
-  readonly #loaded = new Map<string, Promise<readonly HubMessage[]>>();
+  readonly #beat: () => Promise<void>;
+  readonly #extents = new Map<string, Promise<readonly FileExtent[]>>();
+  #current: { readonly name: string; readonly messages: Promise<readonly FileMessage[]> } | null =
+    null;
 
-  constructor(objects: ObjectStore, partitions: readonly FilePartition[]) {
+  /** @param beat awaited between files: renews a lease, or rejects to stop */
+  constructor(
+    objects: ObjectStore,
+    partitions: readonly FilePartition[],
+    beat: () => Promise<void>,
+  ) {
     this.#objects = objects;
     this.#partitions = partitions;
+    this.#beat = beat;
   }
 
   async describe(): ReturnType<HubReader['describe']> {
@@ -34,42 +53,64 @@ export class FileSource implements HubReader {
   }
 
   async bounds(partitionId: string): ReturnType<HubReader['bounds']> {
-    const { length } = await this.#messages(partitionId);
+    const last = (await this.#extentsOf(partitionId)).at(-1);
+    const length = last === undefined ? 0 : last.first + last.count;
     return { firstSequenceNumber: 0, lastSequenceNumber: length - 1, isEmpty: length === 0 };
   }
 
   async read(request: Parameters<HubReader['read']>[0]): Promise<readonly HubMessage[]> {
-    const { firstSequenceNumber: first, lastSequenceNumber: last, messagesMax } = request;
-    const messages = await this.#messages(request.partitionId);
-    return messages.slice(first, Math.min(last + 1, first + messagesMax));
-  }
-
-  #messages(partition: string): Promise<readonly HubMessage[]> {
-    let loaded = this.#loaded.get(partition);
-    if (loaded === undefined) this.#loaded.set(partition, (loaded = this.#load(partition)));
-    return loaded;
-  }
-
-  async #load(partition: string): Promise<readonly HubMessage[]> {
+    const { firstSequenceNumber, lastSequenceNumber, messagesMax, partitionId } = request;
+    const end = Math.min(lastSequenceNumber + 1, firstSequenceNumber + messagesMax);
     const messages: HubMessage[] = [];
-    const files = this.#partitions.find((one) => one.partition === partition)?.files ?? [];
-    const add = (body: Uint8Array, enqueuedTimeMs: number | null): void => {
-      const sequenceNumber = messages.length;
-      messages.push({ sequenceNumber, enqueuedTimeMs: enqueuedTimeMs ?? noClock, body });
-    };
-    for (const name of files) {
-      const bytes = await this.#bytes(name);
-      if (name.endsWith('.avro')) {
-        // Whole messages of a hub, in whatever form their sender packed them.
-        for (const message of await readCaptureFile(name, bytes)) {
-          add(message.body, message.enqueuedTimeMs);
-        }
-        continue;
-      }
-      const lines = await linesOf(name, bytes);
-      for (let start = 0; start < lines.length; start += rowsPerMessage) {
-        add(Buffer.from(lines.slice(start, start + rowsPerMessage).join('\n')), null);
-      }
+    for (const { count, first, name } of await this.#extentsOf(partitionId)) {
+      const from = Math.max(firstSequenceNumber, first);
+      const to = Math.min(end, first + count);
+      if (from >= to) continue;
+      const slice = (await this.#messagesOf(name)).slice(from - first, to - first);
+      slice.forEach(({ body, enqueuedTimeMs }, index) => {
+        messages.push({ sequenceNumber: from + index, enqueuedTimeMs, body });
+      });
+    }
+    return messages;
+  }
+
+  #extentsOf(partition: string): Promise<readonly FileExtent[]> {
+    let extents = this.#extents.get(partition);
+    if (extents === undefined) this.#extents.set(partition, (extents = this.#count(partition)));
+    return extents;
+  }
+
+  async #count(partition: string): Promise<readonly FileExtent[]> {
+    const extents: FileExtent[] = [];
+    let first = 0;
+    for (const name of this.#partitions.find((one) => one.partition === partition)?.files ?? []) {
+      const count = (await this.#messagesOf(name)).length;
+      extents.push({ name, first, count });
+      first += count;
+      await this.#beat();
+    }
+    return extents;
+  }
+
+  #messagesOf(name: string): Promise<readonly FileMessage[]> {
+    if (this.#current?.name !== name) this.#current = { name, messages: this.#load(name) };
+    return this.#current.messages;
+  }
+
+  async #load(name: string): Promise<readonly FileMessage[]> {
+    const bytes = await this.#bytes(name);
+    if (name.endsWith('.avro')) {
+      // Whole messages of a hub, in whatever form their sender packed them.
+      return (await readCaptureFile(name, bytes)).map(({ body, enqueuedTimeMs }) => ({
+        body,
+        enqueuedTimeMs: enqueuedTimeMs ?? noClock,
+      }));
+    }
+    const lines = await linesOf(name, bytes);
+    const messages: FileMessage[] = [];
+    for (let start = 0; start < lines.length; start += rowsPerMessage) {
+      const body = Buffer.from(lines.slice(start, start + rowsPerMessage).join('\n'));
+      messages.push({ body, enqueuedTimeMs: noClock });
     }
     return messages;
   }

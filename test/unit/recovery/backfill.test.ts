@@ -136,6 +136,20 @@ describe('a backfill', () => {
     );
   });
 
+  it('leaves the checkpoints of the live trigger alone, which lie beyond what it reads', async () => {
+    const run = await aRun(someReadings(300), false);
+    const looked: string[] = [];
+    run.world.checkpoints = {
+      read: async (partition) => {
+        looked.push(partition);
+        return { sequenceNumber: Number.MAX_SAFE_INTEGER, tag: 'live' };
+      },
+      forget: async () => 'forgotten',
+    };
+    await backfill(run, options());
+    expect(looked).toEqual([]);
+  });
+
   it('reads the stretch of a hub that was enqueued in a time', async () => {
     const readings = someReadings(100);
     const run = await aRun(readings, false);

@@ -314,9 +314,11 @@ function scratchServices(
   const tables = new Map<string, LakeTable>();
   return {
     ...stage.services,
+    // Those of the live hub: a backfill's source has other numbers.
+    checkpoints: null,
     appends,
     objects: scratchObjects(world.objects, prefix),
-    hub: sourceOf(world, stage.services.hub, work, appends),
+    hub: sourceOf(world, stage.services.hub, work, { appends, context }),
     sender: new ScratchSender(appends, {
       partitionCount,
       producer: `${stage.plan.name}-${partition}`,
@@ -333,13 +335,13 @@ function sourceOf(
   world: BackfillWorld,
   hub: HubReader,
   work: BackfillWork,
-  appends: AppendStore,
+  { appends, context }: { readonly appends: AppendStore; readonly context: PieceContext },
 ): HubReader {
   switch (work.from.kind) {
     case 'hub':
       return new HubRange(hub, work.from.ranges);
     case 'files':
-      return new FileSource(world[work.from.store], work.from.partitions);
+      return new FileSource(world[work.from.store], work.from.partitions, () => context.beat());
     case 'exchange':
       return new ScratchExchange(appends, {
         hub: work.from.hub,
