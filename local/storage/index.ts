@@ -1,22 +1,23 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 
 /** The account that every local Azure tool knows; its key is public. */
 const account = 'devstoreaccount1';
 const accountKey =
   'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
 const startTimeoutMs = 30_000;
-const probeIntervalMs = 50;
+const services = ['blob', 'queue', 'table'] as const;
+type Ports = Record<(typeof services)[number], number>;
 
 export interface AzuriteOptions {
   /** Where blobs are kept; absent: in memory. */
   readonly dataDirectory?: string;
   readonly host?: string;
   /** 0 or absent: any free port. */
-  readonly ports?: { readonly blob?: number; readonly queue?: number; readonly table?: number };
+  readonly ports?: Readonly<Partial<Ports>>;
 }
 
 export interface Azurite {
@@ -28,46 +29,40 @@ export interface Azurite {
   close(): Promise<void>;
 }
 
-/** Starts Azurite as a child process and waits until it answers. It ends with this process. */
+/** Starts Azurite as a child process and waits until it listens. It ends with this process. */
 export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
-  const host = options.host ?? '127.0.0.1';
-  const blobPort = await portOf('blob', options.ports?.blob, host);
-  const queuePort = await portOf('queue', options.ports?.queue, host);
-  const tablePort = await portOf('table', options.ports?.table, host);
-  if (options.dataDirectory !== undefined) mkdirSync(options.dataDirectory, { recursive: true });
+  const { dataDirectory, host = '127.0.0.1', ports: wanted = {} } = options;
+  if (dataDirectory !== undefined) mkdirSync(dataDirectory, { recursive: true });
   const place =
-    options.dataDirectory === undefined
+    dataDirectory === undefined
       ? ['--inMemoryPersistence', '--extentMemoryLimit', '8192']
-      : ['--location', options.dataDirectory];
+      : ['--location', dataDirectory];
   const child = spawn(
     process.execPath,
     [
       ...[storageEntry(), String(process.pid), '--', ...place],
       ...['--silent', '--skipApiVersionCheck', '--disableTelemetry'],
-      ...['--blobHost', host, '--blobPort', String(blobPort)],
-      ...['--queueHost', host, '--queuePort', String(queuePort)],
-      ...['--tableHost', host, '--tablePort', String(tablePort)],
+      ...services.flatMap((service) => [
+        ...[`--${service}Host`, host],
+        ...[`--${service}Port`, String(wanted[service] ?? 0)],
+      ]),
     ],
     // Its own group: Ctrl-C is for the parent, whose workers still need the store to drain.
-    { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
-  const output: string[] = [];
-  child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()));
-  for (const port of [blobPort, queuePort, tablePort]) {
-    await answering(child, `http://${host}:${port}/`, output);
-  }
+  const ports = await listeningPorts(child, { host, wanted });
   return {
-    blobPort,
-    queuePort,
-    tablePort,
+    blobPort: ports.blob,
+    queuePort: ports.queue,
+    tablePort: ports.table,
     pid: child.pid ?? 0,
     connectionString: [
       'DefaultEndpointsProtocol=http',
       `AccountName=${account}`,
       `AccountKey=${accountKey}`,
-      `BlobEndpoint=http://${host}:${blobPort}/${account}`,
-      `QueueEndpoint=http://${host}:${queuePort}/${account}`,
-      `TableEndpoint=http://${host}:${tablePort}/${account}`,
+      `BlobEndpoint=http://${host}:${ports.blob}/${account}`,
+      `QueueEndpoint=http://${host}:${ports.queue}/${account}`,
+      `TableEndpoint=http://${host}:${ports.table}/${account}`,
     ].join(';'),
     close: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
@@ -80,41 +75,50 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   };
 }
 
-async function answering(child: ChildProcess, url: string, output: string[]): Promise<void> {
-  const deadline = Date.now() + startTimeoutMs;
-  let lastError: unknown = 'it ended';
-  while (Date.now() < deadline) {
-    if (child.exitCode !== null) break;
-    try {
-      await fetch(url, { signal: AbortSignal.timeout(2_000) });
-      return;
-    } catch (error) {
-      // Not yet: nobody listens. The reason is told if it stays so.
-      lastError = error;
-      await new Promise((resolve) => setTimeout(resolve, probeIntervalMs));
-    }
+/**
+ * Ports as Azurite says them when it listens. Asking them would not do: of a port that is taken
+ * another program answers.
+ */
+async function listeningPorts(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  { host, wanted }: { readonly host: string; readonly wanted: Partial<Ports> },
+): Promise<Ports> {
+  let output = '';
+  const found = await new Promise<Partial<Ports>>((resolve) => {
+    const look = (chunk: Buffer): void => {
+      output += chunk.toString();
+      const ports = portsIn(output);
+      if (services.every((service) => ports[service] !== undefined)) resolve(ports);
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    child.once('close', () => resolve({}));
+    setTimeout(() => resolve({}), startTimeoutMs).unref();
+  });
+  for (const stream of [child.stdout, child.stderr]) stream.removeAllListeners('data').resume();
+  const { blob, queue, table } = found;
+  if (blob !== undefined && queue !== undefined && table !== undefined) {
+    return { blob, queue, table };
   }
   child.kill('SIGKILL');
-  throw new Error(`Azurite does not answer on ${url}: ${String(lastError)} ${output.join('')}`);
-}
-
-/** A port that is free now: the wanted one, or any. Throws when the wanted one is taken. */
-async function portOf(service: string, wanted: number | undefined, host: string): Promise<number> {
-  const server = createServer();
-  server.listen(wanted ?? 0, host);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+  const taken = /EADDRINUSE.*:(\d+)\s/.exec(output)?.[1];
+  const service = services.find((one) => String(wanted[one]) === taken);
+  if (service !== undefined) {
     throw new Error(
-      `Azurite's ${service} port ${wanted} on ${host} is taken by another program: end that, or choose another port (0: any)`,
-      { cause: error },
+      `Azurite's ${service} port ${taken} on ${host} is taken by another program: end that, or choose another port (0: any)`,
     );
   }
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
+  throw new Error(`Azurite did not start: ${output.trim() || `no word for ${startTimeoutMs} ms`}`);
+}
+
+function portsIn(output: string): Partial<Ports> {
+  const lines = /Azurite (Blob|Queue|Table) service is successfully listening at \S+:(\d+)\s/g;
+  return Object.fromEntries(
+    Array.from(output.matchAll(lines), ([, service = '', port]) => [
+      service.toLowerCase(),
+      Number(port),
+    ]),
+  );
 }
 
 /** The built entry: beside this file when it runs from dist, else in the repository's dist. */

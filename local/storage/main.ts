@@ -6,6 +6,9 @@ const separator = process.argv.indexOf('--');
 const parent = Number(process.argv[2]);
 process.argv = [process.argv[0] ?? 'node', 'azurite', ...process.argv.slice(separator + 1)];
 
+// Its words go to the parent. When that is gone, what it has to say at its end must not end it sooner.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 const lookIntervalMs = 250;
 /** Azurite writes its index down when it is asked to end; then it has this long. */
 const endGraceMs = 3_000;
