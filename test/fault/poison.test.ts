@@ -41,7 +41,8 @@ describe('poison', () => {
   it.each([
     ['throw', 'STREAM_USER_FUNCTION_THREW', {}],
     ['exit', 'STREAM_EVENT_KILLED_WORKER', {}],
-    ['loop', 'STREAM_EVENT_KILLED_WORKER', { hostJson: { functionTimeout: '00:00:02' } }],
+    // Longer than a loaded machine takes to begin its first batch: sooner, nothing would get on.
+    ['loop', 'STREAM_EVENT_KILLED_WORKER', { hostJson: { functionTimeout: '00:00:06' } }],
     [
       'memory',
       'STREAM_EVENT_KILLED_WORKER',
