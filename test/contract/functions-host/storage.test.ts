@@ -26,7 +26,7 @@ const isAlive = (pid: number): boolean => {
 
 test('it does not outlive its parent, even one killed with -9, and what was written is kept', async () => {
   const dataDirectory = join(folder, 'kept');
-  const parent = join(__dirname, '../../../dist', `storage-parent-${process.pid}.js`);
+  const parent = join(__dirname, `../../../dist/test-apps/storage-parent-${process.pid}.js`);
   buildSync({
     stdin: {
       contents: `import { startAzurite } from './local/storage';
