@@ -70,6 +70,18 @@ describe('azuredeploy.json', () => {
     expect(readJson('infra/azuredeploy.lock.json')).toEqual(lock);
   });
 
+  it('has generated files that a build would write again: no setting crept in, none is missing', () => {
+    const tool = pathToFileURL(resolve(repository, 'tools/infra.mjs')).href;
+    const files = runJson<Record<string, string>>(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      `import { generated } from ${JSON.stringify(tool)}; console.log(JSON.stringify(await generated()));`,
+    ]);
+    for (const [name, text] of Object.entries(files)) {
+      expect([name, text]).toEqual([name, read(`infra/generated/${name}`)]);
+    }
+  });
+
   it('uses no API version but those that were looked up', () => {
     const found = Array.from(declared(template), ({ resource }) => [
       resource.type,
