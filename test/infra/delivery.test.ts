@@ -112,6 +112,11 @@ describe('the package', () => {
       'host.json',
       'package.json',
     ]);
+    const built = readdirSync(join(repository, 'tools')).flatMap((file) =>
+      Array.from(read(`tools/${file}`).matchAll(/\bdist\/([\w-]+)\//g), ([, folder]) => folder),
+    );
+    const shipped = built.filter((folder) => !rules.ignores(`dist/${folder}/main.js`));
+    expect(Array.from(new Set(shipped))).toEqual(['functions']);
     expect(rules.ignores('dist/functions/app.js')).toBe(false);
     expect(rules.ignores('local.settings.json')).toBe(true);
   });
