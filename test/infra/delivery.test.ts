@@ -307,6 +307,22 @@ describe('Kubernetes and Container Apps', () => {
     );
   });
 
+  it('are filled in with outputs of the deployment, and with what docs/DEPLOY.md says to set', () => {
+    const [, section = ''] = read('docs/DEPLOY.md').split(/^On Kubernetes/m);
+    const outputs = Array.from(
+      read('infra/main.bicep').matchAll(/^output (\w+)/gm),
+      ([, name]) => name ?? '',
+    );
+    const blanks = ['deployment', 'keda-scaledobject'].flatMap((file) =>
+      Array.from(read(`infra/container/${file}.yaml`).matchAll(/\$\{(\w+)\}/g), ([, name]) => name),
+    );
+    expect(blanks.length).toBeGreaterThan(5);
+    const unsaid = blanks.filter(
+      (name = '') => !outputs.includes(name) && !section.includes(`\`${name}\``),
+    );
+    expect(unsaid).toEqual([]);
+  });
+
   it('are given no setting but those of the template', () => {
     const known = Object.keys(appSettings(deploy()));
     const [, deployment] = parseAllDocuments(read('infra/container/deployment.yaml')).map(
