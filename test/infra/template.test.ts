@@ -107,6 +107,19 @@ describe('azuredeploy.json', () => {
     expect(deploy(everythingOn).resources.length).toBeGreaterThan(55);
   });
 
+  it('takes nothing from another environment in the same resource group: alerts, for example', () => {
+    const namesOf = (resourceToken: string): string[] =>
+      deploy({ ...everythingOn, resourceToken }).resources.map(
+        ({ name, scope, type }) => `${type} ${scope ?? ''} ${name}`,
+      );
+    const first = new Set(namesOf('abcdefghijklm'));
+    const shared = namesOf('nopqrstuvwxyz').filter((name) => first.has(name));
+    // Private zones are for both: each has a link and records of its own in them.
+    expect(shared.filter((name) => !name.startsWith('Microsoft.Network/privateDnsZones '))).toEqual(
+      [],
+    );
+  });
+
   it('gives names that the services accept', () => {
     for (const account of ofType(deploy(), 'Microsoft.Storage/storageAccounts')) {
       expect(account.name).toMatch(/^[a-z0-9]{3,24}$/);
