@@ -114,7 +114,7 @@ var logRules = [
     name: 'lost'
     severity: 1
     text: 'Events left the hub before anybody read them: the ledger has a hole'
-    query: '${lines}| where event == "task.gap" and toint(line.foundMessages) == 0'
+    query: '${lines}| where event == "task.gap" and tolong(line.lostMessages) > 0'
   }
   {
     name: 'tend-failed'

@@ -78,6 +78,13 @@ describe('alerts', () => {
     );
   });
 
+  it('tell of lost messages by the count that the line carries, not by what was found', () => {
+    const rules = ofType(deploy(), 'Microsoft.Insights/scheduledQueryRules');
+    const lost = JSON.stringify(rules.find(({ name }) => alertOf(name) === 'lost'));
+    expect(lost).toContain('tolong(line.lostMessages) > 0');
+    expect(read('shared/stage/task.ts')).toContain('lostMessages:');
+  });
+
   it('notice a supervisor that is silent for longer than many of its periods', () => {
     const rules = ofType(withMail, 'Microsoft.Insights/scheduledQueryRules');
     const silence = rules.find(({ name }) => alertOf(name) === 'silence');
