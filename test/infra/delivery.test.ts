@@ -309,16 +309,13 @@ describe('Kubernetes and Container Apps', () => {
 
   it('are filled in with outputs of the deployment, and with what docs/DEPLOY.md says to set', () => {
     const [, section = ''] = read('docs/DEPLOY.md').split(/^On Kubernetes/m);
-    const outputs = Array.from(
-      read('infra/main.bicep').matchAll(/^output (\w+)/gm),
-      ([, name]) => name ?? '',
-    );
+    const main = read('infra/main.bicep');
     const blanks = ['deployment', 'keda-scaledobject'].flatMap((file) =>
       Array.from(read(`infra/container/${file}.yaml`).matchAll(/\$\{(\w+)\}/g), ([, name]) => name),
     );
     expect(blanks.length).toBeGreaterThan(5);
     const unsaid = blanks.filter(
-      (name = '') => !outputs.includes(name) && !section.includes(`\`${name}\``),
+      (name) => !main.includes(`output ${name} `) && !section.includes(`\`${name}\``),
     );
     expect(unsaid).toEqual([]);
   });
@@ -397,6 +394,17 @@ describe('workflows', () => {
         if (line.includes('uses:')) expect(line).toMatch(/@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
       }
     }
+  });
+
+  it('are trusted by Entra as docs/DEPLOY.md says: by environment where a job names one', () => {
+    expect(read('.github/workflows/deploy.yml')).toContain(
+      'environment: ${{ inputs.environment }}',
+    );
+    const [, trust = '{}'] = read('docs/DEPLOY.md').match(/--parameters '(\{.*\})'/) ?? [];
+    expect(JSON.parse(trust)).toMatchObject({
+      issuer: 'https://token.actions.githubusercontent.com',
+      subject: expect.stringMatching(/^repo:OWNER\/REPO:environment:\w+$/),
+    });
   });
 
   it('run only scripts that exist, and hold no secret', () => {
