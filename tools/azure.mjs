@@ -159,7 +159,15 @@ function ledger(storage, topology) {
   return { isBalanced, read: first?.read ?? 0, filtered: first?.filtered ?? 0 };
 }
 
+/** What is no number would be waited for, or until, for ever. */
+function wholeNumber(option, text) {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new Error(`--${option} must be a whole number above 0, is "${text}"`);
+}
+
 async function smoke({ events, hubs, storage, timeout, topology }) {
+  const count = wholeNumber('events', events);
+  const timeoutMs = wholeNumber('timeout', timeout) * 1000;
   const values = hubs && storage ? {} : outputs();
   if (values.PRIVATE_NETWORK_ONLY === 'true') {
     console.log('Skipped: Event Hubs and the lake are reached from the private network only.');
@@ -170,11 +178,10 @@ async function smoke({ events, hubs, storage, timeout, topology }) {
   const place = hubs
     ? { connectionString: hubs, hub: topology }
     : { namespace: required(values, 'EVENT_HUBS_NAMESPACE'), hub: topology };
-  const count = Number(events);
   const before = ledger(account, topology);
   await send(place, smokeEvents(count));
   console.log(`sent ${count} events to ${topology}; ${before.read} were in the ledger before`);
-  const deadlineMs = Date.now() + Number(timeout) * 1000;
+  const deadlineMs = Date.now() + timeoutMs;
   for (;;) {
     const after = ledger(account, topology);
     const read = after.read - before.read;

@@ -56,6 +56,17 @@ describe('the smoke test', () => {
     expect((await smoke(connectionString, '90')).stdout).toContain('20 were in the ledger before');
   }, 240_000);
 
+  it.each([
+    ['--events', 'many'],
+    ['--events', '0'],
+    ['--timeout', '5m'],
+  ])('refuses %s %s at once: it would wait for ever, or for nothing', async (option, value) => {
+    const command = ['tools/azure.mjs', 'smoke', '--hubs', 'h', '--storage', 's', option, value];
+    await expect(
+      run(process.execPath, command, { cwd: repository, timeout: 20_000 }),
+    ).rejects.toThrow(`${option} must be a whole number above 0, is "${value}"`);
+  });
+
   it('says so when nobody takes them in', async () => {
     await stack.host.close();
     await expect(smoke(stack.azurite.connectionString, '6')).rejects.toThrow(
