@@ -321,7 +321,7 @@ describe('Kubernetes and Container Apps', () => {
   });
 
   it('are given no setting but those of the template', () => {
-    const known = Object.keys(appSettings(deploy()));
+    const known = [...Object.keys(appSettings(deploy())), 'AzureFunctionsWebHost__hostid'];
     const [, deployment] = parseAllDocuments(read('infra/container/deployment.yaml')).map(
       (one) =>
         one.toJS() as {
