@@ -193,7 +193,9 @@ async function smoke({ events, hubs, storage, timeout, topology }) {
   const values = hubs && storage ? {} : outputs();
   if (values.PRIVATE_NETWORK_ONLY === 'true') {
     console.log('Skipped: Event Hubs and the lake are reached from the private network only.');
-    console.log('Run `node tools/azure.mjs smoke` on a machine inside it.');
+    const places = ['EVENT_HUBS_NAMESPACE', 'LAKE_BLOB_SERVICE_URI'];
+    const set = places.map((name) => `${name}=${required(values, name)}`).join(' ');
+    console.log(`On a machine inside it: ${set} node tools/azure.mjs smoke`);
     return;
   }
   const account = storage ?? required(values, 'LAKE_BLOB_SERVICE_URI');

@@ -93,6 +93,17 @@ describe('the smoke test', () => {
     );
   }, 120_000);
 
+  it('says how it can be run from inside a private network: not as it was, for that is skipped', async () => {
+    const places =
+      'EVENT_HUBS_NAMESPACE=n.example.org LAKE_BLOB_SERVICE_URI=https://l.example.org/';
+    const outputs = Object.fromEntries(places.split(' ').map((one) => one.split('=')));
+    const env = { PATH: process.env['PATH'], ...outputs, PRIVATE_NETWORK_ONLY: 'true' };
+    const command = ['tools/azure.mjs', 'smoke'];
+    const { stdout } = await run(process.execPath, command, { cwd: repository, env });
+    expect(stdout).toContain(`Skipped`);
+    expect(stdout).toContain(`${places} node tools/azure.mjs smoke`);
+  });
+
   it('says what refuses when the roles never arrive', async () => {
     const nowhere = stack.azurite.connectionString.replaceAll(
       /(127\.0\.0\.1|localhost):\d+/g,
