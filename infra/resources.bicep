@@ -255,6 +255,7 @@ module functions 'modules/functions.bicep' = {
 
 module alerts 'modules/alerts.bicep' = {
   params: {
+    nameSuffix: resourceToken
     location: location
     tags: tags
     email: alertEmail

@@ -16,6 +16,7 @@ import { parseArgs } from 'node:util';
 
 const settingsFile = 'local.settings.azure.json';
 const pollIntervalMs = 5_000;
+const roleHint = 'Roles may take ten minutes to arrive: --timeout gives them longer.';
 
 function outputs() {
   if (process.env.EVENT_HUBS_NAMESPACE) return process.env;
@@ -159,24 +160,54 @@ function ledger(storage, topology) {
   return { isBalanced, read: first?.read ?? 0, filtered: first?.filtered ?? 0 };
 }
 
+/** What is no number would be waited for, or until, for ever. */
+function wholeNumber(option, text) {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new Error(`--${option} must be a whole number above 0, is "${text}"`);
+}
+
+/**
+ * Does what may be refused while the roles of a deployment are on their way to the services: until it
+ * succeeds, or the deadline has passed.
+ */
+async function onceAllowed(deadlineMs, work) {
+  let said = '';
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!/STREAM_STORE_UNAVAILABLE|unauthorized/i.test(`${error.code} ${error.message}`))
+        throw error;
+      const reason = error.message.trim();
+      if (Date.now() >= deadlineMs) throw new Error(`${reason}\n${roleHint}`, { cause: error });
+      if (reason !== said) console.log(`waiting: ${reason}`);
+      said = reason;
+    }
+    await sleep(pollIntervalMs);
+  }
+}
+
 async function smoke({ events, hubs, storage, timeout, topology }) {
+  const count = wholeNumber('events', events);
+  const timeoutMs = wholeNumber('timeout', timeout) * 1000;
   const values = hubs && storage ? {} : outputs();
   if (values.PRIVATE_NETWORK_ONLY === 'true') {
     console.log('Skipped: Event Hubs and the lake are reached from the private network only.');
-    console.log('Run `node tools/azure.mjs smoke` on a machine inside it.');
+    const places = ['EVENT_HUBS_NAMESPACE', 'LAKE_BLOB_SERVICE_URI'];
+    const set = places.map((name) => `${name}=${required(values, name)}`).join(' ');
+    console.log(`On a machine inside it: ${set} node tools/azure.mjs smoke`);
     return;
   }
   const account = storage ?? required(values, 'LAKE_BLOB_SERVICE_URI');
   const place = hubs
     ? { connectionString: hubs, hub: topology }
     : { namespace: required(values, 'EVENT_HUBS_NAMESPACE'), hub: topology };
-  const count = Number(events);
-  const before = ledger(account, topology);
-  await send(place, smokeEvents(count));
+  const deadlineMs = Date.now() + timeoutMs;
+  const before = await onceAllowed(deadlineMs, () => ledger(account, topology));
+  await onceAllowed(deadlineMs, () => send(place, smokeEvents(count)));
   console.log(`sent ${count} events to ${topology}; ${before.read} were in the ledger before`);
-  const deadlineMs = Date.now() + Number(timeout) * 1000;
   for (;;) {
-    const after = ledger(account, topology);
+    const after = await onceAllowed(deadlineMs, () => ledger(account, topology));
     const read = after.read - before.read;
     const filtered = after.filtered - before.filtered;
     if (read >= count && filtered >= count && after.isBalanced) {
@@ -186,7 +217,7 @@ async function smoke({ events, hubs, storage, timeout, topology }) {
     if (Date.now() >= deadlineMs) {
       throw new Error(
         `after ${timeout} s the ledger has ${read} of ${count} events (${filtered} filtered, ` +
-          `${after.isBalanced ? '' : 'not '}balanced). Look at the app's log; roles may take ten minutes to reach it.`,
+          `${after.isBalanced ? '' : 'not '}balanced). Look at the app's log. ${roleHint}`,
       );
     }
     await sleep(pollIntervalMs);

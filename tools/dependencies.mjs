@@ -20,8 +20,11 @@ const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
 /** Whether an SPDX expression can be met with allowed licences: OR offers, AND demands. */
 export function isAllowed(expression) {
-  const bare = expression.replaceAll(/[()]/g, '').trim();
-  if (bare === '') return false;
+  const inBrackets = /\(([^()]*)\)/;
+  let bare = expression;
+  while (inBrackets.test(bare)) {
+    bare = bare.replace(inBrackets, (_, inner) => (isAllowed(inner) ? allowedLicences[0] : '-'));
+  }
   return bare
     .split(/\s+OR\s+/i)
     .some((offer) =>
@@ -55,10 +58,10 @@ export function sourceFaults(packages) {
   });
 }
 
-/** Packages that go to Azure: not needed for development alone. */
+/** Packages that may go to Azure: not needed for development alone (`devOptional`: not alone). */
 export function production(packages) {
   return Object.entries(packages)
-    .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional)
+    .filter(([path, { dev }]) => path !== '' && !dev)
     .map(([path, entry]) => ({ path, ...entry }));
 }
 

@@ -26,12 +26,18 @@ const platforms = {
 const notDeployed = [
   'EventHubConnection',
   'LakeStorage',
+  'AzureWebJobsStorage',
+  'AzureWebJobsStorage__blobServiceUri',
   'MILLRACE_FAULT_POINT',
   'MILLRACE_FAULT_TOKEN',
   'AZURE_FUNCTIONS_ENVIRONMENT',
 ];
 /** Their values are known to the template alone. */
-const fromTemplate = ['EventHubConnection__fullyQualifiedNamespace', 'LakeStorage__blobServiceUri'];
+const fromTemplate = [
+  'AzureWebJobsStorage__accountName',
+  'EventHubConnection__fullyQualifiedNamespace',
+  'LakeStorage__blobServiceUri',
+];
 
 function run(command, args, options = {}) {
   const { error, status, stderr, stdout } = spawnSync(command, args, {

@@ -1,5 +1,7 @@
 // What a person must be told. Metrics where the platform has one, log lines of the app elsewhere:
 // Event Hubs Standard has no metric for the lag of a consumer group.
+@description('Ends every name: another environment may be in the same resource group.')
+param nameSuffix string
 @description('Region.')
 param location string
 @description('Tags of every resource.')
@@ -16,7 +18,7 @@ param lagMinutes int
 param captureEnabled bool
 
 resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
-  name: 'ag-millrace'
+  name: 'ag-millrace-${nameSuffix}'
   location: 'global'
   tags: tags
   properties: {
@@ -39,7 +41,7 @@ var metricRules = concat(
 
 resource metricAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
   for rule in metricRules: {
-    name: 'millrace-${rule.name}'
+    name: 'millrace-${rule.name}-${nameSuffix}'
     location: 'global'
     tags: tags
     properties: {
@@ -112,7 +114,7 @@ var logRules = [
     name: 'lost'
     severity: 1
     text: 'Events left the hub before anybody read them: the ledger has a hole'
-    query: '${lines}| where event == "task.gap" and toint(line.foundMessages) == 0'
+    query: '${lines}| where event == "task.gap" and tolong(line.lostMessages) > 0'
   }
   {
     name: 'tend-failed'
@@ -143,7 +145,7 @@ var logRules = [
 // Each cycle of the supervisor, timer or orchestration, ends in a line. None: the app is stopped, does
 // not start, cannot reach its hubs or its storage, or its supervisor stands still.
 resource silence 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: 'millrace-silence'
+  name: 'millrace-silence-${nameSuffix}'
   location: location
   tags: tags
   kind: 'LogAlert'
@@ -174,7 +176,7 @@ resource silence 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
 
 resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   for rule in logRules: {
-    name: 'millrace-${rule.name}'
+    name: 'millrace-${rule.name}-${nameSuffix}'
     location: location
     tags: tags
     kind: 'LogAlert'

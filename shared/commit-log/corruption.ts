@@ -12,7 +12,8 @@ export function corruptLog(place: LogPlace, what: string, cause?: unknown): Stre
   return new StreamError(
     'STREAM_LOG_CORRUPT',
     `${place.blob} at byte ${place.position}: ${what}. Nothing from there on was applied. Restore ` +
-      'the blob from a version or soft delete, or reset the task and backfill.',
+      'the blob from a copy, or begin the topology anew (millrace reset): its tables are emptied, and ' +
+      'what its hubs still hold is read again.',
     { details: { ...place, what }, ...(cause === undefined ? {} : { cause }) },
   );
 }

@@ -54,7 +54,7 @@ export async function deleteSnapshots(
 function corruptSnapshot(reference: SnapshotReference, what: string): StreamError {
   return new StreamError(
     'STREAM_SNAPSHOT_CORRUPT',
-    `${reference.name}: ${what}. Restore the blob from a version or soft delete; the generation ` +
+    `${reference.name}: ${what}. Restore the blob from a copy; the generation ` +
       'before, if it was kept, holds the same state.',
     { details: { ...reference } },
   );

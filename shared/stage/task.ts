@@ -155,6 +155,8 @@ export class Task {
       fromSequenceNumber: sequenceNumber,
       toSequenceNumber: first.sequenceNumber - 1,
       foundMessages: wanted.length,
+      // What lies between was in the hub and is there no more: nobody will ever read it.
+      lostMessages: (wanted[0] ?? first).sequenceNumber - sequenceNumber,
     });
     return wanted.length > 0 ? wanted : contiguousPrefix(fresh);
   }

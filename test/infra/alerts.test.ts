@@ -27,6 +27,10 @@ function emittedEvents(): Set<string> {
   return new Set([...literal, cycleEvent, ...noteKinds.map((kind) => `supervisor.${kind}`)]);
 }
 
+/** What an alert is called, in its resource's name between the product and the environment. */
+const alertOf = (name: string): string =>
+  name.replace(/^millrace-/, '').replace(/-abcdefghijklm$/, '');
+
 const eventsIn = (text: string): string[] =>
   Array.from(text.matchAll(/event\)? == ["']([\w.-]+)["']/g), ([, event]) => event ?? '');
 
@@ -69,14 +73,21 @@ describe('alerts', () => {
 
   it('turn minutes into the milliseconds that the lines carry', () => {
     const rules = ofType(deploy({ lagAlertMinutes: 3 }), 'Microsoft.Insights/scheduledQueryRules');
-    expect(JSON.stringify(rules.find(({ name }) => name === 'millrace-lag'))).toContain(
+    expect(JSON.stringify(rules.find(({ name }) => alertOf(name) === 'lag'))).toContain(
       'tolong(line.lagMs) > 180000',
     );
   });
 
+  it('tell of lost messages by the count that the line carries, not by what was found', () => {
+    const rules = ofType(deploy(), 'Microsoft.Insights/scheduledQueryRules');
+    const lost = JSON.stringify(rules.find(({ name }) => alertOf(name) === 'lost'));
+    expect(lost).toContain('tolong(line.lostMessages) > 0');
+    expect(read('shared/stage/task.ts')).toContain('lostMessages:');
+  });
+
   it('notice a supervisor that is silent for longer than many of its periods', () => {
     const rules = ofType(withMail, 'Microsoft.Insights/scheduledQueryRules');
-    const silence = rules.find(({ name }) => name === 'millrace-silence');
+    const silence = rules.find(({ name }) => alertOf(name) === 'silence');
     const { criteria, windowSize } = properties<LogRule & { windowSize: string }>(
       silence as Resource,
     );
@@ -106,7 +117,7 @@ describe('alerts', () => {
       const text = JSON.stringify(criteria).replaceAll('\\"', '"');
       const metric = text.match(/"metricName":"(\w+)"/)?.[1];
       const looksAt = metric === undefined ? eventsIn(text) : [metric];
-      return [rule.name.replace('millrace-', ''), severity, looksAt] as const;
+      return [alertOf(rule.name), severity, looksAt] as const;
     });
     expect(explained.map(([name]) => name).sort()).toEqual(made.map(([name]) => name).sort());
     for (const [name, severity, looksAt] of made) {

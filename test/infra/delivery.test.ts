@@ -114,6 +114,11 @@ describe('the package', () => {
       'host.json',
       'package.json',
     ]);
+    const built = readdirSync(join(repository, 'tools')).flatMap((file) =>
+      Array.from(read(`tools/${file}`).matchAll(/\bdist\/([\w-]+)\//g), ([, folder]) => folder),
+    );
+    const shipped = built.filter((folder) => !rules.ignores(`dist/${folder}/main.js`));
+    expect(Array.from(new Set(shipped))).toEqual(['functions']);
     expect(rules.ignores('dist/functions/app.js')).toBe(false);
     expect(rules.ignores('local.settings.json')).toBe(true);
   });
@@ -304,8 +309,21 @@ describe('Kubernetes and Container Apps', () => {
     );
   });
 
+  it('are filled in with outputs of the deployment, and with what docs/DEPLOY.md says to set', () => {
+    const [, section = ''] = read('docs/DEPLOY.md').split(/^On Kubernetes/m);
+    const main = read('infra/main.bicep');
+    const blanks = ['deployment', 'keda-scaledobject'].flatMap((file) =>
+      Array.from(read(`infra/container/${file}.yaml`).matchAll(/\$\{(\w+)\}/g), ([, name]) => name),
+    );
+    expect(blanks.length).toBeGreaterThan(5);
+    const unsaid = blanks.filter(
+      (name) => !main.includes(`output ${name} `) && !section.includes(`\`${name}\``),
+    );
+    expect(unsaid).toEqual([]);
+  });
+
   it('are given no setting but those of the template', () => {
-    const known = Object.keys(appSettings(deploy()));
+    const known = [...Object.keys(appSettings(deploy())), 'AzureFunctionsWebHost__hostid'];
     const [, deployment] = parseAllDocuments(read('infra/container/deployment.yaml')).map(
       (one) =>
         one.toJS() as {
@@ -378,6 +396,17 @@ describe('workflows', () => {
         if (line.includes('uses:')) expect(line).toMatch(/@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
       }
     }
+  });
+
+  it('are trusted by Entra as docs/DEPLOY.md says: by environment where a job names one', () => {
+    expect(read('.github/workflows/deploy.yml')).toContain(
+      'environment: ${{ inputs.environment }}',
+    );
+    const [, trust = '{}'] = read('docs/DEPLOY.md').match(/--parameters '(\{.*\})'/) ?? [];
+    expect(JSON.parse(trust)).toMatchObject({
+      issuer: 'https://token.actions.githubusercontent.com',
+      subject: expect.stringMatching(/^repo:OWNER\/REPO:environment:\w+$/),
+    });
   });
 
   it('run only scripts that exist, and hold no secret', () => {

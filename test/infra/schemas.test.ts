@@ -14,6 +14,12 @@ import {
   type JsonSchema,
 } from './support/schemas';
 
+interface PodSpec {
+  readonly containers: readonly {
+    readonly env: readonly { readonly name: string; readonly value: string }[];
+  }[];
+}
+
 const workflows = readdirSync(join(repository, '.github/workflows'));
 const scaledObjectOf = (): unknown =>
   parseAllDocuments(read('infra/container/keda-scaledobject.yaml'))
@@ -58,6 +64,23 @@ describe('Container Apps', () => {
     const [, block = ''] = bicep.match(/metadata: \{\n([\s\S]*?)\n +\}/) ?? [];
     const names = Array.from(block.matchAll(/^ +(\w+):/gm), ([, name]) => name);
     expect(names.sort()).toEqual([...(kedaEventHubMetadata['required'] as string[])].sort());
+  });
+});
+
+describe('containers', () => {
+  // Off App Service the host names itself by its machine: each replica would run the timers and
+  // have function keys of its own.
+  it('are one host for all replicas, by a name that the host takes whole', () => {
+    const name = 'AzureFunctionsWebHost__hostid';
+    const deployment = parseAllDocuments(read('infra/container/deployment.yaml'))
+      .map((one) => one.toJS() as { kind: string; spec: { template: { spec: PodSpec } } })
+      .find(({ kind }) => kind === 'Deployment');
+    const [container] = deployment?.spec.template.spec.containers ?? [];
+    const id = container?.env.find((one) => one.name === name)?.value;
+    expect(id).toMatch(/^[a-z0-9][a-z0-9-]{0,30}[a-z0-9]$/);
+    expect(read('infra/container/container-app.bicep')).toMatch(
+      /@maxLength\(32\)\nparam name string[\s\S]*AzureFunctionsWebHost__hostid: name\n/,
+    );
   });
 });
 

@@ -65,10 +65,18 @@ describe('dependencies', () => {
     );
   });
 
+  it('count as deployed when development and something deployed may need them', () => {
+    const both = { 'node_modules/e': { devOptional: true }, 'node_modules/f': { dev: true } };
+    expect(dependencies.production(both).map(({ path }) => path)).toEqual(['node_modules/e']);
+  });
+
   it('may offer a licence of the list, and must offer nothing else with it', () => {
     expect(dependencies.isAllowed('(GPL-2.0 OR MIT)')).toBe(true);
     expect(dependencies.isAllowed('MIT AND GPL-2.0')).toBe(false);
     expect(dependencies.isAllowed('')).toBe(false);
+    expect(dependencies.isAllowed('(MIT OR BSD-3-Clause) AND ISC')).toBe(true);
+    expect(dependencies.isAllowed('(MIT OR Apache-2.0) AND GPL-2.0')).toBe(false);
+    expect(dependencies.isAllowed('((GPL-2.0 AND MIT) OR ISC)')).toBe(true);
   });
 });
 

@@ -70,6 +70,18 @@ describe('azuredeploy.json', () => {
     expect(readJson('infra/azuredeploy.lock.json')).toEqual(lock);
   });
 
+  it('has generated files that a build would write again: no setting crept in, none is missing', () => {
+    const tool = pathToFileURL(resolve(repository, 'tools/infra.mjs')).href;
+    const files = runJson<Record<string, string>>(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      `import { generated } from ${JSON.stringify(tool)}; console.log(JSON.stringify(await generated()));`,
+    ]);
+    for (const [name, text] of Object.entries(files)) {
+      expect([name, text]).toEqual([name, read(`infra/generated/${name}`)]);
+    }
+  });
+
   it('uses no API version but those that were looked up', () => {
     const found = Array.from(declared(template), ({ resource }) => [
       resource.type,
@@ -93,6 +105,19 @@ describe('azuredeploy.json', () => {
   it('can be evaluated whole: nothing names what is not there', () => {
     expect(deploy().resources.length).toBeGreaterThan(25);
     expect(deploy(everythingOn).resources.length).toBeGreaterThan(55);
+  });
+
+  it('takes nothing from another environment in the same resource group: alerts, for example', () => {
+    const namesOf = (resourceToken: string): string[] =>
+      deploy({ ...everythingOn, resourceToken }).resources.map(
+        ({ name, scope, type }) => `${type} ${scope ?? ''} ${name}`,
+      );
+    const first = new Set(namesOf('abcdefghijklm'));
+    const shared = namesOf('nopqrstuvwxyz').filter((name) => first.has(name));
+    // Private zones are for both: each has a link and records of its own in them.
+    expect(shared.filter((name) => !name.startsWith('Microsoft.Network/privateDnsZones '))).toEqual(
+      [],
+    );
   });
 
   it('gives names that the services accept', () => {

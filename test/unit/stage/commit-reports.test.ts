@@ -32,6 +32,33 @@ describe('the reports of a commit', () => {
     expect(eventsOf(world, 'task.dead-letters')).toEqual([]);
   });
 
+  it('say how many messages of a gap the hub has lost, where it still has the others', async () => {
+    const world = worldWith(ordersAsText);
+    const worker = world.worker();
+    const messages = world.hub('orders').messages(0).slice(0, 100);
+    const batch = { functionName: 'orders-orders', partition: '0', deadlineMs: Infinity };
+    await worker.processBatch({ ...batch, messages });
+    world.hub('orders').truncate(0, 200);
+    await world.deliver(worker, { stage: 'orders', partition: 0, from: 250 });
+    const gap = { fromSequenceNumber: 100, toSequenceNumber: 249 };
+    expect(eventsOf(world, 'task.gap')).toEqual([
+      expect.objectContaining({ ...gap, foundMessages: 50, lostMessages: 100 }),
+    ]);
+  });
+
+  it('say that a gap which the hub fills has lost nothing, and one it cannot fill all', async () => {
+    const world = worldWith(ordersAsText);
+    const worker = world.worker();
+    await world.deliver(worker, { stage: 'orders', partition: 0, from: 100, batchSize: 100 });
+    for (const body of ordersAsText) world.hub('orders').append(0, Buffer.from(body));
+    world.hub('orders').truncate(0, 400);
+    await world.deliver(worker, { stage: 'orders', partition: 0, from: 400 });
+    expect(eventsOf(world, 'task.gap')).toEqual([
+      expect.objectContaining({ foundMessages: 100, lostMessages: 0 }),
+      expect.objectContaining({ foundMessages: 0, lostMessages: 100 }),
+    ]);
+  });
+
   it('count dead letters by cause', async () => {
     const world = worldWith([...ordersAsText.slice(0, 10), '{broken', 'also broken']);
     await world.deliver(world.worker(), { stage: 'orders', partition: 0 });
