@@ -3,6 +3,8 @@
 import type * as rhea from 'rhea';
 import { message, types } from 'rhea';
 import { startEventHubsEmulator, type EventHubsEmulator } from '../../../local/event-hubs';
+import { parseEvent } from '../../../local/event-hubs/amqp/event';
+import { EventDecoder } from '../../../local/functions-host/hub-reading/event-decoder';
 import {
   BareClient,
   batchOf,
@@ -95,6 +97,31 @@ test('one event of format 0 and a batch of 0x80013700 are kept alike', async () 
     [1, 'two'],
     [2, 'three'],
   ]);
+});
+
+test('sections under names instead of numbers are as good for every reader', async () => {
+  const hub = aHub();
+  const sender = await client.sender(`${hub}/Partitions/0`);
+  const named = (name: string, value: string): Buffer =>
+    Buffer.concat([
+      Buffer.from([0x00, 0xa3, name.length]),
+      Buffer.from(name),
+      Buffer.from(value, 'hex'),
+    ]);
+  const bytes = Buffer.concat([
+    named('amqp:header:list', 'c0020141'),
+    named('amqp:application-properties:map', 'c10702a10161a10162'),
+    named('amqp:data:binary', 'a0026869'),
+  ]);
+  const outcome = await outcomeOf(sender, () => sender.send(bytes, undefined, 0));
+  expect(outcome).toBe('accepted');
+  const { messages } = await client.receiver(source(hub));
+  await until(() => messages.length === 1);
+  expect(messages[0]?.body.toString()).toBe('hi');
+  expect(messages[0]?.message).toMatchObject({ durable: true, application_properties: { a: 'b' } });
+  const stored = parseEvent(bytes);
+  const event = new EventDecoder().decode(stored.rest, 0, stored.rest.length);
+  expect(event).toMatchObject({ body: Buffer.from('hi'), properties: { a: 'b' } });
 });
 
 test('a format that nobody knows is not implemented', async () => {
