@@ -109,7 +109,8 @@ export class OutgoingLink {
 
   /** The peer asked for what there is and its credit back (AMQP 1.0 part 2 §2.6.7): there is no more. */
   giveCreditBack(): void {
-    if (!this.#sender._draining || this.#sender.credit <= 0) return;
+    if (!isDraining(this.#sender) || this.#fragments.length > 0) return;
+    countCreditDown(this.#sender);
     this.#sender.set_drained(true);
     this.#sender.connection._register();
   }
@@ -183,6 +184,16 @@ export class OutgoingLink {
   }
 }
 
+function isDraining({ _draining: isAsked, credit }: RheaSender): boolean {
+  return isAsked && credit > 0;
+}
+
+/** rhea gives credit back by counting it down one by one, be it four billion: the last one is left to it. */
+function countCreditDown(sender: RheaSender): void {
+  sender.delivery_count = (sender.delivery_count + sender.credit - 1) >>> 0;
+  sender.credit = 1;
+}
+
 const watched = new WeakSet();
 
 /**
@@ -200,7 +211,8 @@ export function onSessionFlow(session: rhea.Session, listener: () => void): void
     const link = handle === undefined || handle === null ? undefined : own._get_link(frame);
     // rhea adds and subtracts serial numbers as if they never began again.
     if (link !== undefined && link.credit >= numbers) link.credit -= numbers;
-    if (echo === true) own._write_flow(link);
+    // Asked for the credit of events, the answer is for when there are no more of them.
+    if (echo === true && !(link !== undefined && isDraining(link))) own._write_flow(link);
     listener();
   };
 }

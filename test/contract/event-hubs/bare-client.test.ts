@@ -252,6 +252,28 @@ test('credit is given back on drain, with what there is sent first', async () =>
   expect(messages).toHaveLength(3);
 });
 
+test('a drain that asks for an echo is answered when what there is was sent', async () => {
+  const hub = aHub();
+  await send(hub, texts(3));
+  const { messages, receiver } = await client.receiver(source(hub), { credit_window: 0 });
+  const session = sessionOf(receiver) as unknown as {
+    output(frame: { echo?: boolean }): void;
+  };
+  const output = session.output.bind(session);
+  session.output = (flow) => output(Object.assign(flow, { echo: true }));
+  let atDrain = -1;
+  const drained = new Promise<void>((resolve) => {
+    receiver.once('receiver_drained', () => {
+      atDrain = messages.length;
+      resolve();
+    });
+  });
+  receiver.add_credit(100);
+  receiver.drain_credit();
+  await drained;
+  expect(atDrain).toBe(3);
+});
+
 test('a receiver that the session window stopped goes on at a flow of the session', async () => {
   const hub = aHub();
   await send(hub, texts(40));
