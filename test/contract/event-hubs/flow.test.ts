@@ -203,3 +203,29 @@ describe('two receivers of one session', () => {
     await narrow.close();
   });
 });
+
+test('messages that are aborted one after another do not use up credit and window', async () => {
+  const sender = await client.sender(`${aHub()}/Partitions/0`);
+  const session = sessionOf(sender) as unknown as {
+    output(frame: { more?: boolean; aborted?: boolean }, payload?: Buffer): void;
+  };
+  const output = session.output.bind(session);
+  session.output = (transfer, payload) => {
+    if (payload === undefined || transfer.more === true) return output(transfer, payload);
+    transfer.aborted = true;
+    return output(transfer);
+  };
+  sessionOf(sender).outgoing.compute_max_payload = () => 100;
+  for (let number = 0; number < 3_000; number += 1) {
+    await until(() => sender.sendable());
+    const delivery = sender.send(dataMessage(Buffer.alloc(150, 'n')), undefined, 0);
+    // Nobody answers for it.
+    Object.assign(delivery, { settled: true });
+  }
+  await until(() => sender.sendable());
+  session.output = output;
+  const outcome = await outcomeOf(sender, () =>
+    sender.send(dataMessage(Buffer.from('kept')), undefined, 0),
+  );
+  expect(outcome).toBe('accepted');
+});

@@ -248,6 +248,43 @@ test('a message that never ends costs its link, not memory', async () => {
   await client.close();
 });
 
+test('a request that never ends costs its link, not memory', async () => {
+  const client = await BareClient.open(emulator.port);
+  for (const address of ['$cbs', '$management']) {
+    const sender = await client.sender(address);
+    sender.send(Buffer.alloc(6 * 1024 * 1024), undefined, 0);
+    await until(() => sender.error !== undefined);
+    expect(errorOf(sender)).toMatchObject({ condition: 'amqp:link:message-size-exceeded' });
+  }
+  await client.close();
+});
+
+test('parts of messages go with their session', async () => {
+  const client = await BareClient.open(emulator.port);
+  // Each leaves three mebibytes behind of a message that it does not end.
+  for (let round = 0; round < 90; round += 1) {
+    const sender = await client.sender('parts/Partitions/0');
+    const session = sessionOf(sender) as unknown as {
+      output(frame: { more?: boolean }, payload?: Buffer): void;
+    };
+    const output = session.output.bind(session);
+    session.output = (transfer, payload) => {
+      if (payload !== undefined) transfer.more = true;
+      output(transfer, payload);
+    };
+    sender.send(Buffer.alloc(3 * 1024 * 1024), undefined, 0);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    sender.session.close();
+    await once(sender.session, 'session_close');
+  }
+  const sender = await client.sender('parts/Partitions/0');
+  const outcome = await outcomeOf(sender, () =>
+    sender.send(dataMessage(Buffer.from('fine')), undefined, 0),
+  );
+  expect(outcome).toBe('accepted');
+  await client.close();
+});
+
 test('thousands of links are served; more than the limit end their connection with the reason', async () => {
   const client = await BareClient.open(emulator.port);
   const first = await client.sender('links/Partitions/0');
