@@ -1,14 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HubFacts } from './hub';
+import { writeAll } from './log/segment';
 
 /** What hubs.json holds; the version before it was a bare array over single-file logs. */
 const formatVersion = 2;
@@ -39,7 +32,8 @@ export function writeHubsFile(directory: string, hubs: readonly HubFacts[]): voi
   const file = join(directory, 'hubs.json');
   const draft = openSync(`${file}.new`, 'w');
   try {
-    writeSync(draft, JSON.stringify({ format: formatVersion, hubs }, null, 2));
+    // A disk that is nearly full takes a part, and refuses only what comes after.
+    writeAll(draft, Buffer.from(JSON.stringify({ format: formatVersion, hubs }, null, 2)), 0);
     fsyncSync(draft);
   } finally {
     closeSync(draft);

@@ -13,6 +13,10 @@ const handshakeTimeoutMs = 30_000;
 const farewellMs = 1_000;
 /** Elements of an array that take no byte each. */
 const emptyElementsMax = 65_536;
+/** The protocol's smallest largest frame (AMQP 1.0 part 2 §2.7.1). */
+const peerFrameBytesMin = 512;
+/** A timer of Node that is to run longer runs at once. */
+const timerMsMax = 2 ** 31 - 1;
 
 /** What rhea keeps of a connection (rhea 3.0.5 lib/connection.js, pinned). */
 interface RheaConnection {
@@ -20,10 +24,30 @@ interface RheaConnection {
   readonly frame_size?: number;
   socket_ready: boolean;
   readonly local: { readonly close: { error?: unknown } };
+  readonly remote: {
+    readonly open: { readonly max_frame_size?: number | null; idle_time_out?: number | null };
+  };
   is_open(): boolean;
   on(event: string, listener: (error: unknown) => void): unknown;
+  _process(): void;
   _write_close(): void;
   _disconnected(): void;
+}
+
+/** What rhea keeps of deliveries until they are settled (rhea 3.0.5 lib/session.js, pinned). */
+interface RheaDeliveries {
+  get_head(): { readonly id: number } | undefined;
+  get_tail(): { readonly id: number } | undefined;
+}
+
+interface RheaDisposition {
+  readonly performative: { readonly role: boolean; first: number; last?: number | null };
+}
+
+interface RheaSession {
+  readonly incoming: { readonly deliveries: RheaDeliveries };
+  readonly outgoing: { readonly deliveries: RheaDeliveries };
+  on_disposition(frame: RheaDisposition): void;
 }
 
 interface RheaLink {
@@ -63,6 +87,19 @@ export class ConnectionGuard {
     };
     own.on('error', end);
     own.on('protocol_error', end);
+    own.on('connection_open', () => {
+      const { open } = own.remote;
+      // rhea divides it by two and gives it to a timer.
+      if ((open.idle_time_out ?? 0) / 2 > timerMsMax) open.idle_time_out = 2 * timerMsMax;
+      const frameBytes = open.max_frame_size ?? Infinity;
+      if (frameBytes >= peerFrameBytesMin) return;
+      // Our own Open goes out before the Close. rhea would cut a message into pieces of less than nothing.
+      own._process();
+      throw new Refusal(
+        'amqp:invalid-field',
+        `A max-frame-size of ${frameBytes}: it must be at least ${peerFrameBytesMin}.`,
+      );
+    });
     const handshake = setTimeout(() => {
       if (!own.is_open()) socket.destroy();
     }, handshakeTimeoutMs);
@@ -84,6 +121,7 @@ export class ConnectionGuard {
 
   openSession(session: rhea.Session): void {
     this.#sessions.add(session);
+    narrowDispositions(session as unknown as RheaSession);
     if (this.#sessions.size > sessionsMax) throw tooMany('sessions', sessionsMax);
   }
 
@@ -103,6 +141,26 @@ export class ConnectionGuard {
     const { remote, session } = link as unknown as RheaLink;
     if (remote.attach !== undefined) delete session.remote.handles[remote.attach.handle];
   }
+}
+
+/**
+ * rhea looks for every number that a disposition names, be they four billion. Only those of deliveries
+ * that are not settled yet say anything.
+ */
+function narrowDispositions(session: RheaSession): void {
+  const onDisposition = session.on_disposition.bind(session);
+  session.on_disposition = (frame) => {
+    const { performative } = frame;
+    const { first, role } = performative;
+    const { deliveries } = role ? session.outgoing : session.incoming;
+    const oldest = deliveries.get_head()?.id ?? Infinity;
+    const newest = deliveries.get_tail()?.id ?? -1;
+    const from = Math.max(first, oldest);
+    const to = Math.min(performative.last ?? first, newest);
+    if (from > to) return;
+    Object.assign(performative, { first: from, last: to });
+    onDisposition(frame);
+  };
 }
 
 const tooMany = (what: string, limit: number): Refusal =>

@@ -8,6 +8,7 @@ import {
   scalarAt,
   sectionCode,
   type MapContent,
+  type Section,
 } from './sections';
 import { frameHeadBytes, writeFrameHead } from './transfer-frame';
 
@@ -32,12 +33,27 @@ export function parseEvent(buffer: Buffer): IncomingEvent {
   }
   const header = sections.find(({ code }) => code === sectionCode.header);
   const annotations = sections.find(({ code }) => code === sectionCode.messageAnnotations);
-  const first = sections.find(({ code }) => code > sectionCode.messageAnnotations);
+  const rest = sections.filter(({ code }) => code > sectionCode.messageAnnotations);
   return {
-    header: header === undefined ? null : buffer.subarray(header.start, header.end),
+    header: header === undefined ? null : encodedAlike(buffer, [header]),
     annotations: annotations === undefined ? nothing : mapAt(buffer, annotations.value),
-    rest: buffer.subarray(first?.start ?? buffer.length),
+    rest: encodedAlike(buffer, rest),
   };
+}
+
+/** Neighbouring sections, each under the short number that every reader knows, whatever it came under. */
+function encodedAlike(buffer: Buffer, sections: readonly Section[]): Buffer {
+  const [first] = sections;
+  const last = sections.at(-1);
+  if (first === undefined || last === undefined) return Buffer.alloc(0);
+  const isShort = ({ start }: Section): boolean => buffer[start + 1] === 0x53;
+  if (sections.every(isShort)) return buffer.subarray(first.start, last.end);
+  return Buffer.concat(
+    sections.flatMap(({ code, end, value }) => [
+      Buffer.from([0x00, 0x53, code]),
+      buffer.subarray(value, end),
+    ]),
+  );
 }
 
 /** The events of a transfer: those of a batch, or the one message of any other format. */

@@ -19,6 +19,8 @@ interface RheaReceiver {
   credit: number;
   delivery_count: number;
   readonly connection: { _register(): void };
+  readonly session: unknown;
+  flow(credit: number): void;
   close(error: rhea.AmqpError): void;
 }
 
@@ -33,6 +35,9 @@ interface RheaSession {
   on_transfer(frame: RheaTransfer): void;
 }
 
+/** What a sender may send at once. SDKs sleep a whole second when they find no credit. */
+export const producerCredit = 1_000;
+
 /**
  * A message above the limit is rejected, which an SDK tells its caller at once; one that goes on
  * growing costs its link, for which an SDK only times out.
@@ -44,9 +49,9 @@ const gatheredBytesMaxInTotal = 256 * 1024 * 1024;
 const partBytes = 256;
 
 /**
- * Takes messages on event links as they come. rhea would decode them (and close the connection when
- * it cannot), gather one that never ends, take an aborted one for whole, and let a long one in small
- * frames wait for a window that it does not open.
+ * Takes messages as they come. rhea would gather one that never ends, take an aborted one for whole, let
+ * a long one in small frames wait for a window that it does not open, and decode events (and close the
+ * connection when it cannot).
  */
 export class IncomingMessages {
   readonly #gathered = new Map<RheaReceiver, number>();
@@ -54,7 +59,7 @@ export class IncomingMessages {
   readonly #watched = new WeakSet();
   #bytesInTotal = 0;
 
-  /** Takes over the transfers of a session, but for those on links that are not for events. */
+  /** Takes over the transfers of a session; those on links for events stay as they are encoded. */
   watch(session: rhea.Session, isEventLink: (receiver: unknown) => boolean): void {
     if (this.#watched.has(session)) return;
     this.#watched.add(session);
@@ -62,8 +67,7 @@ export class IncomingMessages {
     const onTransfer = own.on_transfer.bind(own);
     own.on_transfer = (frame) => {
       const link = own._get_link(frame);
-      if (this.#ended.has(link)) return skip(own, frame);
-      if (!isEventLink(link)) return onTransfer(frame);
+      if (this.#ended.has(link)) return skip(own, link, frame);
       if (frame.performative.aborted === true) return this.#abort(own, link, frame);
       const bytes = this.#gather(link, frame);
       if (bytes > gatheredBytesMax) {
@@ -78,7 +82,7 @@ export class IncomingMessages {
           description: `Unfinished messages of all clients hold more than ${gatheredBytesMaxInTotal} bytes.`,
         });
       }
-      frame.performative.message_format ||= rawMessageFormat;
+      if (isEventLink(link)) frame.performative.message_format ||= rawMessageFormat;
       if (frame.performative.more !== true) this.forget(link);
       onTransfer(frame);
       openWindow(own, link);
@@ -91,9 +95,10 @@ export class IncomingMessages {
     this.#gathered.delete(link as RheaReceiver);
   }
 
-  forgetConnection(connection: rhea.Connection): void {
+  /** Forgets the links of a session or connection. */
+  forgetAllOf(owner: rhea.Session | rhea.Connection): void {
     for (const link of this.#gathered.keys()) {
-      if ((link.connection as unknown) === connection) this.forget(link);
+      if (link.session === owner || (link.connection as unknown) === owner) this.forget(link);
     }
   }
 
@@ -110,14 +115,16 @@ export class IncomingMessages {
     this.#drop(link);
     link.credit -= 1;
     link.delivery_count += 1;
-    skip(session, frame);
+    // rhea gives new credit for whole messages alone.
+    if (link.credit < producerCredit / 2) link.flow(producerCredit - link.credit);
+    skip(session, link, frame);
   }
 
   #end(session: RheaSession, link: RheaReceiver, frame: RheaTransfer, error: rhea.AmqpError): void {
     this.#ended.add(link);
     this.#drop(link);
     link.close(error);
-    skip(session, frame);
+    skip(session, link, frame);
   }
 
   #drop(link: RheaReceiver): void {
@@ -129,10 +136,11 @@ export class IncomingMessages {
 }
 
 /** Counts a transfer that nobody takes. */
-function skip(session: RheaSession, frame: RheaTransfer): void {
+function skip(session: RheaSession, link: RheaReceiver, frame: RheaTransfer): void {
   session.incoming.next_transfer_id += 1;
   const { delivery_id: id } = frame.performative;
   if (id === session.incoming.next_delivery_id) session.incoming.next_delivery_id = (id ?? 0) + 1;
+  openWindow(session, link);
 }
 
 /** rhea looks at the window when a message is whole: one of many frames would never be. */

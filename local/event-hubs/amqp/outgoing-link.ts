@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type * as rhea from 'rhea';
 import { Refusal } from '../errors';
-import { addressFrames, fragmentMessage } from './transfer-frame';
+import { addressFrames, fragmentMessage, frameHeadBytes } from './transfer-frame';
 
 /** What rhea keeps of a session's outgoing side (rhea 3.0.5 lib/session.js, pinned). */
 interface RheaOutgoing {
@@ -52,13 +52,19 @@ export interface WaitingFragments {
   bytes: number;
 }
 
+const turnsOf = new WeakMap<RheaSession, { link: OutgoingLink | null }>();
+
 /**
  * A link on which events go out as ready frames, past rhea's encoder: that costs a tenth. Whatever
  * is written here is entered in rhea's counters as if rhea had sent it.
  */
 export class OutgoingLink {
   readonly #sender: RheaSender;
-  /** Fragments of messages already counted as sent, which wait for the session's window. */
+  /** Shared by the links of a session: the one whose message is on its way, if any. */
+  readonly #turns: { link: OutgoingLink | null };
+  /** Messages of which nothing was sent yet, which wait for the session's window. */
+  #messages: Buffer[] = [];
+  /** What is left of the message that is on its way: its delivery has a number, and is not counted yet. */
   #fragments: Buffer[] = [];
   #fragmentBytes = 0;
   readonly #waiting: WaitingFragments;
@@ -67,6 +73,8 @@ export class OutgoingLink {
   constructor(sender: rhea.Sender, waiting: WaitingFragments) {
     this.#sender = sender as unknown as RheaSender;
     this.#waiting = waiting;
+    this.#turns = turnsOf.get(this.#sender.session) ?? { link: null };
+    turnsOf.set(this.#sender.session, this.#turns);
   }
 
   /** The peer's largest frame. */
@@ -78,8 +86,13 @@ export class OutgoingLink {
   get room(): number {
     const { credit, session } = this.#sender;
     // A reply of rhea's own is on its way in this session: its numbers come first.
-    if (session.outgoing.deliveries.size > 0 || this.#fragments.length > 0) return 0;
+    if (session.outgoing.deliveries.size > 0 || this.#isWaiting) return 0;
+    if (this.#turns.link !== null) return 0;
     return Math.min(credit, this.#window);
+  }
+
+  get #isWaiting(): boolean {
+    return this.#messages.length > 0 || this.#fragments.length > 0;
   }
 
   /** Frames that the peer's session takes; none before its first flow, when rhea knows no number. */
@@ -109,7 +122,8 @@ export class OutgoingLink {
 
   /** The peer asked for what there is and its credit back (AMQP 1.0 part 2 §2.6.7): there is no more. */
   giveCreditBack(): void {
-    if (!this.#sender._draining || this.#sender.credit <= 0) return;
+    if (!isDraining(this.#sender) || this.#isWaiting) return;
+    countCreditDown(this.#sender);
     this.#sender.set_drained(true);
     this.#sender.connection._register();
   }
@@ -118,30 +132,22 @@ export class OutgoingLink {
   sendFrames(frames: Buffer, count: number): void {
     addressFrames(frames, this.#target, this.#nextDeliveryId);
     this.#write(frames);
-    this.#count(count, count);
+    this.#number(count);
+    this.#count({ deliveries: count, frames: count });
   }
 
   /** Sends one message in as many frames as it needs; those past the window wait for `flush`. */
   sendMessage(message: Buffer): void {
-    const frames = fragmentMessage(message, this.frameBytesMax, this.#target, this.#nextDeliveryId);
-    for (const frame of frames) {
-      this.#fragments.push(frame);
-      this.#account(frame.length);
-    }
-    this.#count(1, 0);
+    this.#messages.push(message);
+    this.#account(message.length);
     this.flush();
   }
 
-  /** Sends what waits for the window. */
+  /** Sends what waits for the window: first the rest of a message that is on its way. */
   flush(): void {
-    if (this.#fragments.length === 0) return;
-    const frames = this.#fragments.splice(0, this.#window);
-    for (const frame of frames) {
-      this.#account(-frame.length);
-      this.#write(frame);
-    }
-    this.#count(0, frames.length);
-    if (this.#fragments.length > 0 && this.#waiting.bytes > fragmentBytesMaxInTotal) {
+    if (this.#turns.link !== null) this.#turns.link.#sendOn();
+    while (this.#window > 0 && this.#turns.link === null && this.#begin()) this.#sendOn();
+    if (this.#isWaiting && this.#waiting.bytes > fragmentBytesMaxInTotal) {
       throw new Refusal(
         'amqp:resource-limit-exceeded',
         `Messages that wait for their clients' session windows hold more than ${fragmentBytesMaxInTotal} bytes.`,
@@ -149,10 +155,44 @@ export class OutgoingLink {
     }
   }
 
+  /**
+   * The next message gets its number as its first frame goes out: other links of the session send while
+   * it waits, and a peer takes the numbers in their order alone. False when none may begin.
+   */
+  #begin(): boolean {
+    const { credit, session } = this.#sender;
+    const [message] = this.#messages;
+    if (message === undefined || credit <= 0 || session.outgoing.deliveries.size > 0) return false;
+    this.#messages.shift();
+    this.#fragments = fragmentMessage(
+      message,
+      this.frameBytesMax,
+      this.#target,
+      this.#nextDeliveryId,
+    );
+    this.#number(1);
+    this.#turns.link = this;
+    return true;
+  }
+
+  /** Sends of the message that is on its way as much as the window takes. */
+  #sendOn(): void {
+    const frames = this.#fragments.splice(0, this.#window);
+    for (const frame of frames) {
+      this.#account(frameHeadBytes - frame.length);
+      this.#write(frame);
+    }
+    const isWhole = this.#fragments.length === 0;
+    if (isWhole) this.#turns.link = null;
+    this.#count({ deliveries: isWhole ? 1 : 0, frames: frames.length });
+  }
+
   /** The link is gone, and what waited for it. */
   close(): void {
     this.#account(-this.#fragmentBytes);
     this.#fragments = [];
+    this.#messages = [];
+    if (this.#turns.link === this) this.#turns.link = null;
   }
 
   #account(bytes: number): void {
@@ -173,14 +213,29 @@ export class OutgoingLink {
     this.#sender.connection.socket?.write(bytes);
   }
 
-  #count(deliveries: number, frames: number): void {
+  /** Takes numbers for so many deliveries. */
+  #number(deliveries: number): void {
     const { outgoing } = this.#sender.session;
     outgoing.next_delivery_id = (outgoing.next_delivery_id + deliveries) >>> 0;
     outgoing.next_pending_delivery = outgoing.next_delivery_id;
+  }
+
+  #count({ deliveries, frames }: { readonly deliveries: number; readonly frames: number }): void {
+    const { outgoing } = this.#sender.session;
     outgoing.next_transfer_id = (outgoing.next_transfer_id + frames) % numbers;
     this.#sender.credit -= deliveries;
     this.#sender.delivery_count = (this.#sender.delivery_count + deliveries) >>> 0;
   }
+}
+
+function isDraining({ _draining: isAsked, credit }: RheaSender): boolean {
+  return isAsked && credit > 0;
+}
+
+/** rhea gives credit back by counting it down one by one, be it four billion: the last one is left to it. */
+function countCreditDown(sender: RheaSender): void {
+  sender.delivery_count = (sender.delivery_count + sender.credit - 1) >>> 0;
+  sender.credit = 1;
 }
 
 const watched = new WeakSet();
@@ -200,7 +255,8 @@ export function onSessionFlow(session: rhea.Session, listener: () => void): void
     const link = handle === undefined || handle === null ? undefined : own._get_link(frame);
     // rhea adds and subtracts serial numbers as if they never began again.
     if (link !== undefined && link.credit >= numbers) link.credit -= numbers;
-    if (echo === true) own._write_flow(link);
+    // Asked for the credit of events, the answer is for when there are no more of them.
+    if (echo === true && !(link !== undefined && isDraining(link))) own._write_flow(link);
     listener();
   };
 }

@@ -9,7 +9,7 @@ import type { Namespace } from '../namespace';
 import { ConnectionGuard, guardReader } from './connection-guard';
 import { EventSenders, messageBytesMax } from './event-senders';
 import { describeFailure } from './failures';
-import { IncomingMessages } from './incoming-link';
+import { IncomingMessages, producerCredit } from './incoming-link';
 import {
   answerAttach,
   capabilitiesOf,
@@ -22,8 +22,6 @@ import {
 import { answerManagement } from './management';
 import { ReceiverRegistry } from './receivers';
 
-/** SDKs sleep a whole second when they find no credit. */
-const producerCredit = 1_000;
 /** Standing connections; more are dropped when they come. */
 const connectionsMax = 5_000;
 
@@ -74,7 +72,9 @@ export class AmqpServer {
       this.#container.on(event, listener);
     };
     on('session_open', ({ connection, session }) => {
-      if (session !== undefined) this.#guards.get(connection)?.openSession(session);
+      if (session === undefined) return;
+      this.#guards.get(connection)?.openSession(session);
+      this.#messages.watch(session, (link) => !isControlAddress(targetAddress(link)));
     });
     on('sender_open', (context) => this.#openToClient(context));
     on('receiver_open', (context) => this.#openFromClient(context));
@@ -94,6 +94,7 @@ export class AmqpServer {
       if (session === undefined) return;
       this.#receivers.closeSession(session);
       this.#senders.closeWhere((receiver) => receiver.session === session);
+      this.#messages.forgetAllOf(session);
       this.#guards.get(connection)?.closeSession(session);
     });
     // What a client says of its own failures: it ends what it names, nothing else.
@@ -123,7 +124,7 @@ export class AmqpServer {
         this.#sockets.delete(socket);
         this.#receivers.closeConnection(connection);
         this.#senders.closeWhere((receiver) => receiver.connection === connection);
-        this.#messages.forgetConnection(connection);
+        this.#messages.forgetAllOf(connection);
       },
     });
     this.#guards.set(connection, guard);
@@ -159,7 +160,6 @@ export class AmqpServer {
     receiver.set_source(receiver.source);
     receiver.set_target(receiver.target);
     if (isControlAddress(targetAddress(receiver))) return;
-    this.#messages.watch(receiver.session, (link) => !isControlAddress(targetAddress(link)));
     this.#refusing(receiver, () => this.#senders.open(receiver));
   }
 

@@ -17,7 +17,7 @@ export function lockFolder(directory: string): () => void {
   if (held.has(file)) throw new FolderInUse(inUse(directory, process.pid));
   while (!tryCreate(file)) {
     const text = readText(file);
-    const owner = text === null ? null : (JSON.parse(text) as Owner);
+    const owner = text === null ? null : ownerIn(text);
     if (owner !== null && owner.pid !== process.pid && isRunning(owner)) {
       throw new FolderInUse(inUse(directory, owner.pid));
     }
@@ -36,6 +36,15 @@ interface Owner {
   readonly pid: number;
   /** As the system counts it; null where it does not tell. */
   readonly startedAt: string | null;
+}
+
+/** Null when the text names nobody: a lock is made whole, so that only a power cut leaves it so. */
+function ownerIn(text: string): Owner | null {
+  try {
+    return JSON.parse(text) as Owner | null;
+  } catch {
+    return null;
+  }
 }
 
 /** Creates the lock whole, or not at all when there is one. */

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { IncomingEvent } from '../amqp/event';
 import { BatchEncoder, batchHeadBytes, readBatchFacts, type BatchFacts } from './batch';
 import { ProducerStates, type ProducerClaim } from './producer-states';
@@ -102,6 +103,8 @@ export class PartitionLog {
         );
       }
       if (segment !== null) torn = this.#takeIn(segment, { isLast, isCuttingDamage });
+      // Nothing was written to it: the one before may grow on, over the place where this one begins.
+      else if (before !== undefined) rmSync(join(this.#directory, Segment.fileName(base)));
     });
     if (this.#segments.length === 0) this.#roll(bases.at(-1) ?? 0);
     return torn;

@@ -94,6 +94,8 @@ export class Segment {
       writeAll(file, head, 0);
     } catch (error) {
       closeSync(file);
+      // The log grows on in the file before, over the place where this one was to begin.
+      rmSync(path, { force: true });
       throw error;
     }
     return new Segment(path, baseOffset, start, file);
@@ -293,7 +295,8 @@ export class Segment {
   }
 }
 
-function writeAll(file: number, bytes: Buffer, at: number): void {
+/** Writes all bytes from a place in the file on: the system may take them in several pieces. */
+export function writeAll(file: number, bytes: Buffer, at: number): void {
   for (let done = 0; done < bytes.length;) {
     done += writeSync(file, bytes, done, bytes.length - done, at + done);
   }

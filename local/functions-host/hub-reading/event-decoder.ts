@@ -162,6 +162,8 @@ function longAt(bytes: Buffer, at: number): number {
 }
 
 function binaryAt(bytes: Buffer, at: number): Buffer {
+  // So the SDK sends the body null.
+  if (bytes[at] === 0x40) return Buffer.alloc(0);
   if (bytes[at] === 0xa0) return bytes.subarray(at + 2, at + 2 + (bytes[at + 1] ?? 0));
   if (bytes[at] === 0xb0) return bytes.subarray(at + 5, at + 5 + bytes.readUInt32BE(at + 1));
   throw new Error('malformed message: a data section without bytes');

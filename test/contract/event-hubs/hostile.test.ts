@@ -101,6 +101,74 @@ test('an Open twice is told so before the connection ends', async () => {
   expect(client.connection.error).toMatchObject({ condition: 'amqp:decode-error' });
 });
 
+test('frames too small for the protocol end the connection with the reason, not the process', async () => {
+  const socket = await raw();
+  const answer: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => answer.push(chunk));
+  const closed = once(socket, 'close');
+  // An Open with a max-frame-size of 10.
+  socket.write(Buffer.concat([amqpHeader, frame('005310c00603a1016140520a')]));
+  await closed;
+  expect(Buffer.concat(answer).toString('latin1')).toMatch(
+    /millrace-event-hubs[^]*amqp:invalid-field.*A max-frame-size of 10: it must be at least 512\./,
+  );
+});
+
+test('a disposition of four billion deliveries is over at once', async () => {
+  const client = await BareClient.open(emulator.port);
+  const { receiver } = await client.receiver('settled/ConsumerGroups/$default/Partitions/0');
+  const output = (hex: string): void => {
+    const bytes = frame(hex);
+    bytes.writeUInt16BE(
+      (receiver.session as unknown as { local: { channel: number } }).local.channel,
+      6,
+    );
+    (client.connection as unknown as { socket: Socket }).socket.write(bytes);
+  };
+  const startedAt = Date.now();
+  // Role receiver, then sender; from 0 to 4294967295; settled.
+  for (const role of ['41', '42']) output(`005315c00904${role}4370ffffffff41`);
+  const sender = await client.sender('settled/Partitions/0');
+  const outcome = await outcomeOf(sender, () =>
+    sender.send(dataMessage(Buffer.from('fine')), undefined, 0),
+  );
+  expect(outcome).toBe('accepted');
+  expect(Date.now() - startedAt).toBeLessThan(2_000);
+  await client.close();
+});
+
+test('four billion of credit are given back at once', async () => {
+  const client = await BareClient.open(emulator.port);
+  const { receiver } = await client.receiver('drained/ConsumerGroups/$default/Partitions/0', {
+    credit_window: 0,
+  });
+  receiver.add_credit(4_294_967_295);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const startedAt = Date.now();
+  const drained = once(receiver, 'receiver_drained');
+  receiver.drain_credit();
+  await drained;
+  expect(Date.now() - startedAt).toBeLessThan(2_000);
+  await client.close();
+});
+
+test('an idle time without end makes for no heartbeat without end', async () => {
+  const warnings: Error[] = [];
+  const gather = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', gather);
+  const socket = await raw();
+  let bytes = 0;
+  socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
+  // An Open with an idle-time-out of 4294967295.
+  socket.write(Buffer.concat([amqpHeader, frame('005310c00b05a1016140404070ffffffff')]));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  socket.destroy();
+  process.off('warning', gather);
+  // Header and Open.
+  expect(bytes).toBeLessThan(100);
+  expect(warnings).toEqual([]);
+});
+
 describe('corrupt messages', () => {
   const properties = '005373c00100';
   const body = '005375a00178';
@@ -175,6 +243,43 @@ test('a message that never ends costs its link, not memory', async () => {
   const other = await client.sender('endless/Partitions/0');
   const outcome = await outcomeOf(other, () =>
     other.send(dataMessage(Buffer.from('whole')), undefined, 0),
+  );
+  expect(outcome).toBe('accepted');
+  await client.close();
+});
+
+test('a request that never ends costs its link, not memory', async () => {
+  const client = await BareClient.open(emulator.port);
+  for (const address of ['$cbs', '$management']) {
+    const sender = await client.sender(address);
+    sender.send(Buffer.alloc(6 * 1024 * 1024), undefined, 0);
+    await until(() => sender.error !== undefined);
+    expect(errorOf(sender)).toMatchObject({ condition: 'amqp:link:message-size-exceeded' });
+  }
+  await client.close();
+});
+
+test('parts of messages go with their session', async () => {
+  const client = await BareClient.open(emulator.port);
+  // Each leaves three mebibytes behind of a message that it does not end.
+  for (let round = 0; round < 90; round += 1) {
+    const sender = await client.sender('parts/Partitions/0');
+    const session = sessionOf(sender) as unknown as {
+      output(frame: { more?: boolean }, payload?: Buffer): void;
+    };
+    const output = session.output.bind(session);
+    session.output = (transfer, payload) => {
+      if (payload !== undefined) transfer.more = true;
+      output(transfer, payload);
+    };
+    sender.send(Buffer.alloc(3 * 1024 * 1024), undefined, 0);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    sender.session.close();
+    await once(sender.session, 'session_close');
+  }
+  const sender = await client.sender('parts/Partitions/0');
+  const outcome = await outcomeOf(sender, () =>
+    sender.send(dataMessage(Buffer.from('fine')), undefined, 0),
   );
   expect(outcome).toBe('accepted');
   await client.close();

@@ -2,7 +2,7 @@
 // one emulator, and what goes wrong at the start is said so that it can be mended.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,6 +183,14 @@ test('a second emulator on the same folder is refused, in this process or anothe
   await expect(
     startEventHubsEmulator({ port: 0, controlPort: 0, dataDirectory: data() }),
   ).rejects.toThrow(/is in use by another emulator/);
+  await own.close();
+  expect(readdirSync(data())).not.toContain('emulator.lock');
+});
+
+test('a lock that a power cut left empty holds nothing', async () => {
+  mkdirSync(data());
+  writeFileSync(join(data(), 'emulator.lock'), '');
+  const own = await startEventHubsEmulator({ port: 0, controlPort: 0, dataDirectory: data() });
   await own.close();
   expect(readdirSync(data())).not.toContain('emulator.lock');
 });

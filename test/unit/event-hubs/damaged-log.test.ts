@@ -11,6 +11,7 @@ import {
   runtimeMetricSection,
   withDeliveryAnnotations,
 } from '../../../local/event-hubs/amqp/runtime-metric';
+import { readHubsFile, writeHubsFile } from '../../../local/event-hubs/hubs-file';
 import { PartitionLog, type LogLimits } from '../../../local/event-hubs/log/partition-log';
 import { segmentHeadBytes } from '../../../local/event-hubs/log/segment';
 
@@ -145,6 +146,54 @@ test.each(['ENOSPC', 'EDQUOT', 'EIO'])(
     again.close();
   },
 );
+
+test('a new file that the disk has no room for leaves nothing behind that a later start stumbles over', () => {
+  const log = new PartitionLog(directory, { ...limits, retentionMs: 10_000 });
+  const spy = jest.spyOn(fs, 'writeSync').mockImplementationOnce(() => {
+    throw Object.assign(new Error('ENOSPC: write'), { code: 'ENOSPC' });
+  });
+  // The only file is past retention: a new one is begun before it goes.
+  expect(() => log.retain(100_000)).toThrow('ENOSPC');
+  spy.mockRestore();
+  log.append([anEvent('kept')], 5_000);
+  log.close();
+  const again = new PartitionLog(directory, limits);
+  expect([again.nextSequenceNumber, again.tornBytes]).toEqual([2 * batches + 1, 0]);
+  again.close();
+});
+
+test.each([0, 7, segmentHeadBytes])(
+  'a new file of %i bytes, cut short by kill -9, does not stand in the way when the one before grows on',
+  (bytes) => {
+    const name = `${String(whole.length).padStart(16, '0')}.log`;
+    writeFileSync(join(directory, name), Buffer.alloc(bytes));
+    const log = new PartitionLog(directory, limits);
+    log.append([anEvent('kept')], 5_000);
+    log.close();
+    const again = new PartitionLog(directory, limits);
+    expect([again.nextSequenceNumber, again.tornBytes]).toEqual([2 * batches + 1, 0]);
+    again.close();
+  },
+);
+
+test('a list of hubs that the disk takes in pieces is whole; without room for it the one before stays', () => {
+  const hub = { name: 'one', partitionCount: 4, consumerGroups: [], createdAtMs: 1 };
+  writeHubsFile(directory, [hub]);
+  const write = fs.writeSync;
+  const half = (file: number, bytes: Buffer | string): number => {
+    const all = Buffer.from(bytes as Buffer);
+    return write(file, all, 0, all.length >> 1, null);
+  };
+  const spy = jest.spyOn(fs, 'writeSync').mockImplementationOnce(half);
+  const two = [hub, { ...hub, name: 'two' }];
+  writeHubsFile(directory, two);
+  expect(readHubsFile(directory)).toEqual(two);
+  spy.mockImplementationOnce(half).mockImplementationOnce(() => {
+    throw Object.assign(new Error('ENOSPC: write'), { code: 'ENOSPC' });
+  });
+  expect(() => writeHubsFile(directory, [hub])).toThrow('ENOSPC');
+  expect(readHubsFile(directory)).toEqual(two);
+});
 
 test('the runtime metric at sequence number 21367, whose bytes look like a section, is whole', () => {
   const log = new PartitionLog(directory, limits);

@@ -45,11 +45,16 @@ test('several data sections are one body', () => {
   expect(new EventDecoder().decode(pieces, 0, pieces.length).body).toEqual(Buffer.from('abc'));
 });
 
+test('a data section of null, as the SDK sends the body null, is a body without bytes', () => {
+  const empty = Buffer.from('00537540', 'hex');
+  expect(new EventDecoder().decode(empty, 0, empty.length).body).toEqual(Buffer.alloc(0));
+});
+
 test.each([
   ['cut short', message.subarray(0, message.length - 1)],
   ['cut within the annotations', message.subarray(0, 40)],
   ['not a message', Buffer.from('hello')],
-  ['a data section without bytes', Buffer.from('00537540', 'hex')],
+  ['a data section of a string', Buffer.from('005375a10178', 'hex')],
 ])('%s is refused', (_name, bytes) => {
   expect(() => new EventDecoder().decode(bytes, 0, bytes.length)).toThrow(/malformed/);
 });
