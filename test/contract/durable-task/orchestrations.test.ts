@@ -194,6 +194,8 @@ describe('callHttp', () => {
     server = createServer((request, response) => {
       if (request.url === '/accepted') {
         response.writeHead(202, { location: '/poll', 'retry-after': '0' }).end();
+      } else if (request.url === '/nowhere') {
+        response.writeHead(202, { location: 'http://[' }).end();
       } else if (request.url === '/poll') {
         polls += 1;
         if (polls < 3) response.writeHead(202, { location: '/poll', 'retry-after': '0' }).end();
@@ -215,6 +217,12 @@ describe('callHttp', () => {
   it('gives status and content', async () => {
     const { output } = await durable.api.run('http', { url: `${url}/echo` });
     expect(output).toEqual({ status: 200, content: 'POST {"a":1}', after: 'after' });
+  });
+
+  it('fails the instance when a 202 says no place that can be asked', async () => {
+    const { output, runtimeStatus } = await durable.api.run('http', { url: `${url}/nowhere` });
+    expect(runtimeStatus).toBe('Failed');
+    expect(output).toContain("answered 202 with the Location 'http://[', which is no URL");
   });
 
   it('polls where a 202 says, unless it is told not to', async () => {
