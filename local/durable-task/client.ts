@@ -3,11 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { entityStateOf } from './entity-episode';
 import { exceptionText } from './failures';
 import { EventType, type ExecutionStarted, type HistoryEvent, type Message } from './history-event';
+import { HistoryConflict, type Written } from './history-store';
 import { finalStatuses, type Instance, type InstanceFilter } from './instance-store';
 import { entityInstanceId, type EntityId } from './names';
 import { unnumbered } from './execution';
 import type { DurableFunctions } from './replay';
 import type { TaskHubStore } from './store';
+
+/** Of one that is written again and again while it is read. */
+const readAttemptsMax = 20;
 
 /** Asked for what cannot be; `status`: the HTTP status that says so. */
 export class Refused extends Error {
@@ -114,7 +118,18 @@ export class TaskHubClient {
   }
 
   async history(instanceId: string): Promise<readonly HistoryEvent[]> {
-    return (await this.#store.history.load(instanceId))?.events ?? [];
+    return (await this.#written(instanceId))?.events ?? [];
+  }
+
+  /** An instance that is just being written is read again. */
+  async #written(instanceId: string): Promise<Written | null> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#store.history.load(instanceId);
+      } catch (error) {
+        if (!(error instanceof HistoryConflict) || attempt === readAttemptsMax) throw error;
+      }
+    }
   }
 
   page(
@@ -213,7 +228,7 @@ export class TaskHubClient {
 
   /** JSON text of the state; null: the entity does not exist. */
   async entityState(entity: EntityId): Promise<string | null> {
-    const written = await this.#store.history.load(entityInstanceId(entity));
+    const written = await this.#written(entityInstanceId(entity));
     const { exists, state } = entityStateOf(written);
     return exists ? (state ?? 'null') : null;
   }

@@ -58,7 +58,15 @@ export class HistoryStore {
     const partitionKey = toKey(instanceId);
     const found = await this.#table.getEntity(partitionKey, 'sentinel').catch(nothingWhen(404));
     if (found === null) return null;
-    const { row: sentinel, blobs: sentinelBlobs } = await this.#payloads.bringIn(found);
+    const bringIn = (
+      row: Readonly<Record<string, unknown>>,
+    ): ReturnType<LargePayloads['bringIn']> =>
+      this.#payloads.bringIn(row).catch((error: unknown) => {
+        // What a commit replaces loses its rows first, then its blobs.
+        if (httpStatusOf(error) !== 404) throw error;
+        throw new HistoryConflict(`${instanceId}: its history is being replaced`, { cause: error });
+      });
+    const { row: sentinel, blobs: sentinelBlobs } = await bringIn(found);
     const firstRow = Number(sentinel['FirstRow']);
     const nextRow = Number(sentinel['NextRow']);
     const events: HistoryEvent[] = [];
@@ -74,7 +82,7 @@ export class HistoryStore {
         leftovers.push(key);
         continue;
       }
-      const { row, blobs: more } = await this.#payloads.bringIn(stored);
+      const { row, blobs: more } = await bringIn(stored);
       events.push(eventOf(row));
       blobs.push(...more);
     }
