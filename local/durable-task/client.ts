@@ -6,7 +6,7 @@ import { EventType, type ExecutionStarted, type HistoryEvent, type Message } fro
 import { HistoryConflict, type Written } from './history-store';
 import { finalStatuses, type Instance, type InstanceFilter } from './instance-store';
 import { entityInstanceId, type EntityId } from './names';
-import { unnumbered } from './execution';
+import { completedEvent, unnumbered } from './execution';
 import type { DurableFunctions } from './replay';
 import type { TaskHubStore } from './store';
 
@@ -102,14 +102,21 @@ export class TaskHubClient {
     };
   }
 
+  /** Makes the row. Not null: an instance of this id that is not over stands in the way. */
   async #create(event: ExecutionStarted): Promise<Instance | null> {
     const { InstanceId, ExecutionId } = event.OrchestrationInstance;
     const instance = rowOf(event);
     for (;;) {
       const existing = await this.#store.instances.get(InstanceId);
       if (existing?.executionId === ExecutionId) return null;
-      if (existing !== null && !finalStatuses.includes(existing.runtimeStatus)) return existing;
-      if (await this.#store.instances.create(instance, existing)) return null;
+      if (existing !== null) {
+        // The row may be behind the history, which is the truth.
+        const written = await this.#written(InstanceId);
+        if (hasApplied(written, startId(ExecutionId))) return null;
+        const isFree = finalStatuses.includes(existing.runtimeStatus) || isOver(written, existing);
+        if (!isFree) return existing;
+      }
+      if ((await this.#store.instances.put(instance, existing)) !== null) return null;
     }
   }
 
@@ -286,7 +293,25 @@ function startedNow(options: {
 
 function startMessage(event: ExecutionStarted): Message {
   const { InstanceId, ExecutionId } = event.OrchestrationInstance;
-  return { id: `start:${ExecutionId}`, instanceId: InstanceId, executionId: ExecutionId, event };
+  return { id: startId(ExecutionId), instanceId: InstanceId, executionId: ExecutionId, event };
+}
+
+function startId(executionId: string): string {
+  return `start:${executionId}`;
+}
+
+function hasApplied(written: Written | null, messageId: string): boolean {
+  return (
+    written !== null &&
+    (messageId in written.applied ||
+      written.events.some(({ MessageId }) => MessageId === messageId))
+  );
+}
+
+/** The history's last execution has ended, and the row does not wait for another one. */
+function isOver(written: Written | null, { executionId, runtimeStatus }: Instance): boolean {
+  if (written === null || completedEvent(written.events) === null) return false;
+  return runtimeStatus !== 'Pending' || executionId === written.executionId;
 }
 
 function rowOf(event: ExecutionStarted): Instance {

@@ -143,7 +143,7 @@ export class HistoryStore {
               nextRow: before.nextRow,
             });
       const packed = await this.#payloads.moveOut(partitionKey, sentinel);
-      if (isLast) newBlobs.push(...packed.blobs);
+      newBlobs.push(...packed.blobs);
       etag = await this.#transact(partitionKey, chunk, packed.columns, etag);
     }
     if (commit.isReplacing && before !== null) {
@@ -167,12 +167,12 @@ export class HistoryStore {
   /** Notes that the outbox is delivered. */
   async markDelivered(written: Written): Promise<Written> {
     const partitionKey = toKey(written.instanceId);
-    const { columns } = await this.#payloads.moveOut(
+    const { columns, blobs } = await this.#payloads.moveOut(
       partitionKey,
       sentinelOf({ ...written, outgoing: [] }),
     );
     const etag = await this.#transact(partitionKey, [], columns, written.etag);
-    return { ...written, etag, outbox: [] };
+    return { ...written, etag, outbox: [], blobs: [...written.blobs, ...blobs] };
   }
 
   async remove(instanceId: string): Promise<void> {

@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { ContainerClient } from '@azure/storage-blob';
 import { DurableHost } from '../../support/durable-host';
 
 jest.setTimeout(120_000);
@@ -182,6 +183,24 @@ describe('large payloads', () => {
     const { output, runtimeStatus } = await durable.api.run('largePayloads', 'ä'.repeat(200_000));
     expect(runtimeStatus).toBe('Completed');
     expect(output).toEqual({ input: 200_000, result: 100_000, back: 200_000 });
+  });
+
+  it('are kept once for the history and once for the status, however often that changes', async () => {
+    const id = await durable.api.start('threeEvents', 'x'.repeat(100_000));
+    for (let seen = 1; seen <= 3; seen += 1) {
+      await durable.api.raise(id, 'number', seen);
+      await durable.api.until(id, ({ customStatus }) => {
+        return (customStatus as { seen: number } | null)?.seen === seen;
+      });
+    }
+    await durable.api.until(id);
+    const container = new ContainerClient(
+      durable.azurite.connectionString,
+      'testhub-largemessages',
+    );
+    const blobs: string[] = [];
+    for await (const { name } of container.listBlobsFlat({ prefix: `${id}/` })) blobs.push(name);
+    expect(blobs.length).toBe(2);
   });
 });
 
