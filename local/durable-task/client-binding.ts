@@ -14,7 +14,7 @@ export interface ApiAddress {
 
 export function managementUrls(address: ApiAddress, instanceId: string): Record<string, string> {
   const query = requiredQuery(address);
-  const instance = `${address.httpUrl}${managementPath}/instances/${instanceId}`;
+  const instance = `${address.httpUrl}${managementPath}/instances/${encodeURIComponent(instanceId)}`;
   return {
     id: instanceId,
     statusQueryGetUri: `${instance}?${query}`,

@@ -3,11 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { entityStateOf } from './entity-episode';
 import { exceptionText } from './failures';
 import { EventType, type ExecutionStarted, type HistoryEvent, type Message } from './history-event';
+import { HistoryConflict, type Written } from './history-store';
 import { finalStatuses, type Instance, type InstanceFilter } from './instance-store';
 import { entityInstanceId, type EntityId } from './names';
-import { unnumbered } from './execution';
+import { completedEvent, unnumbered } from './execution';
 import type { DurableFunctions } from './replay';
 import type { TaskHubStore } from './store';
+
+/** Of one that is written again and again while it is read. */
+const readAttemptsMax = 20;
 
 /** Asked for what cannot be; `status`: the HTTP status that says so. */
 export class Refused extends Error {
@@ -98,14 +102,21 @@ export class TaskHubClient {
     };
   }
 
+  /** Makes the row. Not null: an instance of this id that is not over stands in the way. */
   async #create(event: ExecutionStarted): Promise<Instance | null> {
     const { InstanceId, ExecutionId } = event.OrchestrationInstance;
     const instance = rowOf(event);
     for (;;) {
       const existing = await this.#store.instances.get(InstanceId);
       if (existing?.executionId === ExecutionId) return null;
-      if (existing !== null && !finalStatuses.includes(existing.runtimeStatus)) return existing;
-      if (await this.#store.instances.create(instance, existing)) return null;
+      if (existing !== null) {
+        // The row may be behind the history, which is the truth.
+        const written = await this.#written(InstanceId);
+        if (hasApplied(written, startId(ExecutionId))) return null;
+        const isFree = finalStatuses.includes(existing.runtimeStatus) || isOver(written, existing);
+        if (!isFree) return existing;
+      }
+      if ((await this.#store.instances.put(instance, existing)) !== null) return null;
     }
   }
 
@@ -114,7 +125,18 @@ export class TaskHubClient {
   }
 
   async history(instanceId: string): Promise<readonly HistoryEvent[]> {
-    return (await this.#store.history.load(instanceId))?.events ?? [];
+    return (await this.#written(instanceId))?.events ?? [];
+  }
+
+  /** An instance that is just being written is read again. */
+  async #written(instanceId: string): Promise<Written | null> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#store.history.load(instanceId);
+      } catch (error) {
+        if (!(error instanceof HistoryConflict) || attempt === readAttemptsMax) throw error;
+      }
+    }
   }
 
   page(
@@ -213,7 +235,7 @@ export class TaskHubClient {
 
   /** JSON text of the state; null: the entity does not exist. */
   async entityState(entity: EntityId): Promise<string | null> {
-    const written = await this.#store.history.load(entityInstanceId(entity));
+    const written = await this.#written(entityInstanceId(entity));
     const { exists, state } = entityStateOf(written);
     return exists ? (state ?? 'null') : null;
   }
@@ -271,7 +293,25 @@ function startedNow(options: {
 
 function startMessage(event: ExecutionStarted): Message {
   const { InstanceId, ExecutionId } = event.OrchestrationInstance;
-  return { id: `start:${ExecutionId}`, instanceId: InstanceId, executionId: ExecutionId, event };
+  return { id: startId(ExecutionId), instanceId: InstanceId, executionId: ExecutionId, event };
+}
+
+function startId(executionId: string): string {
+  return `start:${executionId}`;
+}
+
+function hasApplied(written: Written | null, messageId: string): boolean {
+  return (
+    written !== null &&
+    (messageId in written.applied ||
+      written.events.some(({ MessageId }) => MessageId === messageId))
+  );
+}
+
+/** The history's last execution has ended, and the row does not wait for another one. */
+function isOver(written: Written | null, { executionId, runtimeStatus }: Instance): boolean {
+  if (written === null || completedEvent(written.events) === null) return false;
+  return runtimeStatus !== 'Pending' || executionId === written.executionId;
 }
 
 function rowOf(event: ExecutionStarted): Instance {

@@ -27,7 +27,11 @@ export interface EntityState {
   /** Requests that wait until the lock is given back. */
   readonly queue: readonly EntityRequest[];
   readonly lockedBy: { readonly id: string; readonly parent: string } | null;
+  /** Locks that were given back before they were asked for here: their requests may still come. */
+  readonly released?: readonly string[];
 }
+
+const releasedMax = 100;
 
 export const newEntity: EntityState = { exists: false, state: null, queue: [], lockedBy: null };
 
@@ -67,27 +71,13 @@ export function beginEntity(options: {
   readonly nowMs: number;
 }): EntityBegun {
   let { lockedBy } = options.state;
-  const waiting = [...options.state.queue];
-  for (const { event } of options.messages) {
-    if (event.EventType !== EventType.EventRaised) continue;
-    const request = JSON.parse(event.Input ?? '{}') as EntityRequest;
-    if (event.Name !== 'release') {
-      waiting.push(request);
-    } else if (lockedBy?.id === request.id) {
-      lockedBy = null;
-    } else {
-      const at = waiting.findIndex(({ id, lockset }) => lockset !== undefined && id === request.id);
-      if (at >= 0) waiting.splice(at, 1);
-    }
-  }
+  let queue = [...options.state.queue];
+  const released = new Set(options.state.released);
   const batch: EntityRequest[] = [];
-  const queue: EntityRequest[] = [];
   const outgoing: Message[] = [];
-  for (const request of waiting) {
+  const take = (request: EntityRequest): void => {
     const isAllowed = lockedBy === null || request.parent === lockedBy.parent;
-    if (!isAllowed) {
-      queue.push(request);
-    } else if (request.lockset === undefined) {
+    if (isAllowed && request.lockset === undefined) {
       batch.push(request);
     } else if (lockedBy === null) {
       lockedBy = { id: request.id, parent: request.parent ?? '' };
@@ -95,8 +85,31 @@ export function beginEntity(options: {
     } else {
       queue.push(request);
     }
+  };
+  for (const { event } of options.messages) {
+    if (event.EventType !== EventType.EventRaised) continue;
+    const request = JSON.parse(event.Input ?? '{}') as EntityRequest;
+    if (event.Name !== 'release') {
+      if (request.lockset === undefined || !released.delete(request.id)) take(request);
+    } else if (lockedBy?.id === request.id) {
+      lockedBy = null;
+      const waiting = queue;
+      queue = [];
+      waiting.forEach(take);
+    } else {
+      const at = queue.findIndex(({ id, lockset }) => lockset !== undefined && id === request.id);
+      if (at >= 0) queue.splice(at, 1);
+      else released.add(request.id);
+    }
   }
-  return { state: { ...options.state, queue, lockedBy }, batch, outgoing };
+  const { exists, state } = options.state;
+  return {
+    state: {
+      ...{ exists, state, queue, lockedBy },
+      ...(released.size > 0 && { released: [...released].slice(-releasedMax) }),
+    },
+    ...{ batch, outgoing },
+  };
 }
 
 /** On to the next entity of the set; after the last, the asker has them all. */

@@ -42,7 +42,10 @@ export function beginEpisode(options: {
   for (const { MessageId } of execution?.events ?? []) {
     if (MessageId !== undefined) applied.add(MessageId);
   }
-  for (const { id, event: sent, executionId } of messages) {
+  // What a client sent to an instance may come before the instance's start.
+  const isStart = ({ event }: Message): boolean => event.EventType === EventType.ExecutionStarted;
+  const inOrder = [...messages.filter(isStart), ...messages.filter((one) => !isStart(one))];
+  for (const { id, event: sent, executionId } of inOrder) {
     if (id !== null && applied.has(id)) continue;
     if (id !== null) applied.add(id);
     const event: HistoryEvent = id === null ? sent : { ...sent, MessageId: id };

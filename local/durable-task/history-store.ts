@@ -58,7 +58,15 @@ export class HistoryStore {
     const partitionKey = toKey(instanceId);
     const found = await this.#table.getEntity(partitionKey, 'sentinel').catch(nothingWhen(404));
     if (found === null) return null;
-    const { row: sentinel, blobs: sentinelBlobs } = await this.#payloads.bringIn(found);
+    const bringIn = (
+      row: Readonly<Record<string, unknown>>,
+    ): ReturnType<LargePayloads['bringIn']> =>
+      this.#payloads.bringIn(row).catch((error: unknown) => {
+        // What a commit replaces loses its rows first, then its blobs.
+        if (httpStatusOf(error) !== 404) throw error;
+        throw new HistoryConflict(`${instanceId}: its history is being replaced`, { cause: error });
+      });
+    const { row: sentinel, blobs: sentinelBlobs } = await bringIn(found);
     const firstRow = Number(sentinel['FirstRow']);
     const nextRow = Number(sentinel['NextRow']);
     const events: HistoryEvent[] = [];
@@ -74,7 +82,7 @@ export class HistoryStore {
         leftovers.push(key);
         continue;
       }
-      const { row, blobs: more } = await this.#payloads.bringIn(stored);
+      const { row, blobs: more } = await bringIn(stored);
       events.push(eventOf(row));
       blobs.push(...more);
     }
@@ -135,7 +143,7 @@ export class HistoryStore {
               nextRow: before.nextRow,
             });
       const packed = await this.#payloads.moveOut(partitionKey, sentinel);
-      if (isLast) newBlobs.push(...packed.blobs);
+      newBlobs.push(...packed.blobs);
       etag = await this.#transact(partitionKey, chunk, packed.columns, etag);
     }
     if (commit.isReplacing && before !== null) {
@@ -159,12 +167,12 @@ export class HistoryStore {
   /** Notes that the outbox is delivered. */
   async markDelivered(written: Written): Promise<Written> {
     const partitionKey = toKey(written.instanceId);
-    const { columns } = await this.#payloads.moveOut(
+    const { columns, blobs } = await this.#payloads.moveOut(
       partitionKey,
       sentinelOf({ ...written, outgoing: [] }),
     );
     const etag = await this.#transact(partitionKey, [], columns, written.etag);
-    return { ...written, etag, outbox: [] };
+    return { ...written, etag, outbox: [], blobs: [...written.blobs, ...blobs] };
   }
 
   async remove(instanceId: string): Promise<void> {

@@ -8,6 +8,10 @@ import { statusOf, valueOf } from './status';
 
 const pageSizeDefault = 100;
 const pageSizeMax = 1_000;
+const runtimeStatuses: readonly string[] = [
+  ...['Pending', 'Running', 'Suspended', 'ContinuedAsNew'],
+  ...finalStatuses,
+];
 const bodyBytesMax = 100 * 1024 * 1024;
 
 interface Call {
@@ -256,7 +260,11 @@ function filterOf(query: URLSearchParams, kind: InstanceFilter['kind']): Instanc
   const from = time('createdTimeFrom');
   const to = time('createdTimeTo');
   const prefix = query.get('instanceIdPrefix');
-  const statuses = (query.get('runtimeStatus') ?? '').split(',').filter((one) => one !== '');
+  const statuses = (query.get('runtimeStatus') ?? '')
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+    .map(statusNamed);
   return {
     kind,
     ...(from && { createdTimeFrom: from }),
@@ -264,6 +272,13 @@ function filterOf(query: URLSearchParams, kind: InstanceFilter['kind']): Instanc
     ...(statuses.length > 0 && { runtimeStatus: statuses }),
     ...(prefix && { instanceIdPrefix: prefix }),
   };
+}
+
+/** A state in any case, as the platform reads it. */
+function statusNamed(text: string): string {
+  const status = runtimeStatuses.find((one) => one.toLowerCase() === text.toLowerCase());
+  if (status !== undefined) return status;
+  throw new Refused(400, `runtimeStatus: '${text}' is none of ${runtimeStatuses.join(', ')}`);
 }
 
 function notAllowed(call: Call): Refused {

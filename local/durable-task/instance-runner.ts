@@ -23,6 +23,8 @@ export class InstanceRunner {
   readonly #open: OpenTasks;
   readonly #status: StatusRow;
   #waiting: Waiting[] = [];
+  /** Messages that came before the start that they are for. */
+  #early: Waiting[] = [];
   /** Rows that wait, are being applied or are being removed. */
   readonly #knownRows = new Set<string>();
   /** Undefined: not read; null: there is no history. */
@@ -72,6 +74,7 @@ export class InstanceRunner {
   stop(): void {
     this.#isStopped = true;
     this.#waiting = [];
+    this.#early = [];
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#open.stop();
   }
@@ -91,7 +94,7 @@ export class InstanceRunner {
       while (!this.#isStopped && (this.#waiting.length > 0 || this.#isDue)) {
         this.#isDue = false;
         await this.#read();
-        taken = this.#waiting.splice(0, messagesPerEpisode);
+        taken = [...this.#early.splice(0), ...this.#waiting.splice(0, messagesPerEpisode)];
         await this.#episode(taken);
         taken = [];
         this.#failures = 0;
@@ -132,9 +135,18 @@ export class InstanceRunner {
       if (this.#written) await this.#status.show(this.#written);
       if (result.isDueAtOnce) this.#isDue = true;
       if (this.#written) this.#open.follow(this.#written);
+    } else if (!isEntity && (await this.#isStarting())) {
+      this.#early.push(...taken);
+      return;
     }
     this.#world.point('before-forgetting');
     await this.#forget(taken);
+  }
+
+  /** The row says that a start is on its way. */
+  async #isStarting(): Promise<boolean> {
+    const row = await this.#world.store.instances.get(this.instanceId);
+    return row?.runtimeStatus === 'Pending' && row.executionId !== this.#written?.executionId;
   }
 
   async #commit(commit: Commit): Promise<void> {

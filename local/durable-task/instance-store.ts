@@ -25,6 +25,13 @@ export interface Instance {
   readonly completedTime: Date | null;
 }
 
+/** A row as it was read or written. */
+export interface InstanceRow extends Instance {
+  readonly etag: string;
+  /** Its long texts, and the blob that each is in. */
+  readonly moved: ReadonlyMap<string, string>;
+}
+
 export interface InstanceFilter {
   readonly createdTimeFrom?: Date;
   readonly createdTimeTo?: Date;
@@ -32,6 +39,9 @@ export interface InstanceFilter {
   readonly instanceIdPrefix?: string;
   readonly kind: 'orchestrations' | 'entities';
 }
+
+/** Of a row that is written again and again while it is read. */
+const readAttemptsMax = 20;
 
 export const finalStatuses: readonly string[] = ['Completed', 'Failed', 'Terminated', 'Canceled'];
 
@@ -46,25 +56,35 @@ export class InstanceStore {
     this.#hubName = hubName;
   }
 
-  async get(instanceId: string): Promise<(Instance & { readonly etag: string }) | null> {
-    const found = await this.#table.getEntity(toKey(instanceId), '').catch(nothingWhen(404));
-    if (found === null) return null;
-    const { row } = await this.#payloads.bringIn(found);
-    return { ...instanceOf(row), etag: found.etag ?? '' };
+  async get(instanceId: string): Promise<InstanceRow | null> {
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await this.#table.getEntity(toKey(instanceId), '').catch(nothingWhen(404));
+      if (found === null) return null;
+      // A blob that is gone: the row was written anew since it was read.
+      const whole = await this.#payloads
+        .bringIn(found)
+        .catch(attempt < readAttemptsMax ? nothingWhen(404) : undefined);
+      if (whole === null) continue;
+      return { ...instanceOf(whole.row), etag: found.etag ?? '', moved: whole.moved };
+    }
   }
 
-  /** False: there is such an instance already, or the one to replace has changed. */
-  async create(instance: Instance, replacing: { readonly etag: string } | null): Promise<boolean> {
-    const row = await this.#rowOf(instance);
-    const written =
-      replacing === null
-        ? this.#table.createEntity(row)
-        : this.#table.updateEntity(row, 'Replace', { etag: replacing.etag });
-    return (await written.catch(nothingWhen(409, 412, 404))) !== null;
-  }
-
-  async put(instance: Instance): Promise<void> {
-    await this.#table.upsertEntity(await this.#rowOf(instance), 'Replace');
+  /**
+   * Writes a row in the place of the one that was read or written before; null: there was none.
+   * Resolves to null when that one has changed meanwhile: then nothing is written.
+   */
+  async put(instance: Instance, before: InstanceRow | null): Promise<InstanceRow | null> {
+    const known = before?.moved ?? new Map<string, string>();
+    const { row, moved } = await this.#rowOf(instance, known);
+    const written = await (before === null
+      ? this.#table.createEntity(row).catch(nothingWhen(409))
+      : this.#table
+          .updateEntity(row, 'Replace', { etag: before.etag })
+          .catch(nothingWhen(404, 412)));
+    const [unused, used] = written === null ? [moved, known] : [known, moved];
+    const kept = new Set(used.values());
+    await this.#payloads.remove([...unused.values()].filter((blob) => !kept.has(blob)));
+    return written === null ? null : { ...instance, etag: written.etag ?? '', moved };
   }
 
   /** One page; the token continues where it ended. */
@@ -79,8 +99,8 @@ export class InstanceStore {
     for await (const page of pages) {
       const instances: Instance[] = [];
       for (const stored of page) {
-        const { row } = await this.#payloads.bringIn(stored);
-        instances.push(instanceOf(row));
+        const instance = await this.#whole(stored);
+        if (instance !== null) instances.push(instance);
       }
       const { continuationToken } = page as { continuationToken?: string };
       return { instances, token: continuationToken ?? null };
@@ -92,16 +112,29 @@ export class InstanceStore {
     for await (const stored of this.#table.listEntities({
       queryOptions: { filter: queryOf(filter) },
     })) {
-      const { row } = await this.#payloads.bringIn(stored);
-      yield instanceOf(row);
+      const instance = await this.#whole(stored);
+      if (instance !== null) yield instance;
     }
+  }
+
+  /** A row of a listing; null: it is gone meanwhile. */
+  async #whole(stored: Readonly<Record<string, unknown>>): Promise<Instance | null> {
+    const whole = await this.#payloads.bringIn(stored).catch(nothingWhen(404));
+    if (whole !== null) return instanceOf(whole.row);
+    return this.get(fromKey(String(stored['partitionKey'])));
   }
 
   async remove(instanceId: string): Promise<void> {
     await this.#table.deleteEntity(toKey(instanceId), '').catch(nothingWhen(404));
   }
 
-  async #rowOf(instance: Instance): Promise<Columns & { partitionKey: string; rowKey: string }> {
+  async #rowOf(
+    instance: Instance,
+    known: ReadonlyMap<string, string>,
+  ): Promise<{
+    readonly row: Columns & { partitionKey: string; rowKey: string };
+    readonly moved: ReadonlyMap<string, string>;
+  }> {
     const partitionKey = toKey(instance.instanceId);
     const columns: Columns = {
       ExecutionId: instance.executionId,
@@ -117,8 +150,8 @@ export class InstanceStore {
       ...(instance.customStatus !== null && { CustomStatus: instance.customStatus }),
       ...(instance.completedTime !== null && { CompletedTime: instance.completedTime }),
     };
-    const { columns: packed } = await this.#payloads.moveOut(partitionKey, columns);
-    return { ...packed, partitionKey, rowKey: '' };
+    const { columns: packed, moved } = await this.#payloads.moveOut(partitionKey, columns, known);
+    return { row: { ...packed, partitionKey, rowKey: '' }, moved };
   }
 }
 

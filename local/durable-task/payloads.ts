@@ -23,41 +23,54 @@ export class LargePayloads {
     await this.#container.createIfNotExists();
   }
 
-  /** Moves long texts out: column X becomes XBlobName. Returns the blobs' names too. */
-  async moveOut(folder: string, columns: Columns): Promise<{ columns: Columns; blobs: string[] }> {
+  /**
+   * Moves long texts out: column X becomes XBlobName. Returns the blobs' names too. A text that is in a
+   * blob already (`known`, by text) stays there.
+   */
+  async moveOut(
+    folder: string,
+    columns: Columns,
+    known: ReadonlyMap<string, string> = new Map(),
+  ): Promise<{ columns: Columns; blobs: string[]; moved: Map<string, string> }> {
     const kept: Columns = {};
-    const blobs: string[] = [];
+    const moved = new Map<string, string>();
     for (const [name, value] of Object.entries(columns)) {
       // Tables count two bytes a character.
       if (typeof value !== 'string' || value.length * 2 <= inlineBytesMax) {
         kept[name] = value;
         continue;
       }
-      const blob = `${folder}/${randomUUID()}-${name}.json.gz`;
-      const bytes = await promisify(gzip)(value);
-      await this.#container.getBlockBlobClient(blob).uploadData(bytes);
+      let blob = moved.get(value) ?? known.get(value);
+      if (blob === undefined) {
+        blob = `${folder}/${randomUUID()}-${name}.json.gz`;
+        const bytes = await promisify(gzip)(value);
+        await this.#container.getBlockBlobClient(blob).uploadData(bytes);
+      }
       kept[`${name}${suffix}`] = blob;
-      blobs.push(blob);
+      moved.set(value, blob);
     }
-    return { columns: kept, blobs };
+    return { columns: kept, blobs: [...moved.values()], moved };
   }
 
   /** Brings moved texts back in. */
-  async bringIn(
-    row: Readonly<Record<string, unknown>>,
-  ): Promise<{ row: Record<string, unknown>; blobs: string[] }> {
+  async bringIn(row: Readonly<Record<string, unknown>>): Promise<{
+    row: Record<string, unknown>;
+    blobs: string[];
+    moved: Map<string, string>;
+  }> {
     const whole: Record<string, unknown> = {};
-    const blobs: string[] = [];
+    const moved = new Map<string, string>();
     for (const [name, value] of Object.entries(row)) {
       if (!name.endsWith(suffix) || typeof value !== 'string') {
         whole[name] = value;
         continue;
       }
       const bytes = await this.#container.getBlockBlobClient(value).downloadToBuffer();
-      whole[name.slice(0, -suffix.length)] = (await promisify(gunzip)(bytes)).toString();
-      blobs.push(value);
+      const text = (await promisify(gunzip)(bytes)).toString();
+      whole[name.slice(0, -suffix.length)] = text;
+      moved.set(text, value);
     }
-    return { row: whole, blobs };
+    return { row: whole, blobs: [...moved.values()], moved };
   }
 
   async remove(blobs: readonly string[]): Promise<void> {

@@ -281,7 +281,7 @@ class Replay {
     return whole;
   }
 
-  /** An attempt that cannot even begin fails the execution, not the task. */
+  /** A further step that cannot even begin fails the execution, not the task. */
   #attempting(whole: Pending, begin: () => void): void {
     try {
       begin();
@@ -300,6 +300,7 @@ class Replay {
   }
 
   #createTimer(fireAtMs: number, isCanceled: boolean): Pending {
+    if (Number.isNaN(fireAtMs)) throw new HostFailure('createTimer: the time is not a valid one');
     const whole = new Pending();
     const step = (): void => {
       const isLong = fireAtMs - this.#ledger.nowMs > timerLimits.maximumShortTimerMs;
@@ -326,14 +327,16 @@ class Replay {
     const whole = new Pending();
     const send = (one: HttpRequest): void => {
       this.#noting(this.#callActivity(httpActivityName, one)).then((outcome) => {
-        const poll = outcome.isFailed ? null : nextPoll(request, outcome.value);
-        if (poll === null) {
-          whole.settle(outcome);
-          return;
-        }
-        this.#ledger
-          .askTimer(this.#ledger.nowMs + poll.delayMs)
-          .pending.then(() => send(poll.request));
+        this.#attempting(whole, () => {
+          const poll = outcome.isFailed ? null : nextPoll(request, outcome.value);
+          if (poll === null) {
+            whole.settle(outcome);
+            return;
+          }
+          this.#ledger
+            .askTimer(this.#ledger.nowMs + poll.delayMs)
+            .pending.then(() => send(poll.request));
+        });
       });
     };
     send(request);
@@ -412,9 +415,16 @@ function nextPoll(
     Object.entries(headers).find(([name]) => name.toLowerCase() === wanted)?.[1];
   const location = header('location');
   if (statusCode !== 202 || location === undefined) return null;
+  if (!URL.canParse(location, first.uri)) {
+    throw new HostFailure(
+      `callHttp: ${first.uri} answered 202 with the Location '${location}', which is no URL`,
+    );
+  }
   const seconds = Number(header('retry-after') ?? httpPollDelayMs / 1000);
   return {
-    delayMs: Number.isFinite(seconds) ? seconds * 1000 : httpPollDelayMs,
+    delayMs: Number.isFinite(seconds)
+      ? Math.min(seconds * 1000, timerLimits.maximumShortTimerMs)
+      : httpPollDelayMs,
     request: {
       method: 'GET',
       uri: new URL(location, first.uri).href,

@@ -37,7 +37,7 @@ export function readDurableSettings(section: SettingReader): DurableSettings {
     maxConcurrentOrchestratorFunctions: limit('maxConcurrentOrchestratorFunctions'),
     maxConcurrentEntityFunctions: limit('maxConcurrentEntityFunctions'),
     notes: section.names
-      .filter((name) => !acted.includes(name))
+      .filter((name) => !acted.some((one) => one.toLowerCase() === name.toLowerCase()))
       .map((name) => `extensions.durableTask.${name} has no effect on this host`),
   };
 }

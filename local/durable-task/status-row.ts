@@ -1,6 +1,11 @@
 import type { HistoryEvent } from './history-event';
 import type { Written } from './history-store';
-import type { Instance, InstanceStore } from './instance-store';
+import {
+  finalStatuses,
+  type Instance,
+  type InstanceRow,
+  type InstanceStore,
+} from './instance-store';
 import { entityIdOf } from './names';
 import { completedEvent, isSuspendedBy, startedEvent } from './execution';
 
@@ -10,6 +15,8 @@ const quietIntervalMs = 1_000;
 /** Keeps one instance's row what its history says. */
 export class StatusRow {
   readonly #instances: InstanceStore;
+  /** Undefined: not read. */
+  #row: InstanceRow | null | undefined;
   #shown = '';
   #shownAtMs = 0;
 
@@ -25,10 +32,24 @@ export class StatusRow {
     const shown = JSON.stringify([executionId, runtimeStatus, customStatus, input?.length]);
     const isQuiet = shown === this.#shown && Date.now() - this.#shownAtMs < quietIntervalMs;
     if (isQuiet && entityIdOf(written.instanceId) === null) return;
-    await this.#instances.put({ ...instance, customStatus });
+    for (let written: InstanceRow | null = null; written === null;) {
+      this.#row ??= await this.#instances.get(instance.instanceId);
+      if (isNewStart(this.#row, instance)) return;
+      written = await this.#instances.put({ ...instance, customStatus }, this.#row);
+      this.#row = written ?? undefined;
+    }
     this.#shown = shown;
     this.#shownAtMs = Date.now();
   }
+}
+
+/** The instance is over, and somebody has asked for its next execution: the row is that one's. */
+function isNewStart(row: InstanceRow | null, instance: Omit<Instance, 'customStatus'>): boolean {
+  return (
+    finalStatuses.includes(instance.runtimeStatus) &&
+    row?.runtimeStatus === 'Pending' &&
+    row.executionId !== instance.executionId
+  );
 }
 
 /** Null: nothing has started. */

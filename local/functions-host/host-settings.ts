@@ -66,21 +66,25 @@ const hubNames = [
 export function compileHostSettings(host: Json, file: string, faults: Fault[]): HostSettings {
   const reader = new SettingReader(host, { file, path: '', faults });
   reader.onlyKnows(hostNames);
-  if (host['version'] !== '2.0') reader.fault('version', 'must be "2.0"');
+  if (reader.raw('version') !== '2.0') reader.fault('version', 'must be "2.0"');
   const extensions = reader.section('extensions');
   const http = extensions.section('http');
   http.onlyKnows(httpNames);
   return {
     functionTimeoutMs:
-      host['functionTimeout'] === '-1'
-        ? Number.POSITIVE_INFINITY
-        : reader.span('functionTimeout', 30 * 60_000),
+      reader.raw('functionTimeout') === '-1' ? Number.POSITIVE_INFINITY : timeoutMsOf(reader),
     routePrefix: http.text('routePrefix', 'api').replace(/^\/+|\/+$/g, ''),
     customHeaders: headersOf(http),
     retry: reader.has('retry') ? retryOf(reader.section('retry')) : null,
     eventHubs: eventHubsOf(extensions.section('eventHubs')),
     durableTask: readDurableSettings(extensions.section('durableTask')),
   };
+}
+
+function timeoutMsOf(host: SettingReader): number {
+  const timeoutMs = host.span('functionTimeout', 30 * 60_000);
+  if (timeoutMs === 0) host.fault('functionTimeout', 'must be longer than no time at all');
+  return timeoutMs;
 }
 
 function eventHubsOf(hubs: SettingReader): EventHubsSettings {

@@ -34,7 +34,10 @@ interface HttpCookie {
 
 /** The URL a caller asked for. */
 export function urlOf(request: IncomingMessage): URL {
-  return new URL(request.url ?? '/', `http://${request.headers.host ?? 'localhost'}`);
+  const { headers, url = '/' } = request;
+  const origin = `http://${headers.host ?? 'localhost'}`;
+  // Two slashes at its start are the path's: they name no host.
+  return url.startsWith('/') ? new URL(`${origin}${url}`) : new URL(url, origin);
 }
 
 export function headersOf(request: IncomingMessage): Record<string, string> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedApp, RegisteredFunction } from './app-loader';
 import { settingsOf } from './bindings';
 import { isAllowed, keyOf, type AuthLevel, type HostKeys } from './http-keys';
@@ -15,6 +16,10 @@ import { streamMetadata, streamThrough } from './http-stream';
 import { invoke, triggerOf, type HostWorld } from './invoke';
 import { callFunction } from './manual-call';
 import { parseRoute, type Route } from './route-template';
+
+/** The host sends nothing more to a worker that ends; this long a request may have been on its way. */
+const quietToDrainMs = 100;
+const drainPollMs = 20;
 
 const reason = 'This function was programmatically called via the host APIs.';
 
@@ -42,6 +47,7 @@ export class HttpTriggers {
   readonly #functions: readonly HttpFunction[];
   readonly #bodyBytesMax: number;
   readonly #server: Server;
+  #underWay = 0;
 
   constructor(options: HttpTriggersOptions) {
     this.#options = options;
@@ -50,6 +56,10 @@ export class HttpTriggers {
       .flatMap((target) => this.#httpFunction(target))
       .sort((left, right) => (left.route.rank < right.route.rank ? -1 : 1));
     this.#server = createServer((request, response) => {
+      this.#underWay += 1;
+      response.once('close', () => {
+        this.#underWay -= 1;
+      });
       this.#answer(request, response).catch((error: unknown) => {
         options.world.log('error', 'Host.Http', String(error));
         if (!response.headersSent) response.writeHead(500);
@@ -183,6 +193,15 @@ export class HttpTriggers {
         return hasResult;
       },
     });
+  }
+
+  /** Waits for answers under way, those that just come in too, but not for longer than the grace. */
+  async drain(graceMs: number): Promise<void> {
+    const untilMs = Date.now() + graceMs;
+    for (let quietMs = 0; quietMs < quietToDrainMs && Date.now() < untilMs;) {
+      await sleep(drainPollMs);
+      quietMs = this.#underWay === 0 ? quietMs + drainPollMs : 0;
+    }
   }
 
   close(): Promise<void> {

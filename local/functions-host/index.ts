@@ -71,6 +71,7 @@ export class FunctionsHost extends EventEmitter {
   #restarts = 0;
   #isClosing = false;
   #isDraining = false;
+  #drainId = 0;
   /** The app's Event Hubs triggers, known when the first worker is ready. */
   hubTriggers: readonly HubTrigger[] = [];
 
@@ -224,16 +225,16 @@ export class FunctionsHost extends EventEmitter {
   /** Drain mode: no new events; what has begun is finished and checkpointed. HTTP goes on. */
   beginDrainMode(): void {
     this.#isDraining = true;
-    for (const worker of this.#workers.values()) worker.send({ kind: 'drain' });
+    this.#drainId += 1;
+    for (const worker of this.#workers.values()) {
+      worker.send({ kind: 'drain', drainId: this.#drainId });
+    }
   }
 
   /** Ends drain mode. */
   resume(): void {
     this.#isDraining = false;
-    for (const worker of this.#workers.values()) {
-      worker.isDrained = false;
-      worker.send({ kind: 'resume' });
-    }
+    for (const worker of this.#workers.values()) worker.send({ kind: 'resume' });
   }
 
   /** Ctrl-C: batches in flight end without a checkpoint (they come again), then the workers end. */
@@ -256,7 +257,7 @@ export class FunctionsHost extends EventEmitter {
           'Host.Startup',
           `worker ${worker.id} (pid ${worker.pid}): functions ${message.functions.join(', ')}`,
         );
-        if (this.#isDraining) worker.send({ kind: 'drain' });
+        if (this.#isDraining) worker.send({ kind: 'drain', drainId: this.#drainId });
         return;
       case 'began':
         worker.invocations.set(message.invocationId, {
@@ -271,7 +272,7 @@ export class FunctionsHost extends EventEmitter {
         this.#durable.functionRan(worker.id, message);
         return;
       case 'drained':
-        worker.isDrained = true;
+        worker.drainId = message.drainId;
         return;
       case 'log':
         this.#log(message.level, message.category, message.message);
@@ -324,7 +325,9 @@ export class FunctionsHost extends EventEmitter {
   }
 
   #readyPort(): number | null {
-    const ready = Array.from(this.#workers.values()).filter(({ isReady }) => isReady);
+    const ready = Array.from(this.#workers.values()).filter(
+      ({ isReady, isWanted }) => isReady && isWanted,
+    );
     return ready[Math.floor(Math.random() * ready.length)]?.httpPort ?? null;
   }
 
@@ -340,7 +343,7 @@ export class FunctionsHost extends EventEmitter {
 
   #drainState(): Record<string, unknown> {
     const workers = Array.from(this.#workers.values());
-    const isOver = workers.every(({ isDrained }) => isDrained);
+    const isOver = workers.every(({ drainId }) => drainId === this.#drainId);
     const outstandingInvocations = workers.reduce(
       (total, { invocations }) => total + invocations.size,
       0,

@@ -24,7 +24,8 @@ const numberText = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 /** Constraints of ASP.NET routes; `argument` is what stands in parentheses. */
 const constraints: Record<string, (value: string, argument: string) => boolean> = {
-  int: (value) => /^[+-]?\d+$/.test(value) && Math.abs(Number(value)) <= 2 ** 31,
+  int: (value) =>
+    /^[+-]?\d+$/.test(value) && Number(value) >= -(2 ** 31) && Number(value) < 2 ** 31,
   long: (value) => /^[+-]?\d+$/.test(value),
   bool: (value) => /^(?:true|false)$/i.test(value),
   alpha: (value) => /^[a-z]*$/i.test(value),
@@ -78,17 +79,24 @@ export function parseRoute(functionName: string, parts: readonly string[]): Rout
   };
 }
 
-/** Slashes inside braces belong to a constraint. */
+/** Slashes inside braces belong to a constraint; so do braces that are doubled. */
 function splitSegments(template: string): string[] {
-  return template.match(/(?:\{[^}]*\}|[^/{])+/g) ?? [];
+  return template.match(/(?:\{(?:[^{}]|\{\{|\}\})*\}|[^/{])+/g) ?? [];
 }
+
+/** What a constraint may have in parentheses, which may hold others: it ends where the next part begins. */
+const argumentShape = String.raw`\((?:[^{}]|\{\{|\}\})*?\)(?=[:=?}])`;
+const parameterShape = new RegExp(
+  String.raw`^\{(\*{0,2})(\w+)((?::\w+(?:${argumentShape})?)*)(?:=([^}?]*))?(\??)\}`,
+);
+const constraintShape = new RegExp(String.raw`:(\w+)(?:\(((?:[^{}]|\{\{|\}\})*?)\)(?=:|$))?`, 'g');
 
 function parseSegment(text: string, wrong: (why: string) => never): Segment {
   const parameters: Parameter[] = [];
   let shape = '';
   let rest = text;
   while (rest !== '') {
-    const found = /^\{(\*{0,2})(\w+)((?::\w+(?:\([^)]*\))?)*)(?:=([^}?]*))?(\??)\}/.exec(rest);
+    const found = parameterShape.exec(rest);
     if (found === null) {
       if (rest.startsWith('{') || rest.startsWith('}'))
         wrong(`has '${rest}', which is no parameter`);
@@ -98,8 +106,9 @@ function parseSegment(text: string, wrong: (why: string) => never): Segment {
       continue;
     }
     const [whole, star = '', name = '', checks = '', fallback, optional] = found;
-    const accepts = Array.from(checks.matchAll(/:(\w+)(?:\(([^)]*)\))?/g), (check) => {
-      const [, kind = '', argument = ''] = check;
+    const accepts = Array.from(checks.matchAll(constraintShape), (check) => {
+      const [, kind = ''] = check;
+      const argument = (check[2] ?? '').replaceAll('{{', '{').replaceAll('}}', '}');
       const accept = constraints[kind.toLowerCase()];
       if (accept === undefined)
         wrong(`has the constraint '${kind}', which this host does not know`);
@@ -111,7 +120,11 @@ function parseSegment(text: string, wrong: (why: string) => never): Segment {
       isOptional: optional === '?' || fallback !== undefined,
       fallback: fallback ?? null,
     });
-    shape += '(.+?)';
+    // As ASP.NET: of several in one segment the last takes the least, and may be left out with its dot.
+    const isLeftOut = optional === '?' && shape.endsWith('\\.');
+    shape = isLeftOut
+      ? `${shape.slice(0, -2).replace(/\(\.\+\)$/, '(.+?)')}(?:\\.([^.]+))?`
+      : `${shape}(.+)`;
     rest = rest.slice(whole.length);
   }
   return { shape: new RegExp(`^${shape}$`, 'i'), parameters, rank: rankOf(text, parameters) };
@@ -123,7 +136,8 @@ function rankOf(text: string, parameters: readonly Parameter[]): string {
   if (first === undefined) return '1';
   const bound = first.accepts.length > 0 ? 0 : 1;
   if (first.isRest) return String(5 + bound);
-  return /^\{[^}]*\}$/.test(text) ? String(3 + bound) : '2';
+  const isWhole = parameters.length === 1 && text.startsWith('{') && text.endsWith('}');
+  return isWhole ? String(3 + bound) : '2';
 }
 
 function matchSegments(
@@ -152,7 +166,8 @@ function matchSegments(
     const found = plain === null ? null : segment.shape.exec(plain);
     if (found === null) return null;
     for (const [place, { accepts, name }] of segment.parameters.entries()) {
-      const value = found[place + 1] ?? '';
+      const value = found[place + 1];
+      if (value === undefined) continue;
       if (!accepts.every((accept) => accept(value))) return null;
       values[name] = value;
     }

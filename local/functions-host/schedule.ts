@@ -9,6 +9,17 @@ export interface Schedule {
 }
 
 const frequentMs = 60_000;
+/** The largest value of each of the six fields. */
+const lastValues = [59, 59, 23, 31, 12, 6];
+const weekdayPlace = 5;
+/** Of months and weekdays any first letters will do; they stand for numbers. */
+const namesOf: Readonly<Record<number, readonly string[]>> = {
+  4: [
+    ...['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september'],
+    ...['october', 'november', 'december'],
+  ],
+  5: ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'],
+};
 /** How many neighbours are looked at to know. */
 const sampleSize = 10;
 
@@ -36,13 +47,18 @@ export function parseSchedule(
   const fields = text.trim().split(/\s+/);
   if (fields.length === 5) fields.unshift('0');
   if (fields.length !== 6) throw wrong(`has ${text.trim() === '' ? 0 : fields.length} fields`);
-  const odd = fields.find((field) => !/^(?:[\d*,/-]|[A-Za-z]{3})+$/.test(field));
+  const numbered = fields.map((field, place) => numbersOf(field, place));
+  const odd = fields.find((_field, place) => !/^[\d*,/-]+$/.test(numbered[place] ?? ''));
   if (odd !== undefined) throw wrong(`has '${odd}', which NCRONTAB does not know`);
+  const weekdays = (numbered[weekdayPlace] ?? '').replaceAll(/\/\d+/g, '').match(/\d+/g) ?? [];
+  if (weekdays.some((day) => Number(day) > 6)) {
+    throw wrong(`has '${fields[weekdayPlace]}': the days of the week are 0 (Sunday) to 6`);
+  }
   const timezone = timeZoneOf(functionName, settings);
   let cron: Cron;
   try {
     // Both day fields must match, as NCRONTAB has it.
-    cron = new Cron(fields.join(' '), { mode: '6-part', domAndDow: true, ...timezone });
+    cron = new Cron(numbered.join(' '), { mode: '6-part', domAndDow: true, ...timezone });
   } catch (error) {
     throw wrong(`is not valid (${(error as Error).message})`);
   }
@@ -52,6 +68,18 @@ export function parseSchedule(
     return time;
   };
   return { next, isFrequent: isFrequent(next) };
+}
+
+/** A field with numbers for names, and with `n/step` (from n on) as the range that it stands for. */
+function numbersOf(field: string, place: number): string {
+  const names = namesOf[place] ?? [];
+  const { [place]: last = 0 } = lastValues;
+  return field
+    .replaceAll(/[A-Za-z]+/g, (text) => {
+      const index = names.findIndex((name) => name.startsWith(text.toLowerCase()));
+      return index < 0 ? text : String(place === weekdayPlace ? index : index + 1);
+    })
+    .replaceAll(/(^|,)(\d+)\//g, `$1$2-${last}/`);
 }
 
 function isFrequent(next: (after: Date) => Date): boolean {

@@ -1,7 +1,10 @@
 import { isObject, type Fault, type Json } from './json-file';
 import { parseTimeSpan } from './time-span';
 
-/** Reads fields of one section of a settings file; what is wrong is gathered, not thrown. */
+/**
+ * Reads fields of one section of a settings file, by their names in any case as the platform does; what
+ * is wrong is gathered, not thrown.
+ */
 export class SettingReader {
   readonly #section: Json;
   readonly #path: string;
@@ -17,7 +20,7 @@ export class SettingReader {
 
   /** The section under a name; an empty one when it is absent. */
   section(name: string): SettingReader {
-    const value = this.#section[name] ?? {};
+    const value = this.#valueOf(name) ?? {};
     if (!isObject(value)) this.fault(name, 'must be an object');
     return new SettingReader(isObject(value) ? value : {}, {
       file: this.#file,
@@ -26,20 +29,27 @@ export class SettingReader {
     });
   }
 
+  #valueOf(name: string): unknown {
+    const written = Object.keys(this.#section).find(
+      (one) => one.toLowerCase() === name.toLowerCase(),
+    );
+    return written === undefined ? undefined : this.#section[written];
+  }
+
   get names(): readonly string[] {
     return Object.keys(this.#section);
   }
 
   has(name: string): boolean {
-    return this.#section[name] !== undefined && this.#section[name] !== null;
+    return this.#valueOf(name) !== undefined && this.#valueOf(name) !== null;
   }
 
   raw(name: string): unknown {
-    return this.#section[name];
+    return this.#valueOf(name);
   }
 
   whole(name: string, range: { min: number; max?: number; fallback: number }): number {
-    const value = this.#section[name] ?? range.fallback;
+    const value = this.#valueOf(name) ?? range.fallback;
     const { max = Number.MAX_SAFE_INTEGER, min } = range;
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
       return value as number;
@@ -50,14 +60,14 @@ export class SettingReader {
   }
 
   text(name: string, fallback: string): string {
-    const value = this.#section[name] ?? fallback;
+    const value = this.#valueOf(name) ?? fallback;
     if (typeof value === 'string') return value;
     this.fault(name, `must be a text, not ${JSON.stringify(value)}`);
     return fallback;
   }
 
   flag(name: string, fallback: boolean): boolean {
-    const value = this.#section[name] ?? fallback;
+    const value = this.#valueOf(name) ?? fallback;
     if (typeof value === 'boolean') return value;
     this.fault(name, `must be true or false, not ${JSON.stringify(value)}`);
     return fallback;
@@ -68,7 +78,7 @@ export class SettingReader {
     choices: readonly Choice[],
     fallback: Choice,
   ): Choice {
-    const value = this.#section[name] ?? fallback;
+    const value = this.#valueOf(name) ?? fallback;
     const chosen = choices.find(
       (choice) => typeof value === 'string' && choice.toLowerCase() === value.toLowerCase(),
     );
@@ -80,7 +90,7 @@ export class SettingReader {
   /** A time span as milliseconds. */
   span(name: string, fallbackMs: number, maxMs = Number.POSITIVE_INFINITY): number {
     if (!this.has(name)) return fallbackMs;
-    const value = this.#section[name];
+    const value = this.#valueOf(name);
     const milliseconds = typeof value === 'string' ? parseTimeSpan(value) : null;
     if (milliseconds !== null && milliseconds <= maxMs) return milliseconds;
     const limit = Number.isFinite(maxMs) ? ` of at most ${maxMs / 1000} seconds` : '';

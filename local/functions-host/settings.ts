@@ -118,7 +118,9 @@ export function resolveSettings(
 
 function merge(left: Json, right: Json): Json {
   const merged: Record<string, unknown> = { ...left };
-  for (const [name, value] of Object.entries(right)) {
+  for (const [given, value] of Object.entries(right)) {
+    const name =
+      Object.keys(merged).find((one) => one.toLowerCase() === given.toLowerCase()) ?? given;
     const before = merged[name];
     const areObjects = isObject(before) && isObject(value);
     merged[name] = areObjects ? merge(before, value) : value;

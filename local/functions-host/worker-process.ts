@@ -32,7 +32,8 @@ export class WorkerProcess {
   httpPort = 0;
   /** It is started again when it ends. */
   isWanted = true;
-  isDrained = false;
+  /** The last drain that it has finished. */
+  drainId = 0;
 
   constructor(options: WorkerProcessOptions) {
     this.id = options.id;

@@ -37,7 +37,7 @@ export type ToWorker =
   | WorkerStart
   | RunFunction
   /** Take no more; finish and checkpoint what has begun; stay, for HTTP and for `resume`. */
-  | { readonly kind: 'drain' }
+  | { readonly kind: 'drain'; readonly drainId: number }
   | { readonly kind: 'resume' }
   /** End: after a drain, or without further checkpoints. */
   | { readonly kind: 'end'; readonly isDraining: boolean };
@@ -52,7 +52,7 @@ export type FromWorker =
     }
   | FunctionRan
   | { readonly kind: 'failed'; readonly message: string }
-  | { readonly kind: 'drained' }
+  | { readonly kind: 'drained'; readonly drainId: number }
   | {
       readonly kind: 'log';
       readonly level: string;
@@ -72,6 +72,8 @@ interface Trigger {
 }
 
 const terminateGraceMs = 5_000;
+/** For HTTP answers under way when the worker is to end; a stream may have no end. */
+const httpGraceMs = 5_000;
 
 /** Messages of one turn of the event loop go together: sending is what costs. */
 let outbox: FromWorker[] = [];
@@ -98,7 +100,10 @@ let world: HostWorld = {
 
 let app: LoadedApp | null = null;
 let durable: DurableWorker | null = null;
+let http: HttpTriggers | null = null;
 let triggers: readonly Trigger[] = [];
+/** A resume waits for the drain before it: a trigger starts again only when it has stopped. */
+let transition: Promise<void> = Promise.resolve();
 
 async function start(options: WorkerStart): Promise<void> {
   Object.assign(process.env, options.settings);
@@ -115,7 +120,7 @@ async function start(options: WorkerStart): Promise<void> {
   }
   app = { ...loaded, functions: withDefaultRetry(loaded, options.host.retry) };
   outputs = new Outputs(options.settings);
-  const http = new HttpTriggers({
+  http = new HttpTriggers({
     ...{ app, world, settings: options.settings, keys: options.keys },
     routePrefix: options.host.routePrefix,
     customHeaders: options.host.customHeaders,
@@ -182,6 +187,7 @@ async function allTriggers(action: (trigger: Trigger) => Promise<void>): Promise
 async function end(isDraining: boolean): Promise<void> {
   if (isDraining) await Promise.all([allTriggers((trigger) => trigger.drain()), durable?.stop()]);
   await allTriggers((trigger) => trigger.stop());
+  if (isDraining) await http?.drain(httpGraceMs);
   if (app !== null) {
     const grace = sleep(terminateGraceMs, undefined, { ref: false });
     await Promise.race([terminateApp(app), grace]).catch((error: unknown) =>
@@ -193,6 +199,11 @@ async function end(isDraining: boolean): Promise<void> {
   process.exit(0);
 }
 
+function inTurn(change: () => Promise<void>): Promise<void> {
+  transition = transition.then(change);
+  return transition;
+}
+
 async function handle(message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'start':
@@ -200,10 +211,12 @@ async function handle(message: ToWorker): Promise<void> {
     case 'durable-run':
       return durable?.run(message);
     case 'drain':
-      await allTriggers((trigger) => trigger.drain());
-      return tell({ kind: 'drained' });
+      return inTurn(async () => {
+        await allTriggers((trigger) => trigger.drain());
+        tell({ kind: 'drained', drainId: message.drainId });
+      });
     case 'resume':
-      return allTriggers((trigger) => trigger.start());
+      return inTurn(() => allTriggers((trigger) => trigger.start()));
     case 'end':
       return end(message.isDraining);
     default:

@@ -44,6 +44,25 @@ describe('an entity', () => {
     await untilState('many', (59 * 60) / 2);
   });
 
+  it('can be read while it is written', async () => {
+    const statuses = new Set<number>();
+    let isWriting = true;
+    const reading = (async () => {
+      while (isWriting) {
+        const response = await durable.api.request('GET', 'entities/counter/busy');
+        await response.text();
+        statuses.add(response.status);
+      }
+    })();
+    for (let count = 0; count < 200; count += 1) {
+      await durable.api.request('POST', 'entities/counter/busy?op=add', '1');
+    }
+    await untilState('busy', 200);
+    isWriting = false;
+    await reading;
+    expect([...statuses].filter((status) => ![200, 404].includes(status))).toEqual([]);
+  });
+
   it('answers calls and tells of failures; the tasks after keep their numbers', async () => {
     const { output } = await durable.api.run('entities', 'called');
     expect(output).toEqual({ value: 12, isRefused: true, after: 'after' });

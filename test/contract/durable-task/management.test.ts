@@ -44,6 +44,19 @@ describe('starting', () => {
     expect(await status.json()).toMatchObject({ name: 'chain', input: null, customStatus: null });
   });
 
+  it.each(['ünï-日本', '100%', 'a b', "o'brien", 'a&b=c+d', '😀'])(
+    'an id of any letters (%s) answers with URLs that work',
+    async (id) => {
+      const path = `orchestrators/child/${encodeURIComponent(id)}`;
+      const response = await durable.api.request('POST', path, '"you"');
+      expect(response.status).toBe(202);
+      const { statusQueryGetUri = '' } = (await response.json()) as Record<string, string>;
+      await durable.api.until(encodeURIComponent(id));
+      const status = (await (await fetch(statusQueryGetUri)).json()) as DurableStatus;
+      expect(status).toMatchObject({ instanceId: id, output: 'Hello you' });
+    },
+  );
+
   it('through a function with the durable client gives the same', async () => {
     const response = await fetch(`${durable.host.httpUrl}/api/start/child`, {
       method: 'POST',
@@ -145,6 +158,20 @@ describe('status', () => {
     expect(ids).toEqual(expect.arrayContaining(seen));
     const none = await durable.client('getStatusBy', { filter: { runtimeStatus: ['Terminated'] } });
     expect(none.result).toEqual([]);
+  });
+});
+
+describe('a filter by state', () => {
+  const listed = (query: string): Promise<Response> =>
+    durable.api.request('GET', `instances?instanceIdPrefix=by-state&runtimeStatus=${query}`);
+
+  it('takes states in any case, and refuses what is none', async () => {
+    await durable.api.run('child', 'you', 'by-state');
+    const found = (await (await listed('running,%20completed')).json()) as DurableStatus[];
+    expect(found.map(({ instanceId }) => instanceId)).toEqual(['by-state']);
+    const wrong = await listed('Complete');
+    expect(wrong.status).toBe(400);
+    expect(await wrong.text()).toContain("'Complete' is none of Pending");
   });
 });
 

@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { ContainerClient } from '@azure/storage-blob';
 import { DurableHost } from '../../support/durable-host';
 
 jest.setTimeout(120_000);
@@ -183,6 +184,24 @@ describe('large payloads', () => {
     expect(runtimeStatus).toBe('Completed');
     expect(output).toEqual({ input: 200_000, result: 100_000, back: 200_000 });
   });
+
+  it('are kept once for the history and once for the status, however often that changes', async () => {
+    const id = await durable.api.start('threeEvents', 'x'.repeat(100_000));
+    for (let seen = 1; seen <= 3; seen += 1) {
+      await durable.api.raise(id, 'number', seen);
+      await durable.api.until(id, ({ customStatus }) => {
+        return (customStatus as { seen: number } | null)?.seen === seen;
+      });
+    }
+    await durable.api.until(id);
+    const container = new ContainerClient(
+      durable.azurite.connectionString,
+      'testhub-largemessages',
+    );
+    const blobs: string[] = [];
+    for await (const { name } of container.listBlobsFlat({ prefix: `${id}/` })) blobs.push(name);
+    expect(blobs.length).toBe(2);
+  });
 });
 
 describe('callHttp', () => {
@@ -194,6 +213,8 @@ describe('callHttp', () => {
     server = createServer((request, response) => {
       if (request.url === '/accepted') {
         response.writeHead(202, { location: '/poll', 'retry-after': '0' }).end();
+      } else if (request.url === '/nowhere') {
+        response.writeHead(202, { location: 'http://[' }).end();
       } else if (request.url === '/poll') {
         polls += 1;
         if (polls < 3) response.writeHead(202, { location: '/poll', 'retry-after': '0' }).end();
@@ -215,6 +236,12 @@ describe('callHttp', () => {
   it('gives status and content', async () => {
     const { output } = await durable.api.run('http', { url: `${url}/echo` });
     expect(output).toEqual({ status: 200, content: 'POST {"a":1}', after: 'after' });
+  });
+
+  it('fails the instance when a 202 says no place that can be asked', async () => {
+    const { output, runtimeStatus } = await durable.api.run('http', { url: `${url}/nowhere` });
+    expect(runtimeStatus).toBe('Failed');
+    expect(output).toContain("answered 202 with the Location 'http://[', which is no URL");
   });
 
   it('polls where a 202 says, unless it is told not to', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request as send } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jsonOf, startRun, until, type Run } from './support';
+import { jsonOf, pause, startRun, until, type Run } from './support';
 
 jest.setTimeout(60_000);
 
@@ -194,4 +194,41 @@ describe('with keys', () => {
     });
     expect(response.status).toBe(401);
   });
+});
+
+describe('a worker that is taken away', () => {
+  let many: Run;
+  beforeAll(async () => {
+    many = await startRun(place, 'http', { workers: 2 });
+  });
+  afterAll(() => many.close());
+
+  test('answers what it has begun and gets nothing more', async () => {
+    const slowly = (): Promise<number> =>
+      fetch(`${many.host.httpUrl}/api/slow?milliseconds=1000`).then(({ status }) => status);
+    const begun = Array.from({ length: 12 }, slowly);
+    await pause(200);
+    const [first] = many.host.workers;
+    const removed = many.host.removeWorker(first?.id ?? 0);
+    const later = Array.from({ length: 12 }, slowly);
+    const statuses = await Promise.all([...begun, ...later]);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+    await removed;
+    expect(many.host.workers).toHaveLength(1);
+  });
+});
+
+test('two slashes at the start of a path name no host', async () => {
+  const host = new URL(run.host.httpUrl);
+  const statusOf = (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      send({ host: host.hostname, port: host.port, path }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+  expect(await statusOf('//x/api/echo')).toBe(404);
+  expect(await statusOf('//')).toBe(404);
 });

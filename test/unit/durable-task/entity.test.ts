@@ -74,6 +74,33 @@ describe('an entity', () => {
     expect(gone.state).toEqual(lockedByOne);
   });
 
+  it('runs what its holder sent before giving it back before what waited for that', () => {
+    const locked = begin(lockedByOne, request('theirs'));
+    const free = begin(
+      locked.state,
+      request('mine', called),
+      message(raised('release', { id: 'lock-1', parent: 'one' }), 'r', null),
+      request('later'),
+    );
+    expect(ids(free.batch)).toEqual(['mine', 'theirs', 'later']);
+  });
+
+  it('is not locked by who gave the lock back before it was asked for', () => {
+    const early = begin(
+      newEntity,
+      message(raised('release', { id: 'lock-1', parent: 'one' }), 'r', null),
+    );
+    const asked = begin(
+      early.state,
+      request('lock-1', { ...called, lockset: ['@counter@z', instanceId], pos: 1 }),
+      request('theirs'),
+    );
+    expect(asked.state.lockedBy).toBe(null);
+    expect(asked.outgoing).toEqual([]);
+    expect(ids(asked.batch)).toEqual(['theirs']);
+    expect(asked.state).toEqual(newEntity);
+  });
+
   it('answers calls, not signals, and tells what failed', () => {
     const begun = begin(newEntity, request('s', { signal: true }), request('c', called));
     const { state, outgoing } = finishEntity({

@@ -91,6 +91,13 @@ describe('settings', () => {
     ]);
   });
 
+  it('are read by their names in any case', () => {
+    const { settings, faults } = read({ HubName: 'MyHub', MaxConcurrentActivityFunctions: 3 });
+    expect(faults).toEqual([]);
+    expect(settings).toMatchObject({ hubName: 'MyHub', maxConcurrentActivityFunctions: 3 });
+    expect(settings.notes).toEqual([]);
+  });
+
   it('report every fault', () => {
     const { faults } = read({ hubName: '1-2', maxConcurrentActivityFunctions: 0 });
     expect(faults.map(({ path, message }) => `${path}: ${message}`).sort()).toEqual([

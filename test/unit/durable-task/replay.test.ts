@@ -1,6 +1,6 @@
 // Goal: the host gives out the same numbers as the package, in every order in which answers come.
 // Method: a table: history and actions in; the new work, by number, and the state of the execution out.
-import type { Action } from '../../../local/durable-task/actions';
+import { ActionType, type Action } from '../../../local/durable-task/actions';
 import { eventTypeName, type HistoryEvent } from '../../../local/durable-task/history-event';
 import { replay, type Replayed } from '../../../local/durable-task/replay';
 import {
@@ -351,5 +351,26 @@ describe('what cannot be', () => {
       message: expect.stringContaining("The function 'wrok' doesn't exist"),
     });
     expect(failure?.message).toContain("'work', 'other'");
+  });
+
+  it('a timer without a valid time fails the execution', () => {
+    const actions = [{ ...timer(0), fireAt: null } as unknown as Action];
+    const { failure } = replay({ history: begin, actions, functions });
+    expect(failure?.message).toBe('createTimer: the time is not a valid one');
+  });
+
+  it('a callHttp that is told to wait for longer than a timer can, waits as long as it can', () => {
+    const http: Action = {
+      actionType: ActionType.CallHttp,
+      httpRequest: { method: 'GET', uri: 'http://127.0.0.1/' },
+    };
+    const answer = { statusCode: 202, headers: { location: '/poll', 'retry-after': '1e20' } };
+    const history = [...begin, scheduled(0, 'BuiltIn::HttpActivity'), end(), episode()];
+    const { asked: timers } = replay({
+      history: [...history, completed(0, answer)],
+      actions: [http],
+      functions,
+    });
+    expect(timers).toMatchObject([{ FireAt: '2026-01-07T00:00:00.000Z' }]);
   });
 });

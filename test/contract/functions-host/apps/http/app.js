@@ -30,6 +30,13 @@ app.http('throws', {
     throw new Error('this went wrong');
   },
 });
+app.http('slow', {
+  handler: async (request) => {
+    const milliseconds = Number(request.query.get('milliseconds'));
+    await new Promise((wake) => setTimeout(wake, milliseconds));
+    return { body: 'done' };
+  },
+});
 app.http('nothing', { handler: () => undefined });
 app.http('bytes', { handler: () => ({ body: Buffer.from([0, 1, 2, 255]) }) });
 app.http('forFunction', { authLevel: 'function', handler: () => ({ body: 'in' }) });
