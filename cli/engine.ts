@@ -1,3 +1,4 @@
+import { parseEventHubConnectionString } from '@azure/event-hubs';
 import { compileAppSettings } from '../shared/config/settings';
 import { plan } from '../shared/planner';
 import { compileStage } from '../shared/program';
@@ -6,6 +7,8 @@ import { createJobWorld } from '../shared/world/job-world';
 import type { JobWorld } from '../shared/recovery/jobs/work-on-job';
 import { createWorld, type World } from '../shared/world/world';
 import { topologies } from '../topologies';
+import { WrongUse } from './arguments';
+import { openStore } from './store';
 
 /** Where an app keeps its data and gets its events. */
 export interface EngineLocation {
@@ -21,9 +24,31 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** Throws WrongUse without saying the text again, for it may hold a key. */
+function assertHubs(hubs: string, isNamespace: boolean): void {
+  let fault = /^[\w-]+(\.[\w-]+)+$/.test(hubs) ? null : 'no host name and no Endpoint=';
+  if (!isNamespace) {
+    try {
+      const parsed = parseEventHubConnectionString(hubs);
+      const hasKey = 'sharedAccessKey' in parsed || 'sharedAccessSignature' in parsed;
+      fault = hasKey
+        ? null
+        : 'no SharedAccessKeyName with SharedAccessKey, no SharedAccessSignature';
+    } catch (error) {
+      fault = (error as Error).message;
+    }
+  }
+  if (fault === null) return;
+  throw new WrongUse(
+    `--hubs is neither an Event Hubs connection string nor a namespace as in name.servicebus.windows.net (${fault})`,
+  );
+}
+
 export function openEngine(location: EngineLocation, say: (line: string) => void): Engine {
   const isEndpoint = location.storage.startsWith('https://');
   const isNamespace = !location.hubs.includes('Endpoint=');
+  openStore(location.storage);
+  assertHubs(location.hubs, isNamespace);
   const settings = compileAppSettings({
     [isEndpoint ? 'LakeStorage__blobServiceUri' : 'LakeStorage']: location.storage,
     [isNamespace ? 'EventHubConnection__fullyQualifiedNamespace' : 'EventHubConnection']:

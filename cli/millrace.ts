@@ -1,15 +1,20 @@
 #!/usr/bin/env node
 /** The `millrace` command. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { runEmulator } from '../local/event-hubs/command';
-import { startEmulatorProcess } from '../local/event-hubs/process';
-import { startAzurite } from '../local/storage';
-import { emulatorConfig, plan } from '../shared/planner';
-import { topologies } from '../topologies';
-import { numberFrom, wholeNumber, wholeNumberFrom, workerRange } from './arguments';
+import { workersMax } from '../local/scaler/worker-range';
+import {
+  flightsMax,
+  numberFrom,
+  wholeNumber,
+  wholeNumberFrom,
+  workerRange,
+  WrongUse,
+} from './arguments';
 import { demo } from './commands/demo';
+import { emulators } from './commands/emulators';
 import { assertKnown, explainPlan, queryLake, showLedger } from './commands/inspect';
 import { scale, scalingOf, type ScaleFlags } from './commands/scale';
 import { simulate, type SimulateFlags } from './commands/simulate';
@@ -27,17 +32,20 @@ const localHubs =
 const program = new Command('millrace')
   .description('Streams into exactly-once tables, on Azure Functions and on this machine.')
   .option('--json', 'results as JSON')
-  .option(
-    '--storage <connection>',
-    'storage connection string, or an https:// blob endpoint (default: that of `millrace start`)',
-    localStorage,
+  .addOption(
+    new Option(
+      '--storage <connection>',
+      'storage connection string, or an https:// blob endpoint',
+    ).default(localStorage, 'that of `millrace start`'),
   )
-  .option(
-    '--hubs <connection>',
-    'Event Hubs connection string, or a namespace as in name.servicebus.windows.net',
-    localHubs,
+  .addOption(
+    new Option(
+      '--hubs <connection>',
+      'Event Hubs connection string, or a namespace as in name.servicebus.windows.net',
+    ).default(localHubs, 'those of `millrace start`'),
   )
-  .showHelpAfterError();
+  .showHelpAfterError()
+  .exitOverride();
 
 const output = (): Output =>
   createOutput({ isJson: program.opts<{ json?: boolean }>().json === true });
@@ -48,7 +56,7 @@ withScaling(
     .command('start')
     .description('emulator, storage, workers and the replay of flights, until Ctrl-C')
     .option('--data <folder>', 'where everything is kept', '.millrace')
-    .option('--events <count>', 'flights to replay', wholeNumber, 3_000_000)
+    .option('--events <count>', 'flights to replay', wholeNumberFrom(0, flightsMax), flightsMax)
     .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 10_000)
     .option('--packed', '100 events per message'),
 ).action(
@@ -70,7 +78,12 @@ withScaling(
   program
     .command('demo')
     .description('a finite run with a worker killed in the middle, checked against DuckDB')
-    .option('--events <count>', 'flights to send, up to 3000000', wholeNumber, 300_000)
+    .option(
+      '--events <count>',
+      `flights to send, up to ${flightsMax}`,
+      wholeNumberFrom(1, flightsMax),
+      300_000,
+    )
     .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 0)
     .option('--packed', '100 events per message')
     .option('--keep', 'keep emulator, storage and oracle data'),
@@ -158,29 +171,7 @@ program
   .description('emulator and storage on their usual ports, for `func start`')
   .option('--data <folder>', 'where everything is kept', '.millrace')
   .option('--config <file>', "hubs of another app, as the emulator's Config.json has them")
-  .action(async (options: { data: string; config?: string }) => {
-    mkdirSync(options.data, { recursive: true });
-    const config = options.config ?? join(options.data, 'event-hubs.json');
-    if (options.config === undefined) {
-      writeFileSync(config, JSON.stringify(emulatorConfig(plan(topologies))));
-    }
-    const emulator = await startEmulatorProcess({
-      dataDirectory: join(options.data, 'event-hubs'),
-      config,
-      port: 5672,
-      controlPort: 5300,
-    });
-    const azurite = await startAzurite({
-      dataDirectory: join(options.data, 'storage'),
-      ports: { blob: 10000, queue: 10001, table: 10002 },
-    });
-    output().say(
-      `Event Hubs: ${emulator.connectionString}\nStorage: ${azurite.connectionString}\nCtrl-C ends both.`,
-    );
-    await new Promise<void>((resolve) => process.once('SIGINT', () => resolve()));
-    await azurite.close();
-    await emulator.close();
-  });
+  .action((options: { data: string; config?: string }) => emulators(options, output()));
 
 program
   .command('explain')
@@ -234,15 +225,25 @@ program
 
 function withScaling(command: Command): Command {
   return command
-    .option('--workers <count>', 'worker processes', wholeNumber, 2)
+    .option('--workers <count>', 'worker processes', wholeNumberFrom(1, workersMax), 2)
     .option('--scale <range>', 'as many workers as the backlog asks for, as in 1..4', workerRange)
     .option('--scale-interval-ms <ms>', 'between two votes', wholeNumberFrom(100), 10_000)
     .option('--scale-hold-ms <ms>', 'no scale-in after a scale-out', wholeNumber, 180_000);
 }
 
+// Whoever read the output may have gone (`| head`): what is done is done all the same.
+process.stderr.on('error', () => undefined);
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`the result cannot be written: ${error.message}\n`);
+  process.exitCode = 1;
+});
+
 program.parseAsync().catch((error: unknown) => {
+  // It has said what is wrong, or it was asked for help.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
+  process.exit(error instanceof WrongUse ? 2 : 1);
 });
 
 if (!existsSync(join(__dirname, '../functions/app.js'))) {

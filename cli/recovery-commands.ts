@@ -1,7 +1,14 @@
 import { Option, type Command } from 'commander';
-import { instant, wholeNumber, wholeNumberFrom } from './arguments';
+import {
+  appAddress,
+  assertSpan,
+  instant,
+  wholeNumber,
+  wholeNumberFrom,
+  WrongUse,
+} from './arguments';
 import { letterFilter, showDeadLetters, type LetterFlags } from './commands/dead-letters';
-import { assertKnown } from './commands/inspect';
+import { assertKnown, assertKnownTable } from './commands/inspect';
 import { runJob, showJobs, type JobFlags } from './commands/jobs';
 import { showSupervisor } from './commands/supervisor';
 import type { EngineLocation } from './engine';
@@ -98,9 +105,10 @@ export function addJobCommands(program: Command, context: CommandContext): void 
       .description('put few large files of a table in the place of many small ones')
       .argument('<table>')
       .option('--target-mb <megabytes>', 'size of a file', wholeNumberFrom(1), 128),
-  ).action(async (table: string, flags: JobFlags & { targetMb: number }) =>
-    run('compact', { table, targetBytes: flags.targetMb * 1024 * 1024 }, flags),
-  );
+  ).action(async (table: string, flags: JobFlags & { targetMb: number }) => {
+    assertKnownTable(table);
+    await run('compact', { table, targetBytes: flags.targetMb * 1024 * 1024 }, flags);
+  });
 
   withJobFlags(
     withBackfillFlags(
@@ -133,6 +141,11 @@ export function addJobCommands(program: Command, context: CommandContext): void 
     .option('--cancel <reason>', 'end it: no piece is begun any more')
     .option('--resume', 'go on with it in this process')
     .action(async (id: string | undefined, flags: { cancel?: string; resume?: boolean }) => {
+      const isChange = flags.cancel !== undefined || flags.resume === true;
+      if (isChange && id === undefined) throw new WrongUse('say which job: see millrace jobs');
+      if (flags.cancel !== undefined && flags.resume === true) {
+        throw new WrongUse('choose one of --cancel and --resume');
+      }
       if (flags.resume === true && id !== undefined) {
         const place = {
           location: context.location(),
@@ -179,8 +192,9 @@ function withBackfillFlags(command: Command): Command {
 function backfillOptions(topology: string, flags: BackfillFlags): BackfillOptions {
   const { capture, files, partitions, since, source = null, swap, table, until } = flags;
   const chosen = [files, capture, table, since ?? until].filter((value) => value !== undefined);
+  assertSpan(flags);
   if (chosen.length > 1) {
-    throw new Error('choose one of --files, --capture, --table, and --since with --until');
+    throw new WrongUse('choose one of --files, --capture, --table, and --since with --until');
   }
   const from: BackfillOptions['from'] =
     files !== undefined
@@ -207,7 +221,11 @@ function withLetterFilter(command: Command): Command {
 
 function withJobFlags(command: Command): Command {
   return command
-    .option('--on <address>', "let the app's workers do it, as in http://localhost:7071")
+    .option(
+      '--on <address>',
+      "let the app's workers do it, as in http://localhost:7071",
+      appAddress,
+    )
     .option('--key <key>', 'function key of that app')
     .option('--workers <count>', 'activities at a time, with --on', wholeNumberFrom(1), 4);
 }

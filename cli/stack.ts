@@ -17,6 +17,8 @@ export interface Stack {
   readonly azurite: Azurite;
   readonly host: FunctionsHost;
   readonly scaler: Scaler;
+  /** Settles when emulator or storage has ended, whoever ended it: nothing works without them. */
+  readonly lost: Promise<Error>;
   close(): Promise<void>;
 }
 
@@ -92,11 +94,23 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const scaler = startScaler(host, options);
     started.push(scaler);
     started.push(await startScaleControl({ scaler, dataDirectory }));
-    return { emulator, azurite, host, scaler, close };
+    return { emulator, azurite, host, scaler, lost: lostPart({ emulator, azurite }), close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Settles with what to say when emulator or storage has ended. */
+export async function lostPart(parts: {
+  readonly emulator: EmulatorProcess;
+  readonly azurite: Azurite;
+}): Promise<Error> {
+  const what = await Promise.race([
+    parts.emulator.ended.then((how) => `the Event Hubs emulator has ended (${how})`),
+    parts.azurite.ended.then((how) => `Azurite, the storage, has ended (${how})`),
+  ]);
+  return new Error(`${what}: nothing works without it. What was acknowledged is kept; start again`);
 }
 
 /** Every stack has one: by hand until it is given a range or told `auto`. */

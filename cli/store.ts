@@ -1,7 +1,12 @@
 import { BlobAppendStore } from '../shared/adapters/blob-append-store';
-import { connectContainer, type BlobAccount } from '../shared/adapters/blob-container';
+import {
+  connectContainer,
+  type BlobAccount,
+  type BlobContainer,
+} from '../shared/adapters/blob-container';
 import { BlobObjectStore } from '../shared/adapters/blob-object-store';
 import { LedgerReader } from '../shared/ledger/ledger-reader';
+import { WrongUse } from './arguments';
 
 /** What the command line reads of an app's storage. */
 export interface Store {
@@ -16,16 +21,27 @@ export function openStore(location: string): Store {
   const account: BlobAccount = location.startsWith('https://')
     ? { blobServiceUri: location }
     : { connectionString: location };
-  const container = connectContainer({ ...account, container: 'millrace' });
+  const container = connect(account, 'millrace');
   const appends = new BlobAppendStore(container);
   const commits = new BlobObjectStore(container);
-  const lake = new BlobObjectStore(connectContainer({ ...account, container: 'lake' }));
+  const lake = new BlobObjectStore(connect(account, 'lake'));
   return {
     appends,
     commits,
     lake,
     ledger: (topology) => new LedgerReader({ appends, objects: commits, topology }),
   };
+}
+
+/** Nothing is asked yet: what fails is the text. It is not said again, for it may hold a key. */
+function connect(account: BlobAccount, container: string): BlobContainer {
+  try {
+    return connectContainer({ ...account, container });
+  } catch (error) {
+    throw new WrongUse(
+      `--storage is neither a storage connection string nor an https:// blob endpoint (${(error as Error).message})`,
+    );
+  }
 }
 
 /** Asks the running workers to end a topology: windows close, everything is flushed. */

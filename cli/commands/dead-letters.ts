@@ -6,6 +6,7 @@ import {
   type LetterFilter,
   type LetterState,
 } from '../../shared/recovery/letters/letter-reader';
+import { assertSpan } from '../arguments';
 import type { Output } from '../output';
 import type { Store } from '../store';
 import { assertKnown } from './inspect';
@@ -24,6 +25,7 @@ export interface LetterFlags {
 
 export function letterFilter(flags: LetterFlags): LetterFilter {
   const { code, name, operator, partition, since, stage, state, text, until } = flags;
+  assertSpan(flags);
   return {
     ...(state !== 'all' && { state }),
     ...(stage !== undefined && { stage }),

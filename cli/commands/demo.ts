@@ -6,9 +6,9 @@ import { plan } from '../../shared/planner';
 import { isFlushed, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import { topologies } from '../../topologies';
 import { compareFlights } from '../oracle/flights-oracle';
-import { startReplay } from '../replay/process';
+import { startReplay, type ReplayProcess } from '../replay/process';
 import { appDirectory } from '../app-directory';
-import { startStack, type Scaling } from '../stack';
+import { startStack, type Scaling, type Stack } from '../stack';
 import { stopSignal } from '../stop-signal';
 import { markDrain, openStore, type Store } from '../store';
 import type { Output } from '../output';
@@ -46,80 +46,97 @@ export async function demo(options: DemoOptions, output: Output): Promise<DemoRe
   const hostLines: string[] = [];
   const stop = stopSignal();
   output.say(`Starting emulator, storage and ${options.workers} worker(s) …`);
-  const stack = await startStack({
-    plan: plan(topologies),
-    appDirectory: appDirectory(),
-    dataDirectory,
-    workers: options.workers,
-    scaling: options.scaling,
-    ports: { amqp: 0, control: 0, blob: 0, http: 0 },
-    leases: {
-      partitionOwnershipExpirationIntervalMs: 10_000,
-      loadBalancingUpdateIntervalMs: 1_000,
-    },
-    settings: { MILLRACE_TEND_INTERVAL_MS: '500', MILLRACE_STALL_AFTER_MS: '5000' },
-    log: (line) => hostLines.push(line),
-  });
+  let stack: Stack | undefined;
+  let replay: ReplayProcess | undefined;
   try {
+    stack = await startStack({
+      plan: plan(topologies),
+      appDirectory: appDirectory(),
+      dataDirectory,
+      workers: options.workers,
+      scaling: options.scaling,
+      ports: { amqp: 0, control: 0, blob: 0, http: 0 },
+      leases: {
+        partitionOwnershipExpirationIntervalMs: 10_000,
+        loadBalancingUpdateIntervalMs: 1_000,
+      },
+      settings: { MILLRACE_TEND_INTERVAL_MS: '500', MILLRACE_STALL_AFTER_MS: '5000' },
+      log: (line) => hostLines.push(line),
+    });
+    replay = startReplay({
+      connectionString: stack.emulator.connectionString,
+      events: options.events,
+      rate: options.rate,
+      isPacked: options.isPacked,
+    });
+    const running = { ...stack, dataDirectory, replay, isStopping: stop.isRequested };
     const result = await Promise.race([
-      run(options, { ...stack, dataDirectory }, output),
+      run(options, running, output),
+      failing(stack, replay),
       stop.requested.then(() => null),
     ]);
     if (result !== null && !result.isRight) output.say(hostLines.slice(-40).join('\n'));
     return result;
   } finally {
-    await stack.close();
+    await replay?.stop();
+    await stack?.close();
     stop.release();
     if (options.keep) output.say(`Everything is kept in ${dataDirectory}`);
     else rmSync(dataDirectory, { recursive: true, force: true });
   }
 }
 
-type Running = Awaited<ReturnType<typeof startStack>> & { readonly dataDirectory: string };
+interface Running extends Stack {
+  readonly dataDirectory: string;
+  readonly replay: ReplayProcess;
+  readonly isStopping: () => boolean;
+}
 
-async function run(options: DemoOptions, running: Running, output: Output): Promise<DemoResult> {
+/** Rejects when something that the run needs has ended; else it never settles. */
+async function failing(stack: Stack, replay: ReplayProcess): Promise<never> {
+  const never = new Promise<never>(() => undefined);
+  const lost = stack.lost.then((error) => Promise.reject(error));
+  return Promise.race([lost, replay.done.then(() => never)]);
+}
+
+async function run(
+  options: DemoOptions,
+  running: Running,
+  output: Output,
+): Promise<DemoResult | null> {
+  const { replay } = running;
   const store = openStore(running.azurite.connectionString);
   const ledger = store.ledger(topology);
-  const replay = startReplay({
-    connectionString: running.emulator.connectionString,
-    events: options.events,
-    rate: options.rate,
-    isPacked: options.isPacked,
-  });
   let startedAtMs = 0;
   let isKilled = false;
   let isDraining = false;
   let seen = { events: 0, atMs: Date.now() };
-  try {
-    for (;;) {
-      const accounts = await ledger.refresh();
-      const read = readOf(accounts, 'flights');
-      if (read > 0 && startedAtMs === 0) startedAtMs = Date.now();
-      const all = accounts.reduce((total, { ledger: { read: events } }) => total + events, 0);
-      if (all !== seen.events) seen = { events: all, atMs: Date.now() };
-      output.progress(
-        `workers ${running.host.workers.length}   sent ${replay.sent()}   committed ${read} of ${options.events}   by airport ${readOf(accounts, 'by-origin')}`,
-      );
-      if (!isKilled && read >= options.events / 2) {
-        isKilled = true;
-        const [victim] = running.host.workers;
-        if (victim !== undefined) {
-          running.host.killWorker(victim.id);
-          output.say(`kill -9 of worker ${victim.id} (pid ${victim.pid}) after ${read} events`);
-        }
+  for (;;) {
+    const accounts = await ledger.refresh();
+    if (running.isStopping()) return null;
+    const read = readOf(accounts, 'flights');
+    if (read > 0 && startedAtMs === 0) startedAtMs = Date.now();
+    const all = accounts.reduce((total, { ledger: { read: events } }) => total + events, 0);
+    if (all !== seen.events) seen = { events: all, atMs: Date.now() };
+    output.progress(
+      `workers ${running.host.workers.length}   sent ${replay.sent()}   committed ${read} of ${options.events}   by airport ${readOf(accounts, 'by-origin')}`,
+    );
+    if (!isKilled && read >= options.events / 2) {
+      isKilled = true;
+      const [victim] = running.host.workers;
+      if (victim !== undefined) {
+        running.host.killWorker(victim.id);
+        output.say(`kill -9 of worker ${victim.id} (pid ${victim.pid}) after ${read} events`);
       }
-      if (!isDraining && read >= options.events) {
-        isDraining = true;
-        await replay.done;
-        await markDrain(store, topology);
-      }
-      if (isDraining && isDrained(accounts) && (await areFlushed(store, accounts))) break;
-      if (Date.now() - seen.atMs > standstillMs)
-        throw new Error('nothing has moved for two minutes');
-      await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
     }
-  } finally {
-    await replay.stop();
+    if (!isDraining && read >= options.events) {
+      isDraining = true;
+      await replay.done;
+      await markDrain(store, topology);
+    }
+    if (isDraining && isDrained(accounts) && (await areFlushed(store, accounts))) break;
+    if (Date.now() - seen.atMs > standstillMs) throw new Error('nothing has moved for two minutes');
+    await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
   }
   const finishedAtMs = Date.now();
   await running.scaler.close();

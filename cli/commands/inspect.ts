@@ -5,6 +5,7 @@ import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger
 import type { LedgerCounts } from '../../shared/model/commit';
 import { emulatorConfig, explain, plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
+import { WrongUse } from '../arguments';
 import { copyTable, openDuckDb, readFiles } from '../oracle/flights-oracle';
 import type { Output } from '../output';
 import type { Store } from '../store';
@@ -65,12 +66,21 @@ export async function queryLake(store: Store, sql: string, output: Output): Prom
   const query = await openDuckDb();
   const workDirectory = mkdtempSync(join(tmpdir(), 'millrace-query-'));
   try {
+    const empty: string[] = [];
     for (const { name } of plan(topologies).tables) {
       const files = await copyTable(store.lake, name, workDirectory);
-      if (files.length > 0)
-        await query(`CREATE VIEW "${name}" AS SELECT * FROM ${readFiles(files)}`);
+      if (files.length === 0) empty.push(name);
+      else await query(`CREATE VIEW "${name}" AS SELECT * FROM ${readFiles(files)}`);
     }
-    const rows = await query(sql);
+    const rows = await query(sql).catch((error: Error) => {
+      const absent = empty.filter((name) =>
+        error.message.toLowerCase().includes(`table with name ${name} does`),
+      );
+      if (absent.length === 0) throw error;
+      throw new Error(
+        `the table ${absent.join()} has no rows yet: they come with its first flush, a minute after the first events at the latest`,
+      );
+    });
     output.result(rows, textTable(rows));
   } finally {
     rmSync(workDirectory, { recursive: true, force: true });
@@ -83,7 +93,8 @@ function textTable(rows: readonly Record<string, unknown>[]): string {
   const names = Object.keys(first);
   const cells = rows.map((one) => names.map((name) => String(one[name] ?? '')));
   const widths = names.map((name, column) =>
-    Math.max(name.length, ...cells.map((line) => line[column]?.length ?? 0)),
+    // Not as arguments of one call: there may be millions.
+    cells.reduce((width, line) => Math.max(width, line[column]?.length ?? 0), name.length),
   );
   const render = (line: readonly string[]): string =>
     line
@@ -97,7 +108,14 @@ export function assertKnown(topology: string): void {
   if (!topologies.some(({ name }) => name === topology)) throw unknownTopology(topology);
 }
 
+/** Throws WrongUse where no topology has the table. */
+export function assertKnownTable(table: string): void {
+  const known = plan(topologies).tables.map(({ name }) => name);
+  if (known.includes(table)) return;
+  throw new WrongUse(`no table is called "${table}"; there is: ${known.join(', ')}`);
+}
+
 function unknownTopology(topology: string): Error {
   const known = topologies.map(({ name }) => name).join(', ');
-  return new Error(`no topology is called "${topology}"; there is: ${known}`);
+  return new WrongUse(`no topology is called "${topology}"; there is: ${known}`);
 }

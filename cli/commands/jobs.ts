@@ -1,6 +1,7 @@
 import { JobStore } from '../../shared/recovery/jobs/job-store';
 import type { JobProgress } from '../../shared/recovery/jobs/job-state';
 import { workOnJob } from '../../shared/recovery/jobs/work-on-job';
+import { WrongUse } from '../arguments';
 import { openEngine, type EngineLocation } from '../engine';
 import type { Output } from '../output';
 import { systemClock } from '../../shared/adapters/process-world';
@@ -49,6 +50,7 @@ async function runHere(
     const store = new JobStore(engine.jobs);
     const id = job.id ?? newId(job.kind);
     if (job.id === undefined) await store.create({ ...job, id, by: 'millrace' });
+    else await assertThere(store, job.id);
     await workOnJob(engine.jobs, {
       ...{ jobId: id, deadlineMs: Infinity, leaseMs, claimMax },
       onProgress: (progress) => output.progress(progressText(progress)),
@@ -57,6 +59,11 @@ async function runHere(
   } finally {
     await engine.close();
   }
+}
+
+async function assertThere(jobs: JobStore, id: string): Promise<void> {
+  const { request } = await jobs.open(id).catchUp();
+  if (request === null) throw new WrongUse(`there is no job ${id}: see millrace jobs`);
 }
 
 async function answerOf(store: JobStore, id: string): Promise<JobAnswer> {
@@ -120,8 +127,7 @@ export async function showJobs(
     output.result(all, lines.length === 0 ? 'No jobs.' : lines.join('\n'));
     return true;
   }
-  const before = await jobs.open(id).catchUp();
-  if (before.request === null) throw new Error(`there is no job ${id}: see millrace jobs`);
+  await assertThere(jobs, id);
   if (cancel !== undefined) await jobs.cancel(id, 'millrace', cancel);
   const answer = await answerOf(jobs, id);
   output.result(answer, jobText(answer));

@@ -1,6 +1,7 @@
 import { askScaler } from '../../local/scaler/control';
 import type { ScalerState } from '../../local/scaler/scaler';
-import type { WorkerRange } from '../../local/scaler/worker-range';
+import { parseWorkerRange, type WorkerRange } from '../../local/scaler/worker-range';
+import { WrongUse } from '../arguments';
 import type { Output } from '../output';
 import type { Scaling } from '../stack';
 
@@ -31,10 +32,19 @@ export async function scale(
   options: { readonly to: string | undefined; readonly dataDirectory: string },
   output: Output,
 ): Promise<void> {
+  if (options.to !== undefined && options.to !== 'auto') assertRange(options.to);
   if (options.to !== undefined) output.say('Workers come and go; those that go drain first …');
   const request = options.to === undefined ? null : { to: options.to };
   const state = await askScaler(options.dataDirectory, request);
   output.result(state, describe(state));
+}
+
+function assertRange(text: string): void {
+  try {
+    parseWorkerRange(text);
+  } catch (error) {
+    throw new WrongUse(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function describe(state: ScalerState): string {

@@ -17,6 +17,7 @@ import { simulate as run, type SimulationSeries } from '../../local/scaler/simul
 import { summarize, type Workload } from '../../local/scaler/simulation/summary';
 import { platformPace } from '../../local/scaler/target';
 import { appDirectory } from '../app-directory';
+import { WrongUse } from '../arguments';
 import type { Output } from '../output';
 import { describeSummary } from './simulation-text';
 
@@ -79,15 +80,19 @@ function profileOf({ peak, profile }: SimulateFlags): LoadProfile {
   const found = builtInProfile(profile, peak ?? defaultPeak);
   if (found !== null) return found;
   if (peak !== undefined) {
-    throw new Error('--peak belongs to the built-in profiles; a file says its rates itself');
+    throw new WrongUse('--peak belongs to the built-in profiles; a file says its rates itself');
   }
   if (!existsSync(profile)) {
-    throw new Error(
+    throw new WrongUse(
       `--profile ${profile}: there is no such file, and no built-in profile of the name ` +
         `(${builtInProfiles.join(', ')})`,
     );
   }
-  return parseProfile(profile, readFileSync(profile, 'utf8'));
+  try {
+    return parseProfile(profile, readFileSync(profile, 'utf8'));
+  } catch (error) {
+    throw new WrongUse(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function workloadOf(flags: SimulateFlags, profile: LoadProfile): Workload {
@@ -110,7 +115,7 @@ function workloadOf(flags: SimulateFlags, profile: LoadProfile): Workload {
       `--instance-memory-mb: the plan ${flags.plan} has instances of ${limits.memoryMb.join(', ')} MB`,
     );
   }
-  if (faults.length > 0) throw new Error(faults.join('\n'));
+  if (faults.length > 0) throw new WrongUse(faults.join('\n'));
   const { alwaysReady, batchDurationMs, coldStartMs, maxInstances, partitions, plan } = flags;
   const { consumerGroups, eventBytes, eventsPerMessage, eventsPerSecondPerInstance, skew } = flags;
   // What is said of the batch holds for the threshold too, as on the platform.

@@ -1,9 +1,10 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import { plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { appDirectory } from '../app-directory';
+import { makeDataDirectory } from '../data-directory';
 import type { Output } from '../output';
 import { startReplay } from '../replay/process';
 import { startStack, type Scaling, type Stack } from '../stack';
@@ -23,8 +24,7 @@ const statusIntervalMs = 1_000;
 
 /** Everything at once, until Ctrl-C; the next start goes on where this one stopped. */
 export async function start(options: StartOptions, output: Output): Promise<void> {
-  const dataDirectory = resolve(options.dataDirectory);
-  mkdirSync(dataDirectory, { recursive: true });
+  const dataDirectory = makeDataDirectory(options.dataDirectory);
   const logFile = join(dataDirectory, 'host.log');
   output.say(
     `Starting emulator, storage and ${options.workers} worker(s); data in ${dataDirectory} …`,
@@ -65,26 +65,32 @@ async function run(
     rate: options.rate,
     isPacked: options.isPacked,
   });
-  replay.done.catch((error: unknown) => output.say(`replay: ${String(error)}`));
+  replay.done.catch((error: unknown) => {
+    output.say(`${error instanceof Error ? error.message : String(error)}; start again to go on`);
+  });
   output.say(`Send your own events: ${stack.emulator.connectionString}`);
   output.say(`Tables: npm run millrace -- query "select * from airport_days limit 10"`);
   const ledger = openStore(stack.azurite.connectionString).ledger('flights');
   let before: { readonly read: number; readonly atMs: number } | null = null;
-  try {
-    while (!stop.isRequested()) {
+  let isOver = false;
+  const showStatus = async (): Promise<void> => {
+    while (!isOver) {
       const accounts = await ledger.refresh();
+      if (isOver) return;
       const now = { read: readBySources(accounts), atMs: Date.now() };
       const rate =
         before === null ? 0 : ((now.read - before.read) * 1000) / (now.atMs - before.atMs);
       const workers = stack.host.workers.length;
       output.progress(statusLine(accounts, { sent: replay.sent(), rate, workers }));
       before = now;
-      await Promise.race([
-        stop.requested,
-        new Promise((wake) => setTimeout(wake, statusIntervalMs)),
-      ]);
+      await new Promise((wake) => setTimeout(wake, statusIntervalMs));
     }
+  };
+  try {
+    const lost = stack.lost.then((error) => Promise.reject(error));
+    await Promise.race([showStatus(), stop.requested, lost]);
   } finally {
+    isOver = true;
     await replay.stop();
   }
 }

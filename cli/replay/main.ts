@@ -13,6 +13,7 @@ const chunkRows = 100;
 const chunksPerSend = 10;
 const rowsPerRead = 50_000;
 const reportIntervalMs = 1_000;
+const parentLookIntervalMs = 250;
 
 interface Replay {
   readonly producer: EventHubProducerClient;
@@ -34,8 +35,10 @@ async function main(): Promise<void> {
       events: { type: 'string', default: '3000000' },
       rate: { type: 'string', default: '0' },
       packed: { type: 'boolean', default: false },
+      'parent-pid': { type: 'string' },
     },
   });
+  if (values['parent-pid'] !== undefined) endWithParent(Number(values['parent-pid']));
   if (values.connection === undefined) throw new Error('--connection is missing');
   const producer = new EventHubProducerClient(values.connection, values.hub, {
     retryOptions: { maxRetries: 20, retryDelayInMs: 250, maxRetryDelayInMs: 2_000 },
@@ -63,6 +66,13 @@ async function main(): Promise<void> {
   clearInterval(reporting);
   report(replay, true);
   await producer.close();
+}
+
+/** One left over would send the same rows as the replay of the next start, at the same time. */
+function endWithParent(parent: number): void {
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit(1);
+  }, parentLookIntervalMs).unref();
 }
 
 function report({ events, sent }: Replay, isDone: boolean): void {

@@ -28,6 +28,7 @@ export function startReplay(options: ReplayOptions): ReplayProcess {
       replayEntry(),
       ...['--connection', options.connectionString, '--events', String(options.events)],
       ...['--rate', String(options.rate), ...(options.isPacked ? ['--packed'] : [])],
+      ...['--parent-pid', String(process.pid)],
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
@@ -38,11 +39,11 @@ export function startReplay(options: ReplayOptions): ReplayProcess {
     sent = (JSON.parse(line) as { sent: number }).sent;
   });
   let isStopped = false;
-  const done = once(child, 'exit').then(([code]) => {
+  // Not at its exit: what it said last may still be on the way.
+  const done = once(child, 'close').then(([code, signal]) => {
     if (code !== 0 && !isStopped) {
-      throw new Error(
-        `the replay failed: ${errors.join('').trim() || `exit code ${String(code)}`}`,
-      );
+      const how = signal === null ? `exit code ${String(code)}` : `ended by ${String(signal)}`;
+      throw new Error(`the replay failed: ${errors.join('').trim() || how}`);
     }
   });
   // Whoever awaits `done` hears of a failure; until then it is not unhandled.

@@ -9,6 +9,8 @@ export interface EmulatorProcess {
   readonly controlPort: number;
   readonly connectionString: string;
   readonly child: ChildProcess;
+  /** Settles when the process has ended, with its signal or exit code. */
+  readonly ended: Promise<string>;
   close(): Promise<void>;
 }
 
@@ -32,6 +34,7 @@ export async function startEmulatorProcess(options: {
     // Its own group: Ctrl-C is for the parent, which ends it last.
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
+  const ended = once(child, 'exit').then(([code, signal]) => String(signal ?? `exit code ${code}`));
   const errors: string[] = [];
   const gather = (chunk: Buffer): void => void errors.push(chunk.toString());
   child.stderr.on('data', gather);
@@ -41,9 +44,14 @@ export async function startEmulatorProcess(options: {
     const { connectionString, controlPort, port } = message;
     // What it says from now on is read, lest it wait, and not kept.
     child.stderr.off('data', gather).resume();
-    return { port, controlPort, connectionString, child, close: () => end(child) };
+    return { port, controlPort, connectionString, child, ended, close: () => end(child) };
   }
-  throw new Error(`the Event Hubs emulator did not start: ${errors.join('').trim()}`);
+  // Its own options are not those of whoever started it.
+  const reason = errors
+    .join('')
+    .trim()
+    .replace(/choose another with --(control-)?port/, 'end that');
+  throw new Error(`the Event Hubs emulator did not start: ${reason}`);
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -148,7 +148,15 @@ function readAddress(dataDirectory: string): ControlAddress {
         'Start one with npm start, or name its folder with --data',
     );
   }
-  return JSON.parse(readFileSync(file, 'utf8')) as ControlAddress;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ControlAddress;
+  } catch (error) {
+    throw new NothingRuns(
+      `${file} cannot be read (${error instanceof Error ? error.message : String(error)}): ` +
+        'end the stack that wrote it, and start it again',
+      { cause: error },
+    );
+  }
 }
 
 function reply(response: ServerResponse, status: number, body: unknown): void {

@@ -5,7 +5,7 @@ export interface WorkerRange {
 }
 
 /** More processes than this on one machine are a slip of the keyboard. */
-const workersMax = 64;
+export const workersMax = 64;
 
 /** Reads `1..4`, or one number. Zero is refused: workers run timers and HTTP too. */
 export function parseWorkerRange(text: string): WorkerRange {

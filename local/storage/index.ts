@@ -26,6 +26,8 @@ export interface Azurite {
   readonly tablePort: number;
   readonly connectionString: string;
   readonly pid: number;
+  /** Settles when the process has ended, with its signal or exit code. */
+  readonly ended: Promise<string>;
   close(): Promise<void>;
 }
 
@@ -50,12 +52,14 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
     // Its own group: Ctrl-C is for the parent, whose workers still need the store to drain.
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
+  const ended = once(child, 'exit').then(([code, signal]) => String(signal ?? `exit code ${code}`));
   const ports = await listeningPorts(child, { host, wanted });
   return {
     blobPort: ports.blob,
     queuePort: ports.queue,
     tablePort: ports.table,
     pid: child.pid ?? 0,
+    ended,
     connectionString: [
       'DefaultEndpointsProtocol=http',
       `AccountName=${account}`,
@@ -66,7 +70,6 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
     ].join(';'),
     close: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, 'exit');
       child.kill('SIGTERM');
       const forced = setTimeout(() => child.kill('SIGKILL'), 5_000);
       await ended;

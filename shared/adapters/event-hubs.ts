@@ -171,8 +171,16 @@ function bytesOf(body: unknown): Uint8Array {
   return Buffer.from(typeof body === 'string' ? body : (JSON.stringify(body) ?? ''));
 }
 
+/** A host name with several addresses fails with one error for each, and none for all. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if (cause.message !== '') return cause.message;
+  const each = cause instanceof AggregateError ? cause.errors.map(reasonOf).join(', ') : '';
+  return each || ('code' in cause ? String(cause.code) : cause.name);
+}
+
 function unavailable(operation: string, hub: string, cause: unknown): StreamError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = reasonOf(cause);
   return new StreamError('STREAM_HUB_UNAVAILABLE', `${operation} on hub ${hub}: ${reason}`, {
     cause,
     details: { operation, hub },

@@ -72,7 +72,7 @@ describe('commands', () => {
       expect(pids()).toBe(2);
 
       const wrong = await millrace('scale', 'many', '--data', directory);
-      expect(wrong.code).toBe(1);
+      expect(wrong.code).toBe(2);
       expect(wrong.stderr).toMatch(/"many" is not a range of workers: give MIN..MAX/);
     });
 
@@ -125,7 +125,7 @@ describe('commands', () => {
       [['--profile', 'spike', '--skew', '-1'], /must be a number of at least 0/],
     ])('refuses %j', async (options, message) => {
       const { code, stderr, stdout } = await millrace('simulate', ...rate, ...options);
-      expect(code).toBe(1);
+      expect(code).toBe(2);
       expect(stdout).toBe('');
       expect(stderr).toMatch(message);
     });
@@ -134,7 +134,7 @@ describe('commands', () => {
       const file = join(directory, 'load.csv');
       writeFileSync(file, 'second,eventsPerSecond\n0,500\n60,fast\n');
       const { code, stderr } = await millrace('simulate', '--profile', file, ...rate);
-      expect(code).toBe(1);
+      expect(code).toBe(2);
       expect(stderr).toContain('load.csv:3: events per second must be a number');
     });
   });

@@ -1,0 +1,46 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startEmulatorProcess } from '../../local/event-hubs/process';
+import { startAzurite } from '../../local/storage';
+import { emulatorConfig, plan } from '../../shared/planner';
+import { topologies } from '../../topologies';
+import { makeDataDirectory } from '../data-directory';
+import type { Output } from '../output';
+import { lostPart } from '../stack';
+import { stopSignal } from '../stop-signal';
+
+/** Emulator and storage on their usual ports, until Ctrl-C; whatever started ends with the command. */
+export async function emulators(
+  options: { readonly data: string; readonly config?: string },
+  output: Output,
+): Promise<void> {
+  const dataDirectory = makeDataDirectory(options.data);
+  const config = options.config ?? join(dataDirectory, 'event-hubs.json');
+  if (options.config === undefined) {
+    writeFileSync(config, JSON.stringify(emulatorConfig(plan(topologies))));
+  }
+  const stop = stopSignal();
+  const started: { close(): Promise<void> }[] = [];
+  try {
+    const emulator = await startEmulatorProcess({
+      dataDirectory: join(dataDirectory, 'event-hubs'),
+      config,
+      port: 5672,
+      controlPort: 5300,
+    });
+    started.push(emulator);
+    const azurite = await startAzurite({
+      dataDirectory: join(dataDirectory, 'storage'),
+      ports: { blob: 10000, queue: 10001, table: 10002 },
+    });
+    started.push(azurite);
+    output.say(
+      `Event Hubs: ${emulator.connectionString}\nStorage: ${azurite.connectionString}\nCtrl-C ends both.`,
+    );
+    const lost = lostPart({ emulator, azurite }).then((error) => Promise.reject(error));
+    await Promise.race([stop.requested, lost]);
+  } finally {
+    for (const part of started.reverse()) await part.close();
+    stop.release();
+  }
+}
