@@ -1,7 +1,13 @@
 import type { Validator } from 'typebox/compile';
-import { StreamError, type ErrorCode } from '../model/errors';
-import type { EventEnd, Program, ProgramEvent } from '../model/program';
-import type { OperatorContext, Receiver, TimedOperator, TimedResult } from '../operators/context';
+import { invariant, StreamError, type ErrorCode } from '../model/errors';
+import type { EventEnd, ExchangeTime, Program, ProgramEvent } from '../model/program';
+import type {
+  OperatorContext,
+  Receiver,
+  TimedOperator,
+  TimedResult,
+  PlaceTime,
+} from '../operators/context';
 import type { KeyedStore } from '../state/keyed-state';
 import type { SourceNode } from '../topology/graph';
 
@@ -10,10 +16,19 @@ interface SavedTime {
   readonly eventTimeMaxMs: number | null;
 }
 
+/** An operator that acts with time, and how time stands with what it takes in. */
+export interface PlacedTimed {
+  readonly operator: TimedOperator;
+  readonly time: PlaceTime;
+}
+
 export interface StageProgramOptions {
   readonly context: OperatorContext;
   readonly head: Receiver;
-  readonly timed: readonly TimedOperator[];
+  /** In the data's order. */
+  readonly timed: readonly PlacedTimed[];
+  /** Of what is sent, by position in `StagePlan.exchanges`. */
+  readonly exchangeTimes: readonly PlaceTime[];
   /** Null for a stage that reads an exchange. */
   readonly source: SourceNode | null;
   readonly validator: Validator | null;
@@ -26,7 +41,8 @@ export interface StageProgramOptions {
 export class StageProgram implements Program {
   readonly #context: OperatorContext;
   readonly #head: Receiver;
-  readonly #timed: readonly TimedOperator[];
+  readonly #timed: readonly PlacedTimed[];
+  readonly #exchangeTimes: readonly PlaceTime[];
   readonly #source: SourceNode | null;
   readonly #validator: Validator | null;
   readonly #times: KeyedStore<SavedTime>;
@@ -41,6 +57,7 @@ export class StageProgram implements Program {
     this.#context = options.context;
     this.#head = options.head;
     this.#timed = options.timed;
+    this.#exchangeTimes = options.exchangeTimes;
     this.#source = options.source;
     this.#validator = options.validator;
     this.#times = options.context.state.store('$time');
@@ -49,6 +66,12 @@ export class StageProgram implements Program {
 
   get watermarkMs(): number | null {
     return finiteOrNull(this.#context.watermarkMs);
+  }
+
+  exchangeTime(exchange: number): ExchangeTime {
+    const time = this.#exchangeTimes[exchange];
+    invariant(time !== undefined, 'every exchange of the stage is compiled', { exchange });
+    return { watermarkMs: finiteOrNull(time.watermarkMs), isAwaited: time.isAwaited };
   }
 
   get eventTimeMaxMs(): number | null {
@@ -124,13 +147,13 @@ export class StageProgram implements Program {
   }
 
   get isFiringDue(): boolean {
-    return this.#timed.some((operator) => operator.dueAtMs <= this.#context.watermarkMs);
+    return this.#timed.some(({ operator, time }) => operator.dueAtMs <= time.watermarkMs);
   }
 
   #fireDue(): void {
-    const { watermarkMs } = this.#context;
-    for (const operator of this.#timed) {
+    for (const { operator, time } of this.#timed) {
       if (this.#resultsLeft <= 0) return;
+      const { watermarkMs } = time;
       if (operator.dueAtMs <= watermarkMs) operator.fire(watermarkMs, this.#emitResult);
     }
   }
@@ -187,7 +210,7 @@ export class StageProgram implements Program {
 
   afterRollback(): void {
     this.#readTimes();
-    for (const operator of this.#timed) operator.reload();
+    for (const { operator } of this.#timed) operator.reload();
   }
 
   #readTimes(): void {

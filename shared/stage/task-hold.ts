@@ -137,6 +137,7 @@ export class TaskHold {
       from: this.cursor,
       watermarkMs: this.program.watermarkMs,
       watermarkReason: reason,
+      exchangeTime: (exchange) => this.program.exchangeTime(exchange),
       isIdle,
     });
   }
