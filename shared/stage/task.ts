@@ -315,6 +315,8 @@ export class Task {
       if (last >= this.cursor.sequenceNumber) {
         if (quietMs >= limits.stallAfterMs || isRecovery) await this.#readStalled(last, request);
       } else {
+        // What a batch or a tick made due and had no time to fire: no input may come to do it.
+        await this.#commitAll([], request.deadlineMs);
         await this.#tick({ quietMs, ...request });
         if (isDraining) await this.#hold.delivery.flushAll();
       }
