@@ -414,9 +414,20 @@ export class Task {
     });
   }
 
-  /** One at a time: the host's batch, a tend, a close. */
+  /**
+   * One at a time: the host's batch, a tend, a close. What one of them gathered and could not commit
+   * is not for the next, which may be waiting already.
+   */
   async #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = this.#turn.then(work, work);
+    const run = async (): Promise<Result> => {
+      try {
+        return await work();
+      } catch (error) {
+        this.#hold.rollback();
+        throw error;
+      }
+    };
+    const turn = this.#turn.then(run, run);
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
