@@ -11,6 +11,10 @@ import type {
 import type { KeyedStore } from '../state/keyed-state';
 import type { SourceNode } from '../topology/graph';
 
+/** Beyond these the ends of windows would no longer be exact, nor have their place in order. */
+const timeMsMin = -(10 ** 15);
+const timeMsMax = 8 * 10 ** 15;
+
 interface SavedTime {
   readonly watermarkMs: number | null;
   readonly eventTimeMaxMs: number | null;
@@ -119,8 +123,13 @@ export class StageProgram implements Program {
   #timeOf(value: unknown): number {
     const eventTime = this.#source?.eventTime as (value: unknown) => unknown;
     const timeMs = eventTime(value);
-    if (typeof timeMs === 'number' && Number.isSafeInteger(Math.trunc(timeMs))) return timeMs;
-    throw new TypeError(`event time must be epoch milliseconds, it is ${String(timeMs)}`);
+    if (typeof timeMs === 'number' && timeMs >= timeMsMin && timeMs <= timeMsMax) {
+      // Logs and windows know whole milliseconds.
+      return Math.floor(timeMs);
+    }
+    throw new TypeError(
+      `event time must be epoch milliseconds from the year -29719 to 255479, it is ${String(timeMs)}`,
+    );
   }
 
   #moveTime(eventTimeMs: number, enqueuedTimeMs: number): void {
@@ -239,5 +248,9 @@ function codeOf(error: unknown): ErrorCode {
 }
 
 function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    return 'what was thrown cannot be written as text';
+  }
 }
