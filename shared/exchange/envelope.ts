@@ -1,3 +1,4 @@
+import { elementTexts } from '../ingest/json-elements';
 import { StreamError } from '../model/errors';
 
 /**
@@ -31,6 +32,14 @@ export function encodeEnvelope(
 ): Uint8Array {
   const text = JSON.stringify({ version: 1, ...head });
   return Buffer.from(`${text.slice(0, -1)},"events":[${eventTexts.join(',')}]}`);
+}
+
+/** The texts of a sound envelope's events, by their positions. */
+export function envelopeEventTexts(body: Uint8Array): readonly string[] {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  // The fields before it hold names and numbers alone.
+  const events = text.indexOf('"events":[');
+  return events === -1 ? [] : elementTexts(text, text.indexOf('[', events));
 }
 
 /** Reads an envelope; rejects what is none with STREAM_EVENT_UNDECODABLE. */

@@ -75,7 +75,7 @@ export class Outbox {
 
   /**
    * The batch's messages, per partition in order. Partitions without events get the watermark alone
-   * when it moved and they have been quiet for long, or at once when `broadcast`.
+   * when it moved and they have been quiet for long, or as soon as it moved when `broadcast`.
    */
   pack(
     sender: OutboxSender,
@@ -157,9 +157,9 @@ function isWatermarkDue(
   mark: OutboxMark | undefined,
   batch: { commit: number; watermarkMs: number | null; idle: boolean; broadcast: boolean },
 ): boolean {
-  if (batch.broadcast) return true;
   const moved = (mark?.watermarkMs ?? null) !== batch.watermarkMs || mark?.idle !== batch.idle;
-  return moved && (mark === undefined || batch.commit - mark.commit >= quietCommitsMax);
+  const isQuiet = mark === undefined || batch.commit - mark.commit >= quietCommitsMax;
+  return moved && (batch.broadcast || isQuiet);
 }
 
 function packTexts(texts: readonly string[]): string[][] {

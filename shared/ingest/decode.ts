@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
+import { elementTexts } from './json-elements';
 
 /** Gzip may expand a thousandfold: what one message may become, at most. */
 const decompressedBytesMax = 32 * 1024 * 1024;
@@ -18,18 +19,41 @@ export type DecodedEvent =
  * come back as a failure in their place, so that positions stay the same whenever they are read.
  */
 export function decodeMessage(body: Uint8Array): DecodedEvent[] {
-  let bytes = body;
-  if (body[0] === 0x1f && body[1] === 0x8b) {
-    try {
-      bytes = gunzipSync(body, { maxOutputLength: decompressedBytesMax });
-    } catch (cause) {
-      return [failure(`gzip does not inflate: ${reasonOf(cause)}`, body)];
-    }
+  let bytes: Uint8Array;
+  try {
+    bytes = inflated(body);
+  } catch (cause) {
+    return [failure(`gzip does not inflate: ${reasonOf(cause)}`, body)];
   }
   if (!isUtf8(bytes)) return [failure('bytes are not UTF-8', body)];
   const text = textOf(bytes);
   if (hasTooManyLines(bytes)) return [tooMany(body)];
   return splitsIntoLines(text) ? decodeLines(text) : decodeWhole(text, body);
+}
+
+/**
+ * The texts that the events of a message were made from, by their positions: what a dead letter
+ * keeps. An event itself may have been changed since by a function that took it, or be nested deeper
+ * than it can be written again. Empty where nothing could be decoded.
+ */
+export function eventTexts(body: Uint8Array): readonly string[] {
+  try {
+    const text = textOf(inflated(body));
+    if (splitsIntoLines(text) || !isJson(text)) return linesOf(text);
+    const start = text.search(/\S/);
+    return text[start] === '[' ? elementTexts(text, start) : [text];
+  } catch {
+    return [];
+  }
+}
+
+function inflated(body: Uint8Array): Uint8Array {
+  const isGzip = body[0] === 0x1f && body[1] === 0x8b;
+  return isGzip ? gunzipSync(body, { maxOutputLength: decompressedBytesMax }) : body;
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter((line) => line.trim() !== '');
 }
 
 function decodeWhole(text: string, body: Uint8Array): DecodedEvent[] {
@@ -38,7 +62,7 @@ function decodeWhole(text: string, body: Uint8Array): DecodedEvent[] {
     value = JSON.parse(text);
   } catch (cause) {
     // The quick test for NDJSON misses lines that are not objects: numbers, arrays, broken ones.
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    const lines = linesOf(text);
     if (lines.length > 1 && lines.some(isJson)) return decodeLines(text);
     return [failure(`not JSON: ${reasonOf(cause)}`, body)];
   }

@@ -7,7 +7,7 @@ import type { Cell, Column, Row, TablePlan } from '../model/table';
  * from the file's place, and columns that the file does not have are null.
  */
 export async function readFileRows(
-  plan: TablePlan,
+  plan: Pick<TablePlan, 'columns' | 'format' | 'partitionBy'>,
   file: {
     readonly bytes: Uint8Array;
     readonly partitionValues: Readonly<Record<string, string | null>>;

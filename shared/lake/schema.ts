@@ -31,6 +31,15 @@ export function schemaString(columns: readonly Column[]): string {
   return encodeFields(columns.map(toField));
 }
 
+/** A table's columns as its log has them; one of a type that we never write is taken for text. */
+export function columnsOfTable({ schemaString: text }: MetaDataAction): Column[] {
+  const types = Object.entries(deltaTypes) as [ColumnType, string][];
+  return parseFields(text).map(({ name, nullable, type }) => ({
+    ...{ name, nullable },
+    type: types.find(([, written]) => written === type)?.[0] ?? 'string',
+  }));
+}
+
 function encodeFields(fields: readonly SchemaField[]): string {
   return JSON.stringify({ type: 'struct', fields });
 }

@@ -74,6 +74,13 @@ export interface NewDeadLetter extends Omit<DeadLetter, 'attempts' | 'payloadBas
   readonly payload?: unknown;
 }
 
+export interface ExchangeTime {
+  /** Behind the program's own where windows before the exchange have results still to come. */
+  readonly watermarkMs: number | null;
+  /** True while such windows are open: consumers must wait for their results. */
+  readonly isAwaited: boolean;
+}
+
 /** How an event ended: exactly one. */
 export type EventEnd = 'emitted' | 'filtered' | 'late' | 'deadLettered';
 
@@ -90,6 +97,8 @@ export interface Program {
   process(event: ProgramEvent): EventEnd;
   /** The watermark as the program sees it; null before any event. It is part of the state. */
   readonly watermarkMs: number | null;
+  /** How time stands with what the program sends to an exchange of the plan, by its position there. */
+  exchangeTime(exchange: number): ExchangeTime;
   /** Raises the watermark (never lowers it) and fires what became due, in (time, key) order. */
   advanceWatermark(watermarkMs: number): void;
   /** The latest event time seen (source stages), null before any. */

@@ -21,6 +21,14 @@ export interface TypedOperator<Value, Next> extends Operator {
   readonly types?: (value: Value) => Next;
 }
 
+/** How time stands at a place in a stage. */
+export interface PlaceTime {
+  /** No on-time value older than this comes there any more. */
+  readonly watermarkMs: number;
+  /** True while windows before that place are open: values come there though no input comes. */
+  readonly isAwaited: boolean;
+}
+
 export interface OperatorPlace {
   /** Unique among operators of its kind in the topology. */
   readonly name: string;
@@ -36,7 +44,7 @@ export interface OperatorContext {
   readonly plan: StagePlan;
   readonly state: KeyedState;
   readonly outputs: ProgramOutputs;
-  /** The watermark before the event under way. */
+  /** The watermark of the stage's input, before the event under way. */
   watermarkMs: number;
   /** The operator under way, for dead letters. */
   operator: string;

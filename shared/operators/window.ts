@@ -8,6 +8,7 @@ import {
   type EmitResult,
   type TimedOperator,
   type TimedResult,
+  type PlaceTime,
 } from './context';
 
 /** Ends sort as text: 16 digits, shifted so that times before 1970 sort first. */
@@ -20,6 +21,33 @@ interface OpenWindow {
 }
 
 /**
+ * How time stands with a window's results. They are as old as their windows, which are given out
+ * when their lateness is over: until then they are to come, and so is what is due and not yet fired.
+ */
+class ResultsTime implements PlaceTime {
+  readonly #window: TimedOperator;
+  readonly #input: PlaceTime;
+  readonly #allowedLatenessMs: number;
+
+  constructor(window: TimedOperator, input: PlaceTime, allowedLatenessMs: number) {
+    this.#window = window;
+    this.#input = input;
+    this.#allowedLatenessMs = allowedLatenessMs;
+  }
+
+  get isAwaited(): boolean {
+    return this.#window.dueAtMs < Infinity || this.#input.isAwaited;
+  }
+
+  get watermarkMs(): number {
+    const { watermarkMs } = this.#input;
+    const isTimeOver = watermarkMs >= Number.MAX_SAFE_INTEGER && !this.isAwaited;
+    if (isTimeOver) return watermarkMs;
+    return Math.min(watermarkMs, this.#window.dueAtMs - 1) - this.#allowedLatenessMs;
+  }
+}
+
+/**
  * A tumbling window: an accumulator per key and window in keyed state, given out once, when the
  * watermark passes the window's end plus the allowed lateness, in order of (end, key).
  *
@@ -28,6 +56,8 @@ interface OpenWindow {
 export class TumblingWindowOperator implements TimedOperator {
   readonly #node: WindowNode;
   readonly #context: OperatorContext;
+  readonly #time: PlaceTime;
+  readonly resultsTime: PlaceTime;
   readonly #results: readonly Receiver[];
   readonly #late: Receiver | null;
   readonly #store: KeyedStore<readonly unknown[]>;
@@ -40,11 +70,15 @@ export class TumblingWindowOperator implements TimedOperator {
   constructor(options: {
     node: WindowNode;
     context: OperatorContext;
+    /** Of what it takes in. */
+    time: PlaceTime;
     results: readonly Receiver[];
     late: Receiver | null;
   }) {
     this.#node = options.node;
     this.#context = options.context;
+    this.#time = options.time;
+    this.resultsTime = new ResultsTime(this, options.time, options.node.allowedLatenessMs);
     this.#results = options.results;
     this.#late = options.late;
     this.#store = options.context.state.store(`window:${options.node.name}`);
@@ -58,8 +92,9 @@ export class TumblingWindowOperator implements TimedOperator {
     const context = this.#context;
     context.operator = this.#node.name;
     const { allowedLatenessMs, sizeMs } = this.#node;
+    const { watermarkMs } = this.#time;
     let endMs = (Math.floor(eventTimeMs / sizeMs) + 1) * sizeMs;
-    if (endMs + allowedLatenessMs <= context.watermarkMs) {
+    if (endMs + allowedLatenessMs <= watermarkMs) {
       addToCounter(context, `late:${this.#node.name}`);
       if (this.#node.late !== 'adjust') {
         context.isLate = true;
@@ -67,7 +102,7 @@ export class TumblingWindowOperator implements TimedOperator {
         return;
       }
       // The oldest window that is still open.
-      endMs = (Math.floor((context.watermarkMs - allowedLatenessMs) / sizeMs) + 1) * sizeMs;
+      endMs = (Math.floor((watermarkMs - allowedLatenessMs) / sizeMs) + 1) * sizeMs;
     }
     this.#add(endMs, key ?? '', value);
     context.isEmitted = true;

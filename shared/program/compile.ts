@@ -3,17 +3,18 @@ import { invariant, StreamError } from '../model/errors';
 import type { Program, ProgramOutputs, StagePlan } from '../model/program';
 import { isExchange, planTopology } from '../planner/plan';
 import type { KeyedState } from '../state/keyed-state';
-import { consumersOf, type GraphNode, type Topology } from '../topology/graph';
 import {
-  toAll,
-  type OperatorContext,
-  type Receiver,
-  type TimedOperator,
-} from '../operators/context';
+  consumersOf,
+  type GraphNode,
+  type KeyByNode,
+  type Topology,
+  type WindowNode,
+} from '../topology/graph';
+import { toAll, type OperatorContext, type Receiver, type PlaceTime } from '../operators/context';
 import { compileExchange, compileKeyBy } from '../operators/key-by';
 import { compileToLake } from '../operators/to-lake';
 import { TumblingWindowOperator } from '../operators/window';
-import { StageProgram } from './stage-program';
+import { StageProgram, type PlacedTimed } from './stage-program';
 
 /** A stage ready to be bound to the state of each of its tasks. */
 export interface CompiledProgram {
@@ -46,13 +47,13 @@ export function compileStage(plan: StagePlan, topologies: readonly Topology[]): 
         isLate: false,
         counters: {},
       };
-      const timed: TimedOperator[] = [];
-      const compiler = new StageCompiler(topology, context, timed);
-      const head = toAll(compiler.receiversAfter(root));
+      const compiler = new StageCompiler(topology, context);
+      const head = toAll(compiler.receiversAfter(root, inputTime(context)));
       return new StageProgram({
         context,
         head,
-        timed,
+        timed: compiler.timed,
+        exchangeTimes: compiler.exchangeTimes,
         source: root.kind === 'source' ? root : null,
         validator,
       });
@@ -60,37 +61,49 @@ export function compileStage(plan: StagePlan, topologies: readonly Topology[]): 
   };
 }
 
+function inputTime(context: OperatorContext): PlaceTime {
+  return {
+    get watermarkMs() {
+      return context.watermarkMs;
+    },
+    isAwaited: false,
+  };
+}
+
 class StageCompiler {
+  /** In the data's order: what one gives out is there before the next is asked what is due. */
+  readonly timed: PlacedTimed[] = [];
+  /** By position in `StagePlan.exchanges`. */
+  readonly exchangeTimes: PlaceTime[] = [];
   readonly #topology: Topology;
   readonly #context: OperatorContext;
-  readonly #timed: TimedOperator[];
 
-  constructor(topology: Topology, context: OperatorContext, timed: TimedOperator[]) {
+  constructor(topology: Topology, context: OperatorContext) {
     this.#topology = topology;
     this.#context = context;
-    this.#timed = timed;
   }
 
-  receiversAfter(node: GraphNode): Receiver[] {
+  receiversAfter(node: GraphNode, time: PlaceTime): Receiver[] {
     return consumersOf(this.#topology, node.id)
       .filter(({ kind }) => kind !== 'late')
-      .map((next) => this.#compile(next));
+      .map((next) => this.#compile(next, time));
   }
 
-  #compile(node: GraphNode): Receiver {
+  /** @param time of what the node takes in */
+  #compile(node: GraphNode, time: PlaceTime): Receiver {
     const context = this.#context;
-    const next = (): Receiver => toAll(this.receiversAfter(node));
+    const next = (): Receiver => toAll(this.receiversAfter(node, time));
     switch (node.kind) {
       case 'operator':
         return node.operator.compile({
           name: node.name,
           context,
           next: next(),
-          addTimed: (operator) => this.#timed.push(operator),
+          addTimed: (operator) => this.timed.push({ operator, time }),
         });
       case 'keyBy':
         return isExchange(node)
-          ? compileExchange(node, context, this.#exchangeIndex(node.name))
+          ? this.#compileExchange(node, time)
           : compileKeyBy(node, context, next());
       case 'toLake':
         return compileToLake(
@@ -98,16 +111,8 @@ class StageCompiler {
           context,
           context.plan.tables.findIndex(({ name }) => name === node.table.name),
         );
-      case 'window': {
-        const operator = new TumblingWindowOperator({
-          node,
-          context,
-          results: this.receiversAfter(node),
-          late: this.#lateReceiver(node),
-        });
-        this.#timed.push(operator);
-        return operator.receive;
-      }
+      case 'window':
+        return this.#compileWindow(node, time);
       case 'source':
       case 'late':
         throw new Error(`a ${node.kind} takes no values`);
@@ -116,9 +121,27 @@ class StageCompiler {
     }
   }
 
-  #lateReceiver(window: GraphNode): Receiver | null {
+  #compileExchange(node: KeyByNode, time: PlaceTime): Receiver {
+    const exchange = this.#exchangeIndex(node.name);
+    this.exchangeTimes[exchange] = time;
+    return compileExchange(node, this.#context, exchange);
+  }
+
+  #compileWindow(node: WindowNode, time: PlaceTime): Receiver {
+    const results: Receiver[] = [];
+    const operator = new TumblingWindowOperator({
+      ...{ node, context: this.#context, time, results },
+      late: this.#lateReceiver(node, time),
+    });
+    this.timed.push({ operator, time });
+    results.push(...this.receiversAfter(node, operator.resultsTime));
+    return operator.receive;
+  }
+
+  #lateReceiver(window: GraphNode, time: PlaceTime): Receiver | null {
     const late = consumersOf(this.#topology, window.id).filter(({ kind }) => kind === 'late');
-    return late.length === 0 ? null : toAll(late.flatMap((node) => this.receiversAfter(node)));
+    const receivers = late.flatMap((node) => this.receiversAfter(node, time));
+    return late.length === 0 ? null : toAll(receivers);
   }
 
   #exchangeIndex(keyByName: string): number {

@@ -1,19 +1,38 @@
 import type { Validator } from 'typebox/compile';
-import { StreamError, type ErrorCode } from '../model/errors';
-import type { EventEnd, Program, ProgramEvent } from '../model/program';
-import type { OperatorContext, Receiver, TimedOperator, TimedResult } from '../operators/context';
+import { invariant, StreamError, type ErrorCode } from '../model/errors';
+import type { EventEnd, ExchangeTime, Program, ProgramEvent } from '../model/program';
+import type {
+  OperatorContext,
+  Receiver,
+  TimedOperator,
+  TimedResult,
+  PlaceTime,
+} from '../operators/context';
 import type { KeyedStore } from '../state/keyed-state';
 import type { SourceNode } from '../topology/graph';
+
+/** Beyond these the ends of windows would no longer be exact, nor have their place in order. */
+const timeMsMin = -(10 ** 15);
+const timeMsMax = 8 * 10 ** 15;
 
 interface SavedTime {
   readonly watermarkMs: number | null;
   readonly eventTimeMaxMs: number | null;
 }
 
+/** An operator that acts with time, and how time stands with what it takes in. */
+export interface PlacedTimed {
+  readonly operator: TimedOperator;
+  readonly time: PlaceTime;
+}
+
 export interface StageProgramOptions {
   readonly context: OperatorContext;
   readonly head: Receiver;
-  readonly timed: readonly TimedOperator[];
+  /** In the data's order. */
+  readonly timed: readonly PlacedTimed[];
+  /** Of what is sent, by position in `StagePlan.exchanges`. */
+  readonly exchangeTimes: readonly PlaceTime[];
   /** Null for a stage that reads an exchange. */
   readonly source: SourceNode | null;
   readonly validator: Validator | null;
@@ -26,7 +45,8 @@ export interface StageProgramOptions {
 export class StageProgram implements Program {
   readonly #context: OperatorContext;
   readonly #head: Receiver;
-  readonly #timed: readonly TimedOperator[];
+  readonly #timed: readonly PlacedTimed[];
+  readonly #exchangeTimes: readonly PlaceTime[];
   readonly #source: SourceNode | null;
   readonly #validator: Validator | null;
   readonly #times: KeyedStore<SavedTime>;
@@ -41,6 +61,7 @@ export class StageProgram implements Program {
     this.#context = options.context;
     this.#head = options.head;
     this.#timed = options.timed;
+    this.#exchangeTimes = options.exchangeTimes;
     this.#source = options.source;
     this.#validator = options.validator;
     this.#times = options.context.state.store('$time');
@@ -49,6 +70,12 @@ export class StageProgram implements Program {
 
   get watermarkMs(): number | null {
     return finiteOrNull(this.#context.watermarkMs);
+  }
+
+  exchangeTime(exchange: number): ExchangeTime {
+    const time = this.#exchangeTimes[exchange];
+    invariant(time !== undefined, 'every exchange of the stage is compiled', { exchange });
+    return { watermarkMs: finiteOrNull(time.watermarkMs), isAwaited: time.isAwaited };
   }
 
   get eventTimeMaxMs(): number | null {
@@ -96,8 +123,13 @@ export class StageProgram implements Program {
   #timeOf(value: unknown): number {
     const eventTime = this.#source?.eventTime as (value: unknown) => unknown;
     const timeMs = eventTime(value);
-    if (typeof timeMs === 'number' && Number.isSafeInteger(Math.trunc(timeMs))) return timeMs;
-    throw new TypeError(`event time must be epoch milliseconds, it is ${String(timeMs)}`);
+    if (typeof timeMs === 'number' && timeMs >= timeMsMin && timeMs <= timeMsMax) {
+      // Logs and windows know whole milliseconds.
+      return Math.floor(timeMs);
+    }
+    throw new TypeError(
+      `event time must be epoch milliseconds from the year -29719 to 255479, it is ${String(timeMs)}`,
+    );
   }
 
   #moveTime(eventTimeMs: number, enqueuedTimeMs: number): void {
@@ -124,13 +156,13 @@ export class StageProgram implements Program {
   }
 
   get isFiringDue(): boolean {
-    return this.#timed.some((operator) => operator.dueAtMs <= this.#context.watermarkMs);
+    return this.#timed.some(({ operator, time }) => operator.dueAtMs <= time.watermarkMs);
   }
 
   #fireDue(): void {
-    const { watermarkMs } = this.#context;
-    for (const operator of this.#timed) {
+    for (const { operator, time } of this.#timed) {
       if (this.#resultsLeft <= 0) return;
+      const { watermarkMs } = time;
       if (operator.dueAtMs <= watermarkMs) operator.fire(watermarkMs, this.#emitResult);
     }
   }
@@ -187,7 +219,7 @@ export class StageProgram implements Program {
 
   afterRollback(): void {
     this.#readTimes();
-    for (const operator of this.#timed) operator.reload();
+    for (const { operator } of this.#timed) operator.reload();
   }
 
   #readTimes(): void {
@@ -216,5 +248,9 @@ function codeOf(error: unknown): ErrorCode {
 }
 
 function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    return 'what was thrown cannot be written as text';
+  }
 }

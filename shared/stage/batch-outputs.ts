@@ -57,7 +57,7 @@ export class BatchOutputs implements ProgramOutputs {
   }
 
   deadLetter({ payload, ...letter }: NewDeadLetter): void {
-    const whole = payload === undefined ? this.payload() : Buffer.from(JSON.stringify(payload));
+    const whole = payload === undefined ? this.payload() : jsonBytes(payload);
     const { bytes, note } = keptPayload(whole, this.#payloadBytesMax);
     this.#deadLetters.push({
       ...letter,
@@ -107,6 +107,18 @@ export class BatchOutputs implements ProgramOutputs {
 
   deadLetters(): readonly DeadLetter[] {
     return this.#deadLetters.slice();
+  }
+}
+
+/** Who took the value may have put into it what JSON has no words for: the rest of it is kept. */
+function jsonBytes(value: unknown): Uint8Array {
+  try {
+    return Buffer.from(JSON.stringify(value));
+  } catch {
+    const plain = Object.entries(value ?? {}).filter(([, field]) =>
+      ['string', 'number', 'boolean'].includes(typeof field),
+    );
+    return Buffer.from(JSON.stringify(Object.fromEntries(plain)));
   }
 }
 

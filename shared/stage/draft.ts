@@ -1,5 +1,6 @@
 import { encodedLength } from '../commit-log/record';
 import type { CommitRecord, Cursor, WatermarkReason } from '../model/commit';
+import type { ExchangeTime } from '../model/program';
 import type { BatchOutputs } from './batch-outputs';
 import type { StageServices } from './services';
 import type { TaskState } from './task-state';
@@ -19,6 +20,8 @@ export interface DraftRequest {
   readonly from: Cursor;
   readonly watermarkMs: number | null;
   readonly watermarkReason: WatermarkReason;
+  /** Of what is sent, by position in `StagePlan.exchanges`. */
+  readonly exchangeTime: (exchange: number) => ExchangeTime;
   readonly isIdle: boolean;
 }
 
@@ -28,17 +31,18 @@ export function encodeDraft(request: DraftRequest): Draft {
   const commit = task.commit + 1;
   const nowMs = services.clock.nowMs();
   const epoch = epochOf(task, nowMs);
-  const outbox = outputs.outboxes.flatMap((exchange) =>
-    exchange.pack(
+  const outbox = outputs.outboxes.flatMap((exchange, index) => {
+    const { isAwaited, watermarkMs } = request.exchangeTime(index);
+    return exchange.pack(
       { ...request.producer, epoch },
       {
-        commit,
-        watermarkMs: request.watermarkMs,
-        idle: request.isIdle,
-        broadcast: request.watermarkReason !== 'events',
+        ...{ commit, watermarkMs },
+        idle: request.isIdle && !isAwaited,
+        // Where no events come, nothing may follow that would tell of the time by the way.
+        broadcast: result.ledger.read === 0,
       },
-    ),
-  );
+    );
+  });
   const record: CommitRecord = {
     kind: 'commit',
     commit,

@@ -2,9 +2,9 @@ import type { Cursor, Gap, LedgerCounts } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { Clock, HubMessage } from '../model/ports';
 import type { LedgerDraft, Program, StagePlan } from '../model/program';
-import { decodeEnvelope, type Envelope } from '../exchange/envelope';
+import { decodeEnvelope, envelopeEventTexts, type Envelope } from '../exchange/envelope';
 import type { Producers } from '../exchange/producers';
-import { decodeMessage, type DecodedEvent } from '../ingest/decode';
+import { decodeMessage, eventTexts, type DecodedEvent } from '../ingest/decode';
 import type { BatchOutputs } from './batch-outputs';
 import { hashBodies } from './batch-outputs';
 
@@ -53,6 +53,7 @@ class RangeRun {
   #cursor: Cursor;
   #events = 0;
   #quarantine: StreamError | null;
+  #texts: { readonly message: HubMessage; readonly texts: readonly string[] } | null = null;
 
   constructor(request: RangeRequest) {
     this.#request = request;
@@ -120,7 +121,7 @@ class RangeRun {
     const { outputs, program } = this.#request;
     const { sequenceNumber, enqueuedTimeMs } = message;
     this.#count();
-    outputs.payload = () => (event.ok ? Buffer.from(JSON.stringify(event.value)) : event.payload);
+    outputs.payload = () => (event.ok ? this.#textOf(message, index) : event.payload);
     if (this.#quarantined(message, index)) return;
     if (!event.ok) {
       this.#letter(
@@ -179,7 +180,7 @@ class RangeRun {
   ): void {
     if (event === undefined) return;
     this.#count();
-    this.#request.outputs.payload = () => Buffer.from(JSON.stringify(event));
+    this.#request.outputs.payload = () => this.#textOf(message, index);
     if (this.#quarantined(message, index)) return;
     const end = this.#request.program.process({
       sequenceNumber: message.sequenceNumber,
@@ -190,6 +191,16 @@ class RangeRun {
       value: event[2],
     });
     this.#ledger[end] += 1;
+  }
+
+  /** An event's bytes as they came; a message is taken apart once for all of its dead letters. */
+  #textOf(message: HubMessage, index: number): Uint8Array {
+    if (this.#texts?.message !== message) {
+      const isExchange = this.#request.plan.input.kind === 'exchange';
+      const texts = isExchange ? envelopeEventTexts(message.body) : eventTexts(message.body);
+      this.#texts = { message, texts };
+    }
+    return Buffer.from(this.#texts.texts[index] ?? '');
   }
 
   #declareMissing(message: HubMessage, missing: number): void {

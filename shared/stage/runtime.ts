@@ -99,47 +99,48 @@ export class Runtime {
     return this.#letGoOnFailure(entry, partition, () => current.process(own, deadlineMs));
   }
 
-  /** Looks after the tasks that this process works on. */
+  /** Looks after the tasks that this process works on. Rejects at its end with what failed. */
   async tendHeld(deadlineMs: number): Promise<void> {
-    for (const entry of this.#stages.values()) {
-      if (entry.tasks.size === 0) continue;
+    await forEachOf(this.#stages.values(), async (entry) => {
+      if (entry.tasks.size === 0) return;
       const isDraining = await this.#options.isDraining(entry.stage.plan.topology);
       await this.#checkIncarnation(entry);
-      for (const [partition, opening] of Array.from(entry.tasks)) {
+      await forEachOf(Array.from(entry.tasks), async ([partition, opening]) => {
         if (entry.services.clock.nowMs() >= deadlineMs) return;
         const task = await opening;
         const isElsewhere = await this.#letGoOnFailure(entry, partition, () =>
           task.tend({ deadlineMs, isDraining }),
         );
         if (isElsewhere) entry.tasks.delete(partition);
-      }
-    }
+      });
+    });
   }
 
   /**
    * Looks after tasks that no process seems to work on: those of every stage whose log nobody has
-   * written to for `abandonedAfterMs`. One process at a time does this, by a timer trigger.
+   * written to for `abandonedAfterMs`. One process at a time does this, by a timer trigger. Rejects at
+   * its end with what failed.
    */
   async tendAbandoned(request: {
     readonly deadlineMs: number;
     readonly abandonedAfterMs: number;
   }): Promise<void> {
-    for (const entry of this.#stages.values()) {
+    await forEachOf(this.#stages.values(), async (entry) => {
       const { services, stage } = entry;
       const isDraining = await this.#options.isDraining(stage.plan.topology);
       await this.#checkIncarnation(entry);
       const hub = await this.#hub(entry);
-      for (const partition of hub.partitionIds) {
+      await forEachOf(hub.partitionIds, async (partition) => {
         if (services.clock.nowMs() >= request.deadlineMs) return;
-        if (entry.tasks.has(partition)) continue;
+        if (entry.tasks.has(partition)) return;
         const address = addressOf(stage, hub, partition);
         const writtenAtMs = await lastWriteMs(services.appends, address);
-        if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) continue;
+        if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) return;
         // Not kept: who gets the partition's input holds the task.
         const task = await this.#open(entry, partition);
         await task.tend({ deadlineMs: request.deadlineMs, isDraining });
-      }
-    }
+      });
+    });
   }
 
   /**
@@ -308,6 +309,30 @@ export class Runtime {
       throw error;
     }
   }
+}
+
+const failuresToldMax = 5;
+
+/**
+ * One after the other: what one of them meets keeps nobody from the others, and is told at the end.
+ * A task that others have gone on with is in good hands: it was let go, and that is all.
+ */
+async function forEachOf<Item>(
+  items: Iterable<Item>,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const failures: unknown[] = [];
+  for (const item of items) {
+    try {
+      await work(item);
+    } catch (error) {
+      if (!isMendedByOpeningAnew(error)) failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length === 0) return;
+  const told = failures.slice(0, failuresToldMax).map(String).join('; ');
+  throw new AggregateError(failures, `${failures.length} failed: ${told}`);
 }
 
 function addressOf(stage: CompiledStage, hub: HubDescription, partition: string): TaskAddress {

@@ -2,7 +2,7 @@ import { emptyLedger, type DeadLetter, type LedgerCounts } from '../model/commit
 import { StreamError } from '../model/errors';
 import type { EventEnd, LedgerDraft, StagePlan } from '../model/program';
 import type { EnvelopeEvent } from '../exchange/envelope';
-import { decodeMessage, type DecodedEvent } from '../ingest/decode';
+import { decodeMessage, eventTexts, type DecodedEvent } from '../ingest/decode';
 import type { KeyedStore } from '../state/keyed-state';
 import { valueOfPayload } from './dead-letter-payload';
 import type { Draft } from './draft';
@@ -139,7 +139,8 @@ function runLetters(
     let end: EventEnd = 'filtered';
     for (const event of eventsOf(letter)) {
       ledger.read += 1;
-      end = runEvent(hold, letter, event, { plan: request.plan, tooLarge });
+      hold.outputs.payload = event.payload;
+      end = runEvent(hold, letter, event.decoded, { plan: request.plan, tooLarge });
       ledger[end] += 1;
     }
     store.put(id, { ...verdict, end });
@@ -150,15 +151,30 @@ function runLetters(
 const notWhole =
   'the log kept only its beginning, for it was too large: backfill its range from the hub while that has it';
 
+interface LetterEvent {
+  readonly decoded: DecodedEvent;
+  /** Its bytes, for the dead letter that it may become again. */
+  readonly payload: () => Uint8Array;
+}
+
 /** A letter's event as it was read. Bytes that made no event may make several by now. */
-function eventsOf(letter: DeadLetter): DecodedEvent[] {
-  const payload = Buffer.from(letter.payloadBase64, 'base64');
-  if (letter.code === 'STREAM_EVENT_UNDECODABLE') return decodeMessage(payload);
+function eventsOf(letter: DeadLetter): LetterEvent[] {
+  const bytes = Buffer.from(letter.payloadBase64, 'base64');
+  if (letter.code === 'STREAM_EVENT_UNDECODABLE') {
+    let texts: readonly string[] | null = null;
+    const textOf = (index: number): string => (texts ??= eventTexts(bytes))[index] ?? '';
+    return decodeMessage(bytes).map((decoded, index) => ({
+      decoded,
+      payload: () => (decoded.ok ? Buffer.from(textOf(index)) : decoded.payload),
+    }));
+  }
   // Of an event that was decoded the letter holds the JSON text.
-  const whole = valueOfPayload(payload);
-  return whole === undefined
-    ? [{ ok: false, reason: notWhole, payload }]
-    : [{ ok: true, value: whole.value }];
+  const whole = valueOfPayload(bytes);
+  const decoded: DecodedEvent =
+    whole === undefined
+      ? { ok: false, reason: notWhole, payload: bytes }
+      : { ok: true, value: whole.value };
+  return [{ decoded, payload: () => bytes }];
 }
 
 function runEvent(
@@ -169,8 +185,6 @@ function runEvent(
 ): EventEnd {
   const { enqueuedTimeMs, index, operator, sequenceNumber } = letter;
   const position = { sequenceNumber, index, enqueuedTimeMs };
-  hold.outputs.payload = () =>
-    event.ok ? Buffer.from(JSON.stringify(event.value)) : event.payload;
   const refuse = ({ code, message }: StreamError): EventEnd => {
     hold.outputs.deadLetter({ ...position, code, message, operator });
     return 'deadLettered';

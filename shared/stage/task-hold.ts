@@ -125,6 +125,7 @@ export class TaskHold {
     isIdle = false,
   ): Draft {
     this.program.beforeCommit();
+    this.state.noteFiringDue(this.program.isFiringDue);
     return encodeDraft({
       task: this.state,
       outputs: this.outputs,
@@ -137,6 +138,7 @@ export class TaskHold {
       from: this.cursor,
       watermarkMs: this.program.watermarkMs,
       watermarkReason: reason,
+      exchangeTime: (exchange) => this.program.exchangeTime(exchange),
       isIdle,
     });
   }

@@ -12,6 +12,9 @@ import type { StagePlan } from '../model/program';
 import type { Row } from '../model/table';
 import { KeyedState } from '../state/keyed-state';
 
+/** Store of a task's state that says, to whoever surveys its log, that results are due. */
+export const dueStore = '$due';
+
 /** Rows of one commit that are in the log and not yet known to be in the lake. */
 export interface PendingRows {
   readonly commit: number;
@@ -59,6 +62,14 @@ export class TaskState {
   constructor(plan: StagePlan) {
     this.#plan = plan;
     this.pendingRows = new Map(plan.tables.map((table) => [table.name, []]));
+  }
+
+  /** Notes in the next commit whether it leaves results due that the one after it must fire. */
+  noteFiringDue(isFiringDue: boolean): void {
+    const due = this.keyed.store<true>(dueStore);
+    if (isFiringDue === (due.get('is') !== undefined)) return;
+    if (isFiringDue) due.put('is', true);
+    else due.delete('is');
   }
 
   /** Replays a commit read from the log. */

@@ -96,7 +96,12 @@ export class Task {
     });
   }
 
-  async #commitAll(messages: readonly HubMessage[], deadlineMs: number): Promise<boolean> {
+  /** @param isIdle input comes no more for now: consumers need not wait for this task */
+  async #commitAll(
+    messages: readonly HubMessage[],
+    deadlineMs: number,
+    isIdle = false,
+  ): Promise<boolean> {
     const { clock, limits } = this.#services;
     let conflicts = 0;
     let failures = 0;
@@ -104,7 +109,8 @@ export class Task {
       if (this.#hold.commitsByThisProcess > 0 && clock.nowMs() >= deadlineMs) return false;
       try {
         await this.#hold.prepare();
-        const outcome = await this.#commitOnce(await this.#nextRange(messages), deadlineMs);
+        const range = await this.#nextRange(messages);
+        const outcome = await this.#commitOnce(range, { deadlineMs, isIdle });
         if (outcome === 'committed') await this.#hold.deliver();
         else conflicts += 1;
         failures = 0;
@@ -167,13 +173,14 @@ export class Task {
    */
   async #commitOnce(
     range: readonly HubMessage[],
-    deadlineMs: number,
+    request: { readonly deadlineMs: number; readonly isIdle: boolean },
   ): Promise<'committed' | 'conflict'> {
     const { faultPoint } = this.#services;
-    const attempt = range.length === 0 ? noSuspicion : await this.#beginAttempt(range, deadlineMs);
+    const attempt =
+      range.length === 0 ? noSuspicion : await this.#beginAttempt(range, request.deadlineMs);
     if (attempt === 'conflict') return 'conflict';
     await faultPoint('stage.before-process');
-    const draft = this.#process(range, { deadlineMs, ...attempt });
+    const draft = this.#process(range, { ...request, ...attempt });
     await faultPoint('stage.after-process');
     const outcome = await this.#hold.append(draft);
     if (outcome === 'committed') this.#hold.reports.waited(range);
@@ -225,7 +232,12 @@ export class Task {
   /** Runs the range and encodes its commit, cutting it smaller until the record fits one append. */
   #process(
     range: readonly HubMessage[],
-    run: { deadlineMs: number; eventsMax: number; quarantineFirst: StreamError | null },
+    run: {
+      deadlineMs: number;
+      isIdle: boolean;
+      eventsMax: number;
+      quarantineFirst: StreamError | null;
+    },
   ): Draft {
     const { clock, limits } = this.#services;
     const bytesMax = limits.log.blockBytesMax;
@@ -251,7 +263,7 @@ export class Task {
         quarantineFirst: cut.quarantineFirst,
         gapReason: 'retention',
       });
-      const draft = this.#hold.draft(result, 'events');
+      const draft = this.#hold.draft(result, 'events', run.isIdle);
       if (draft.bytes <= bytesMax) return draft;
       this.#hold.rollback();
       cut = cutSmaller(cut, { events: result.events, bytes: draft.bytes, bytesMax });
@@ -305,6 +317,8 @@ export class Task {
       if (last >= this.cursor.sequenceNumber) {
         if (quietMs >= limits.stallAfterMs || isRecovery) await this.#readStalled(last, request);
       } else {
+        // What a batch or a tick made due and had no time to fire: no input may come to do it.
+        await this.#commitAll([], request.deadlineMs);
         await this.#tick({ quietMs, ...request });
         if (isDraining) await this.#hold.delivery.flushAll();
       }
@@ -373,7 +387,7 @@ export class Task {
     const draft = this.#hold.draft({ to: this.cursor, ...nothing }, reason, true);
     if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
     // What the tick made due fires in commits of its own, as many as it takes.
-    await this.#commitAll([], request.deadlineMs);
+    await this.#commitAll([], request.deadlineMs, true);
   }
 
   /** Redrives or discards dead letters of this task; see settle-letters.ts. */
@@ -402,9 +416,20 @@ export class Task {
     });
   }
 
-  /** One at a time: the host's batch, a tend, a close. */
+  /**
+   * One at a time: the host's batch, a tend, a close. What one of them gathered and could not commit
+   * is not for the next, which may be waiting already.
+   */
   async #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = this.#turn.then(work, work);
+    const run = async (): Promise<Result> => {
+      try {
+        return await work();
+      } catch (error) {
+        this.#hold.rollback();
+        throw error;
+      }
+    };
+    const turn = this.#turn.then(run, run);
     this.#turn = turn.catch(() => undefined);
     return turn;
   }

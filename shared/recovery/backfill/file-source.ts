@@ -1,18 +1,32 @@
 import { gunzipSync } from 'node:zlib';
-import { parquetReadObjects } from 'hyparquet';
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
+import { readFileRows } from '../../lake/read-file';
 import { StreamError } from '../../model/errors';
 import type { HubMessage, HubReader, ObjectStore } from '../../model/ports';
+import type { Column, TablePlan } from '../../model/table';
 import { readCaptureFile } from './capture-file';
 
 /** Rows of one message: the engine reads packed messages faster than single ones. */
 const rowsPerMessage = 100;
-/** An event is not early by a clock that a file does not have. */
-const noClock = Number.MAX_SAFE_INTEGER / 2;
+const isoDayLength = '2026-01-31'.length;
+/** An event is not early by a clock that a file does not have. (Dead letters keep it: it is whole.) */
+const noClock = 2 ** 52;
 
 export interface FilePartition {
   readonly partition: string;
   /** Names in the store, in the order in which they are read. */
   readonly files: readonly string[];
+  /** Where the files are those of a table. */
+  readonly table?: SourceTable;
+}
+
+/** What of a table's rows is not in its files: types, and the values in folder names. */
+export interface SourceTable {
+  readonly columns: readonly Column[];
+  readonly format: TablePlan['format'];
+  readonly partitionBy: readonly string[];
+  /** By file. */
+  readonly partitionValues: Readonly<Record<string, Readonly<Record<string, string | null>>>>;
 }
 
 type FileMessage = Omit<HubMessage, 'sequenceNumber'>;
@@ -66,7 +80,7 @@ export class FileSource implements HubReader {
       const from = Math.max(firstSequenceNumber, first);
       const to = Math.min(end, first + count);
       if (from >= to) continue;
-      const slice = (await this.#messagesOf(name)).slice(from - first, to - first);
+      const slice = (await this.#messagesOf(name, partitionId)).slice(from - first, to - first);
       slice.forEach(({ body, enqueuedTimeMs }, index) => {
         messages.push({ sequenceNumber: from + index, enqueuedTimeMs, body });
       });
@@ -83,8 +97,8 @@ export class FileSource implements HubReader {
   async #count(partition: string): Promise<readonly FileExtent[]> {
     const extents: FileExtent[] = [];
     let first = 0;
-    for (const name of this.#partitions.find((one) => one.partition === partition)?.files ?? []) {
-      const count = (await this.#messagesOf(name)).length;
+    for (const name of this.#find(partition)?.files ?? []) {
+      const count = (await this.#messagesOf(name, partition)).length;
       extents.push({ name, first, count });
       first += count;
       await this.#beat();
@@ -92,12 +106,18 @@ export class FileSource implements HubReader {
     return extents;
   }
 
-  #messagesOf(name: string): Promise<readonly FileMessage[]> {
-    if (this.#current?.name !== name) this.#current = { name, messages: this.#load(name) };
+  #find(partition: string): FilePartition | undefined {
+    return this.#partitions.find((one) => one.partition === partition);
+  }
+
+  #messagesOf(name: string, partition: string): Promise<readonly FileMessage[]> {
+    if (this.#current?.name !== name) {
+      this.#current = { name, messages: this.#load(name, this.#find(partition)?.table) };
+    }
     return this.#current.messages;
   }
 
-  async #load(name: string): Promise<readonly FileMessage[]> {
+  async #load(name: string, table: SourceTable | undefined): Promise<readonly FileMessage[]> {
     const bytes = await this.#bytes(name);
     if (name.endsWith('.avro')) {
       // Whole messages of a hub, in whatever form their sender packed them.
@@ -106,7 +126,7 @@ export class FileSource implements HubReader {
         enqueuedTimeMs: enqueuedTimeMs ?? noClock,
       }));
     }
-    const lines = await linesOf(name, bytes);
+    const lines = table ? await rowsOf(name, bytes, table) : await linesOf(name, bytes);
     const messages: FileMessage[] = [];
     for (let start = 0; start < lines.length; start += rowsPerMessage) {
       const body = Buffer.from(lines.slice(start, start + rowsPerMessage).join('\n'));
@@ -130,19 +150,42 @@ export function isSourceFile(name: string): boolean {
   return /\.(ndjson|jsonl|ndjson\.gz|jsonl\.gz|parquet|avro)$/.test(name);
 }
 
+async function rowsOf(name: string, bytes: Uint8Array, table: SourceTable): Promise<string[]> {
+  const partitionValues = table.partitionValues[name] ?? {};
+  const rows = await readFileRows(table, { bytes, partitionValues });
+  return rows.map((row) =>
+    JSON.stringify(
+      Object.fromEntries(table.columns.map((column, place) => [column.name, row[place] ?? null])),
+    ),
+  );
+}
+
 async function linesOf(name: string, bytes: Uint8Array): Promise<string[]> {
   if (name.endsWith('.parquet')) {
     // A copy: the library wants a whole buffer.
-    const rows = await parquetReadObjects({ file: bytes.slice().buffer });
-    return rows.map((row) => JSON.stringify(row, plainValue));
+    const file = bytes.slice().buffer;
+    const days = dateColumns(file);
+    return (await parquetReadObjects({ file })).map((row) => JSON.stringify(row, plainValue(days)));
   }
   const text = Buffer.from(name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
   return text.split('\n').filter((line) => line.trim() !== '');
 }
 
-function plainValue(this: unknown, key: string, value: unknown): unknown {
-  // A Date is text by the time it is seen here: its owner still has it.
-  const own = (this as Record<string, unknown>)[key];
-  if (own instanceof Date) return own.getTime();
-  return typeof value === 'bigint' ? Number(value) : value;
+/** Columns of days, which the library gives as points in time, as it does those. */
+function dateColumns(file: ArrayBuffer): ReadonlySet<string> {
+  const days = parquetMetadata(file).schema.filter(
+    (element) => element.converted_type === 'DATE' || element.logical_type?.type === 'DATE',
+  );
+  return new Set(days.map(({ name }) => name));
+}
+
+function plainValue(days: ReadonlySet<string>): (key: string, value: unknown) => unknown {
+  return function (this: unknown, key, value) {
+    // A Date is text by the time it is seen here: its owner still has it.
+    const own = (this as Record<string, unknown>)[key];
+    if (own instanceof Date) {
+      return days.has(key) ? own.toISOString().slice(0, isoDayLength) : own.getTime();
+    }
+    return typeof value === 'bigint' ? Number(value) : value;
+  };
 }

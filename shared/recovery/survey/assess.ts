@@ -60,7 +60,7 @@ export function assess(
     ['resend', resendReason(facts, limits)],
     ['flush', flushReason(facts, limits)],
     ['roll', rollReason(facts, limits)],
-    ['tick', tickReason(facts, limits)],
+    ['tick', dueReason(facts, limits) ?? tickReason(facts, limits)],
   ];
   for (const [need, why] of tests) if (why !== null) found.set(need, why);
   return { needs: Array.from(found.keys()), why: Array.from(found.values()).join('; ') };
@@ -132,6 +132,14 @@ function rollReason(facts: TaskFacts, limits: AssessLimits): string | null {
   if (next.position >= bytesMax) return `the log has ${next.position} bytes`;
   const ageMs = limits.nowMs - firstWriteMs;
   return ageMs >= ageMaxMs + limits.graceMs ? `the log was begun ${seconds(ageMs)} ago` : null;
+}
+
+function dueReason(facts: TaskFacts, limits: AssessLimits): string | null {
+  const { isFiringDue, lastCommittedAtMs } = facts.digest;
+  const quietMs = limits.nowMs - lastCommittedAtMs;
+  if (!isFiringDue || facts.lagMessages > 0) return null;
+  if (quietMs < limits.stallAfterMs + limits.graceMs) return null;
+  return `results are due since ${seconds(quietMs)}`;
 }
 
 function tickReason(facts: TaskFacts, limits: AssessLimits): string | null {

@@ -10,6 +10,7 @@ import {
   type LogRecord,
   type StateChange,
 } from '../../model/commit';
+import { dueStore } from '../../stage/task-state';
 
 /** Rows of a stretch of commits that the log does not know to be in the lake. */
 export interface OwedRows {
@@ -48,6 +49,8 @@ export interface TaskDigest {
   /** Latest ends of windows that were opened, and that were given out. */
   readonly windowsOpenedToMs: number | null;
   readonly windowsClosedToMs: number | null;
+  /** The last commit left results due that nobody has given out since. */
+  readonly isFiringDue: boolean;
   /** The end of every event read, recounted from the records. */
   readonly ledger: LedgerCounts;
 }
@@ -76,6 +79,7 @@ export const emptyDigest: TaskDigest = {
   outboxConfirmedThrough: 0,
   windowsOpenedToMs: null,
   windowsClosedToMs: null,
+  isFiringDue: false,
   ledger: emptyLedger,
 };
 
@@ -185,19 +189,21 @@ export function withFlushed(
 }
 
 function digestState(digest: TaskDigest, changes: readonly StateChange[]): TaskDigest {
-  let { epoch, ticks, windowsClosedToMs, windowsOpenedToMs } = digest;
+  let { epoch, isFiringDue, ticks, windowsClosedToMs, windowsOpenedToMs } = digest;
   for (const { deletes, puts, store } of changes) {
     if (store === '$task') {
       epoch = (puts.find(([key]) => key === 'epoch')?.[1] as number | undefined) ?? epoch;
     } else if (store === '$tick') {
       const last = puts.find(([key]) => key === 'last')?.[1];
       ticks = (last as TaskDigest['ticks'] | undefined) ?? ticks;
+    } else if (store === dueStore) {
+      isFiringDue = puts.length > 0;
     } else if (store.startsWith('window:')) {
       for (const [key] of puts) windowsOpenedToMs = later(windowsOpenedToMs, windowEnd(key));
       for (const key of deletes) windowsClosedToMs = later(windowsClosedToMs, windowEnd(key));
     }
   }
-  return { ...digest, epoch, ticks, windowsClosedToMs, windowsOpenedToMs };
+  return { ...digest, epoch, isFiringDue, ticks, windowsClosedToMs, windowsOpenedToMs };
 }
 
 function windowEnd(key: string): number | null {

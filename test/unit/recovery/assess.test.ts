@@ -98,6 +98,20 @@ describe('a task', () => {
       [{ ...quietSince(100_000), ticks: { atCommit: 9, count: 2 } }],
     ],
     ['that reads an exchange is never ticked', [], [quietSince(90_000), {}, { idleAfterMs: null }]],
+    [
+      'that left results due is looked after, also when it has ended or reads an exchange',
+      ['tick'],
+      [
+        { ...quietSince(19_000), isFiringDue: true, watermarkMs: drained },
+        {},
+        { isDraining: true, idleAfterMs: null },
+      ],
+    ],
+    [
+      'that left results due gives them out itself first',
+      [],
+      [{ ...quietSince(18_999), isFiringDue: true }],
+    ],
     ['whose rows are old is flushed', ['flush'], [owed(64_000)]],
     ['whose rows are due is flushed by its holder first', [], [owed(63_999)]],
     [

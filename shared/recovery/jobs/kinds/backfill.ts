@@ -6,13 +6,19 @@ import type { StagePlan } from '../../../model/program';
 import type { LakeTable } from '../../../lake/lake-table';
 import { decodePath } from '../../../lake/names';
 import { replaceFiles } from '../../../lake/replace-files';
+import { columnsOfTable } from '../../../lake/schema';
 import { readTable, replaceOperation } from '../../../lake/table-reader';
 import { Runtime } from '../../../stage/runtime';
 import type { CompiledStage, StageServices } from '../../../stage/services';
 import type { TablePlan } from '../../../model/table';
 import { LedgerReader } from '../../../ledger/ledger-reader';
 import { captureContainer } from '../../backfill/capture-file';
-import { FileSource, isSourceFile, type FilePartition } from '../../backfill/file-source';
+import {
+  FileSource,
+  isSourceFile,
+  type FilePartition,
+  type SourceTable,
+} from '../../backfill/file-source';
 import { HubRange, rangesOf, type PartitionRange } from '../../backfill/hub-range';
 import {
   scratchAppends,
@@ -180,15 +186,15 @@ async function planBackfill(
       partitions = ranges.map(({ partition }) => partition);
       from = { kind: 'hub', ranges };
     } else {
-      const files = await sourceFiles(world, options.from);
-      const spread = spreadFiles(files, options.partitions);
+      const spread = spreadFiles(await sourceFiles(world, options.from), options.partitions);
       partitions = spread.map(({ partition }) => partition);
       const store = options.from.kind === 'capture' ? 'capture' : 'lake';
       from = { kind: 'files', store, partitions: spread };
     }
     counts.set(functionName, partitions.length);
     for (const partition of partitions) {
-      const work = { functionName, partition, partitionCount: partitions.length, from };
+      const own = from.kind === 'files' ? { ...from, partitions: onlyOf(partition, from) } : from;
+      const work = { functionName, partition, partitionCount: partitions.length, from: own };
       pieces.push({ phase, work });
     }
   }
@@ -231,22 +237,35 @@ async function assertAtRest(
 async function sourceFiles(
   world: BackfillWorld,
   from: Exclude<BackfillSource, { kind: 'hub' }>,
-): Promise<readonly string[]> {
-  const { names, where } = await namesOf(world, from);
-  if (names.length > 0) return names.slice().sort();
+): Promise<SourceFiles> {
+  const { names, where, ...files } = await namesOf(world, from);
+  if (names.length > 0) return { ...files, names: names.slice().sort() };
   throw new StreamError('STREAM_CONFIGURATION_INVALID', `there is no file in ${where}`);
 }
 
 /** Files to read, and where they were looked for. */
 async function namesOf(
-  { capture, lake }: BackfillWorld,
+  { capture, lake, stages }: BackfillWorld,
   from: Exclude<BackfillSource, { kind: 'hub' }>,
-): Promise<{ readonly names: readonly string[]; readonly where: string }> {
+): Promise<SourceFiles & { readonly where: string }> {
   if (from.kind === 'table') {
-    const { files } = await readTable({
-      ...{ objects: lake, folder: tableFolder(from.table), format: 'delta' },
-    });
-    return { names: files.map(({ name }) => name), where: `table ${from.table}` };
+    const plans = stages.flatMap(({ plan }) => plan.tables);
+    const format = plans.find(({ name }) => name === from.table)?.format ?? 'delta';
+    const table = { objects: lake, folder: tableFolder(from.table), format };
+    const { files, metaData } = await readTable(table);
+    const values = files.map(({ name, partitionValues }) => [name, partitionValues] as const);
+    return {
+      names: files.map(({ name }) => name),
+      where: `table ${from.table}`,
+      ...(metaData && {
+        table: {
+          format,
+          columns: columnsOfTable(metaData),
+          partitionBy: metaData.partitionColumns,
+          partitionValues: Object.fromEntries(values),
+        },
+      }),
+    };
   }
   const isCapture = from.kind === 'capture';
   const listed = await (isCapture ? capture : lake).list(from.prefix);
@@ -256,12 +275,30 @@ async function namesOf(
   return { names: listed.map(({ name }) => name).filter(isSourceFile), where };
 }
 
-function spreadFiles(files: readonly string[], partitions: number): FilePartition[] {
+interface SourceFiles {
+  readonly names: readonly string[];
+  readonly table?: SourceTable;
+}
+
+function spreadFiles({ names, table }: SourceFiles, partitions: number): FilePartition[] {
   const count = Math.max(1, partitions);
-  return Array.from({ length: count }, (_, index) => ({
-    partition: String(index),
-    files: files.filter((_name, place) => place % count === index),
-  }));
+  return Array.from({ length: count }, (_, index) => {
+    const files = names.filter((_name, place) => place % count === index);
+    const partition = String(index);
+    if (table === undefined) return { partition, files };
+    const values = files.map((name) => [name, table.partitionValues[name] ?? {}] as const);
+    return { partition, files, table: { ...table, partitionValues: Object.fromEntries(values) } };
+  });
+}
+
+/** A piece knows of the other partitions that they are there: all files in each would be too many. */
+function onlyOf(
+  partition: string,
+  { partitions }: { readonly partitions: readonly FilePartition[] },
+): FilePartition[] {
+  return partitions.map((one) =>
+    one.partition === partition ? one : { partition: one.partition, files: [] },
+  );
 }
 
 async function runPiece(
