@@ -48,6 +48,7 @@ export class HubLoad {
   /** No partition goes beyond it while it is set. */
   #holdAtChunk: number | null = null;
   #lastChunk: number | null = null;
+  #silence: Promise<void> = Promise.resolve();
 
   constructor(options: HubLoadOptions) {
     this.#options = options;
@@ -111,7 +112,14 @@ export class HubLoad {
    * Runs something while nothing is sent and everything sent was read. All partitions have sent as many
    * chunks then: what comes after the silence is later, in event time, than what came before.
    */
-  async whileQuiet(work: () => Promise<void>): Promise<void> {
+  whileQuiet(work: () => Promise<void>): Promise<void> {
+    // One after the other: when one has ended, events come again that the next must see read.
+    const silence = this.#silence.then(() => this.#quietly(work));
+    this.#silence = silence.catch(() => undefined);
+    return silence;
+  }
+
+  async #quietly(work: () => Promise<void>): Promise<void> {
     this.#holdAtChunk = this.chunks;
     try {
       await until(

@@ -22,9 +22,14 @@ describeEmulator('the load of a hub', () => {
     await namespace.close();
   });
 
-  function open(hub: string, source: ChunkSource, backlogMax: number): void {
+  function open(
+    hub: string,
+    source: ChunkSource,
+    backlogMax: number,
+    read: (partition: number) => number = () => 0,
+  ): void {
     load = new HubLoad({
-      ...{ hub, partitionCount, source, backlogMax, read: () => 0 },
+      ...{ hub, partitionCount, source, backlogMax, read },
       connectionString: namespace.connectionString,
     });
     load.start();
@@ -78,5 +83,24 @@ describeEmulator('the load of a hub', () => {
     await load.finish();
     expect(await held('once')).toEqual([load.chunks, load.chunks]);
     expect(load.askedFor).toBeGreaterThan(0);
+  });
+
+  it('sends nothing while one of several works in silence', async () => {
+    const source = {
+      chunk: async (partition: number, chunk: number) => [Buffer.from(`${partition} ${chunk}`)],
+    };
+    open('silence', source, 40, (partition) => load.sentTo(partition));
+    const heard = async (workMs: number): Promise<number> => {
+      let sent = 0;
+      await load.whileQuiet(async () => {
+        const before = load.sent;
+        await new Promise((resolve) => setTimeout(resolve, workMs));
+        sent = load.sent - before;
+      });
+      return sent;
+    };
+    // The first ends while the others wait or work.
+    expect(await Promise.all([heard(50), heard(400), heard(50)])).toEqual([0, 0, 0]);
+    expect(load.sent).toBeGreaterThan(0);
   });
 });
