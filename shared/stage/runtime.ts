@@ -326,7 +326,8 @@ async function forEachOf<Item>(
     try {
       await work(item);
     } catch (error) {
-      if (!isMendedByOpeningAnew(error)) failures.push(error);
+      const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+      failures.push(...met.filter((one) => !isMendedByOpeningAnew(one)));
     }
   }
   if (failures.length === 1) throw failures[0];
