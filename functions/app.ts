@@ -8,6 +8,7 @@ import { plan } from '../shared/planner';
 import { compileStage } from '../shared/program';
 import { Runtime } from '../shared/stage/runtime';
 import { topologies } from '../topologies';
+import { chosenTopologies } from './chosen-topologies';
 import { drainMarks } from './drain-marks';
 import { faultPointOf } from './fault-point';
 import { batchTimeMs } from './host-timeout';
@@ -20,9 +21,12 @@ const settings = compileAppSettings(process.env);
 const faultPoint = faultPointOf(settings);
 const world = createWorld(settings, faultPoint);
 const batchMs = batchTimeMs(process.cwd());
-const chosen = settings.topologies?.split(',');
+const isChosen = chosenTopologies(
+  settings.topologies,
+  topologies.map(({ name }) => name),
+);
 const stages = plan(topologies)
-  .stages.filter(({ topology }) => chosen?.includes(topology) ?? true)
+  .stages.filter(({ topology }) => isChosen(topology))
   .map((planned) => withTableLimits(planned, settings));
 
 const served = stages.map((plan) => ({ plan, services: world.servicesOf(plan) }));
