@@ -19,7 +19,7 @@ export async function readFileRows(
       const isInFolder = plan.format === 'delta' && plan.partitionBy.includes(column.name);
       return isInFolder
         ? ofText(column, file.partitionValues[column.name] ?? null)
-        : ofValue(column, value[column.name]);
+        : ofValue(column, Object.hasOwn(value, column.name) ? value[column.name] : null);
     }),
   );
 }

@@ -45,5 +45,7 @@ function cut(text: string): string {
 
 function cutUpwards(text: string): string {
   const head = cut(text);
-  return head.length === text.length ? text : head + lastCharacter;
+  // Nothing sorts after the last character: a text that goes on with it is left whole.
+  const isCut = head.length < text.length && !text.startsWith(lastCharacter, head.length);
+  return isCut ? head + lastCharacter : text;
 }

@@ -5,7 +5,11 @@ import type { OperatorContext, Receiver } from './context';
 
 /** Writes each value as a row. Delivery: exactly once for readers of the table's log. */
 export function compileToLake(node: LakeNode, context: OperatorContext, table: number): Receiver {
-  const { columns } = node.table;
+  // One called `constructor` is found on every object: a row has it only where it says so itself.
+  const columns = node.table.columns.map((column) => ({
+    column,
+    isOnEveryObject: column.name in Object.prototype,
+  }));
   return (value) => {
     context.operator = node.name;
     if (typeof value !== 'object' || value === null) {
@@ -14,9 +18,10 @@ export function compileToLake(node: LakeNode, context: OperatorContext, table: n
       );
     }
     const row: Cell[] = [];
-    for (const column of columns) {
-      const cell = (value as Record<string, unknown>)[column.name];
-      row.push(checkedCell(column, cell));
+    for (const { column, isOnEveryObject } of columns) {
+      const { name } = column;
+      const isThere = !isOnEveryObject || Object.hasOwn(value, name);
+      row.push(checkedCell(column, isThere ? (value as Record<string, unknown>)[name] : null));
     }
     context.outputs.row(table, row);
     context.isEmitted = true;

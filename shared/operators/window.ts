@@ -96,7 +96,9 @@ export class TumblingWindowOperator implements TimedOperator {
     let endMs = (Math.floor(eventTimeMs / sizeMs) + 1) * sizeMs;
     if (endMs + allowedLatenessMs <= watermarkMs) {
       addToCounter(context, `late:${this.#node.name}`);
-      if (this.#node.late !== 'adjust') {
+      // After a drain there is no window that is still open, and none to come.
+      const isTimeOver = watermarkMs >= Number.MAX_SAFE_INTEGER;
+      if (this.#node.late !== 'adjust' || isTimeOver) {
         context.isLate = true;
         this.#late?.(value, key, eventTimeMs);
         return;

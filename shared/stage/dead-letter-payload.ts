@@ -2,6 +2,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 
 /** From here on a payload is compressed: it came in compressed, or as a message near the limit. */
 const plainBytesMax = 256 * 1024;
+/** More than any event that ingest takes in: a few bytes of gzip must not fill a worker's memory. */
+const inflatedBytesMax = 64 * 1024 * 1024;
 /** What is kept of a payload that does not fit even so. */
 const headBytesMax = 64 * 1024;
 
@@ -29,11 +31,12 @@ export function keptPayload(
  */
 export function valueOfPayload(bytes: Uint8Array): { readonly value: unknown } | undefined {
   try {
-    const text = (isGzip(bytes) ? gunzipSync(bytes) : Buffer.from(bytes)).toString('utf8');
-    return { value: JSON.parse(text) as unknown };
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return undefined;
-    throw cause;
+    const inflated = isGzip(bytes)
+      ? gunzipSync(bytes, { maxOutputLength: inflatedBytesMax })
+      : bytes;
+    return { value: JSON.parse(Buffer.from(inflated).toString('utf8')) as unknown };
+  } catch {
+    return undefined;
   }
 }
 

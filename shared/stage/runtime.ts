@@ -1,6 +1,7 @@
 import { messagesOfIncarnation } from './batch-order';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { incarnationOf, type KnownIncarnation } from '../commit-log/incarnations';
+import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
@@ -276,6 +277,9 @@ export class Runtime {
     const address = addressOf(stage, hub, partition);
     const { earlier, isBegun } = inheritance;
     const inherited = isBegun ? null : await this.#bequeathed({ ...options, address }, earlier);
+    // Once, by whoever begins the first log of the new hub, and before it begins.
+    const isFirst = !isBegun && partition === hub.partitionIds[0];
+    if (isFirst) await this.#endFormerPartitions({ ...options, address }, hub);
     const beforeBegin = (): Promise<void> => assertMayBegin(appends, address, earlier);
     return Task.open({ ...options, address, inherited, beforeBegin });
   }
@@ -285,12 +289,50 @@ export class Runtime {
     options: Omit<TaskOptions, 'inherited'>,
     earlier: readonly KnownIncarnation[],
   ): Promise<Uint8Array | null> {
+    return (await this.#openFormer(options, earlier))?.bequeath() ?? null;
+  }
+
+  async #openFormer(
+    options: Omit<TaskOptions, 'inherited'>,
+    earlier: readonly KnownIncarnation[],
+  ): Promise<Task | null> {
     const newest = earlier.at(-1);
     if (newest === undefined) return null;
     const { hasBegun, incarnation } = newest;
     const inherited = hasBegun ? null : await this.#bequeathed(options, earlier.slice(0, -1));
     const address = { ...options.address, incarnation };
-    return (await Task.open({ ...options, address, inherited })).bequeath();
+    return Task.open({ ...options, address, inherited });
+  }
+
+  /**
+   * A source hub that was created again with fewer partitions leaves logs that nobody takes over:
+   * their rows have to get to the lake, and the next stage must not wait for their time.
+   */
+  async #endFormerPartitions(
+    options: Omit<TaskOptions, 'inherited'>,
+    hub: HubDescription,
+  ): Promise<void> {
+    const { services, stage } = options;
+    if (stage.plan.input.kind !== 'source') return;
+    const logs = await listLogs(services.appends, stage.plan.topology);
+    const former = logs
+      .filter((path) => path.stage === stage.plan.name)
+      .map(({ partition }) => partition)
+      .filter((partition) => !hub.partitionIds.includes(partition));
+    for (const partition of new Set(former)) {
+      const address = { ...options.address, partition };
+      const { earlier } = await findInheritance(services.appends, address);
+      try {
+        await (await this.#openFormer({ ...options, address }, earlier))?.end();
+      } catch (error) {
+        if (!(error instanceof StreamError) || error.disposition !== 'halt') throw error;
+        // An operator has to see to that log; the new hub is not to wait for it.
+        services.telemetry.emit('error', 'task.former-not-ended', {
+          ...address,
+          error: error.message,
+        });
+      }
+    }
   }
 
   /** A task that failed is opened anew from its log the next time: memory is never the truth. */
@@ -326,7 +368,8 @@ async function forEachOf<Item>(
     try {
       await work(item);
     } catch (error) {
-      if (!isMendedByOpeningAnew(error)) failures.push(error);
+      const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+      failures.push(...met.filter((one) => !isMendedByOpeningAnew(one)));
     }
   }
   if (failures.length === 1) throw failures[0];

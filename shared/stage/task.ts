@@ -417,6 +417,27 @@ export class Task {
   }
 
   /**
+   * Ends the log of a partition that is no more: its windows close, its outputs leave, and consumers
+   * need not wait for it again. May be repeated.
+   */
+  async end(): Promise<void> {
+    await this.#exclusively(async () => {
+      const { clock } = this.#services;
+      for (let isSealed = false; !isSealed;) {
+        await this.#hold.catchUp();
+        if (!this.#hold.log.isEnded) {
+          await this.#hold.prepare();
+          await this.#tick({ quietMs: 0, isDraining: true, deadlineMs: clock.nowMs() });
+          while (this.#hold.program.isFiringDue) await this.#commitAll([], clock.nowMs(), true);
+        }
+        await this.#hold.delivery.sendOutbox();
+        await this.#hold.delivery.flushAll();
+        isSealed = await this.#hold.seal();
+      }
+    });
+  }
+
+  /**
    * One at a time: the host's batch, a tend, a close. What one of them gathered and could not commit
    * is not for the next, which may be waiting already.
    */

@@ -98,10 +98,19 @@ function* faultsIn(defined: Topology): Generator<string> {
   }
 }
 
+/** Watermarks and the ends of windows are kept as whole milliseconds. */
+function isWhole(milliseconds: number): boolean {
+  return Number.isSafeInteger(milliseconds) && milliseconds >= 0;
+}
+
 function* faultsOf(node: GraphNode): Generator<string> {
   if (node.kind === 'window') {
-    if (!(node.sizeMs >= 1)) yield `window ${node.name}: its size must be 1 ms or more`;
-    if (!(node.allowedLatenessMs >= 0)) yield `window ${node.name}: lateness must not be negative`;
+    if (!isWhole(node.sizeMs) || node.sizeMs < 1) {
+      yield `window ${node.name}: its size must be a whole number of milliseconds from 1`;
+    }
+    if (!isWhole(node.allowedLatenessMs)) {
+      yield `window ${node.name}: its lateness must be a whole number of milliseconds from 0`;
+    }
     for (const reserved of ['key', 'windowStart', 'windowEnd']) {
       if (node.aggregates.some(([name]) => name === reserved)) {
         yield `window ${node.name}: an aggregate may not be called ${reserved}`;
@@ -109,7 +118,10 @@ function* faultsOf(node: GraphNode): Generator<string> {
     }
   }
   if (node.kind === 'source') {
-    for (const name of ['outOfOrdernessMs', 'idleAfterMs', 'earlyLimitMs'] as const) {
+    if (!isWhole(node.outOfOrdernessMs)) {
+      yield `source ${node.name}: outOfOrdernessMs must be a whole number of milliseconds from 0`;
+    }
+    for (const name of ['idleAfterMs', 'earlyLimitMs'] as const) {
       if (!(node[name] >= 0)) yield `source ${node.name}: ${name} must not be negative`;
     }
   }

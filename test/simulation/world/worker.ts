@@ -225,12 +225,16 @@ export class SimulatedWorker {
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof StreamError) || error.disposition !== 'retry') {
-        this.#world.onUnexpected(error);
-        return;
+      // Who looks after several tasks tells of all that failed.
+      const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+      for (const one of met) {
+        if (one instanceof StreamError && one.disposition === 'retry') {
+          this.#world.scheduler.note(this.actor, `gave up: ${one.message}`);
+        } else {
+          this.#world.onUnexpected(one);
+        }
       }
       this.#world.onGaveUp(this.actor);
-      this.#world.scheduler.note(this.actor, `gave up: ${error.message}`);
     }
   }
 }

@@ -24,6 +24,13 @@ describe('the payload of a dead letter', () => {
     expect(Buffer.from(bytes).equals(message)).toBe(true);
   });
 
+  it.each([
+    ['gzip that is damaged', gzipSync('{"id":1}').subarray(0, 12)],
+    ['gzip of far more than an event', gzipSync(Buffer.alloc(80 * 1024 * 1024, ' '))],
+  ])('is known to be none where it is %s', (_name, bytes) => {
+    expect(valueOfPayload(bytes)).toBeUndefined();
+  });
+
   it('is known not to be whole where only its beginning fits', () => {
     const event = json({ text: randomBytes(2_000_000).toString('base64') });
     const { bytes, note } = keptPayload(event, bytesMax);

@@ -1,12 +1,13 @@
 import { Type, type Static } from 'typebox';
 import type { Clock, ObjectStore, Telemetry } from '../../../model/ports';
-import type { Row, TablePlan } from '../../../model/table';
+import type { Column, Row, TablePlan } from '../../../model/table';
 import { StreamError } from '../../../model/errors';
 import type { AddAction } from '../../../lake/actions';
 import { encodeFile, fileExtensions } from '../../../lake/encode-file';
 import { dataFileName, decodePath, encodePath } from '../../../lake/names';
 import { readFileRows } from '../../../lake/read-file';
 import { replaceFiles } from '../../../lake/replace-files';
+import { assertWritable, columnsOfTable } from '../../../lake/schema';
 import { readTable, type TableFile } from '../../../lake/table-reader';
 import type { JobKind } from '../job-kind';
 
@@ -22,6 +23,8 @@ interface CompactWork {
   readonly table: string;
   /** Of one partition folder. */
   readonly files: readonly AddAction[];
+  /** The table's own: it may have some that this build no longer knows. Absent in older plans. */
+  readonly columns?: readonly Column[];
 }
 
 interface CompactResult {
@@ -70,23 +73,26 @@ export function compactKind(world: LakeWorld): JobKind {
     async plan(given) {
       const { table, targetBytes } = given as CompactOptions;
       const plan = tableOf(world.tables, table);
-      const { files, version } = await readTable({
+      const { files, metaData, version } = await readTable({
         ...{ objects: world.lake, folder: tableFolder(table), format: plan.format },
       });
+      if (metaData !== undefined) assertWritable(metaData, table);
+      const columns = metaData === undefined ? plan.columns : columnsOfTable(metaData);
       const groups = groupSmall(files, targetBytes);
       const summary: CompactPlanSummary = {
         ...{ table, readVersion: version, filesBefore: files.length },
       };
       const pieces = groups.map((group) => ({
         phase: 0,
-        work: { table, files: group.map(({ add }) => add) } satisfies CompactWork,
+        work: { table, columns, files: group.map(({ add }) => add) } satisfies CompactWork,
       }));
       return { pieces, summary };
     },
 
     async run(given, context) {
-      const { files, table } = given as CompactWork;
-      const plan = tableOf(world.tables, table);
+      const { columns, files, table } = given as CompactWork;
+      const known = tableOf(world.tables, table);
+      const plan = { ...known, columns: columns ?? known.columns };
       const rows: Row[] = [];
       for (const [index, add] of files.entries()) {
         await context.beat(index, files.length);
