@@ -1,6 +1,7 @@
 // Goal: what meets between two writes of one instance is neither lost nor told wrongly.
 // Method: a task hub on Azurite whose functions run in this process; single writes of its store are
 // held back, or fail, until the other side has done its part.
+import { TableClient } from '@azure/data-tables';
 import { ContainerClient } from '@azure/storage-blob';
 import * as durable from 'durable-functions';
 import type { OrchestrationContext, OrchestrationHandler } from 'durable-functions';
@@ -10,6 +11,8 @@ import {
   type Message,
 } from '../../../local/durable-task/history-event';
 import type { Written } from '../../../local/durable-task/history-store';
+import { InstanceStore, type Instance } from '../../../local/durable-task/instance-store';
+import { LargePayloads } from '../../../local/durable-task/payloads';
 import { TaskHubStore } from '../../../local/durable-task/store';
 import { TaskHub } from '../../../local/durable-task/task-hub';
 import { WorkerPool } from '../../../local/durable-task/worker-pool';
@@ -280,4 +283,30 @@ it('a message whose text is gone holds no other message up', async () => {
   const seen: string[] = [];
   for await (const { message } of store.inbox.all(() => true)) seen.push(message.instanceId);
   expect(seen).toEqual(['there']);
+});
+
+it('a row whose writing was answered too late keeps its long texts', async () => {
+  const hubName = `Races${hubs}`;
+  await new TaskHubStore(azurite.connectionString, hubName).initialize();
+  const table = TableClient.fromConnectionString(azurite.connectionString, `${hubName}Instances`, {
+    allowInsecureConnection: true,
+  });
+  const update = table.updateEntity.bind(table);
+  // The first answer is lost: the client sends the same again, and is told that the row has changed.
+  table.updateEntity = async (...request) => {
+    await update(...request);
+    return update(...request);
+  };
+  const payloads = new LargePayloads(azurite.connectionString, hubName);
+  const instances = new InstanceStore(table, payloads, hubName);
+  const instance: Instance = {
+    ...{ instanceId: 'late', executionId: 'one', name: 'quick', version: null },
+    ...{ parentInstanceId: null, input: null, output: null, customStatus: null },
+    ...{ runtimeStatus: 'Running', completedTime: null },
+    ...{ createdTime: new Date(), lastUpdatedTime: new Date() },
+  };
+  const first = await instances.put(instance, null);
+  const changed = { ...instance, output: JSON.stringify('y'.repeat(50_000)) };
+  expect(await instances.put(changed, first)).toBe(null);
+  expect((await instances.get('late'))?.output).toBe(changed.output);
 });
