@@ -2,7 +2,7 @@
  * One entity as two pure steps around its function's run: which operations run now and which wait
  * for a lock; then what their results mean: the new state, answers and signals to send.
  */
-import { EventType, type Message } from './history-event';
+import { EventType, type EventRaised, type Message } from './history-event';
 import { entityIdOf, entityInstanceId, type EntityId } from './names';
 import { unnumbered } from './execution';
 
@@ -88,8 +88,9 @@ export function beginEntity(options: {
   };
   for (const { event } of options.messages) {
     if (event.EventType !== EventType.EventRaised) continue;
-    const request = JSON.parse(event.Input ?? '{}') as EntityRequest;
-    if (event.Name !== 'release') {
+    const request = requestIn(event);
+    if (request === null) continue;
+    if (event.Name === 'op') {
       if (request.lockset === undefined || !released.delete(request.id)) take(request);
     } else if (lockedBy?.id === request.id) {
       lockedBy = null;
@@ -110,6 +111,13 @@ export function beginEntity(options: {
     },
     ...{ batch, outgoing },
   };
+}
+
+/** Null: it is none. A client may raise any event at any instance, by its id. */
+function requestIn({ Input, Name }: EventRaised): EntityRequest | null {
+  if (Name !== 'op' && Name !== 'release') return null;
+  const request = JSON.parse(Input ?? 'null') as Partial<EntityRequest> | null;
+  return typeof request?.id === 'string' ? (request as EntityRequest) : null;
 }
 
 /** On to the next entity of the set; after the last, the asker has them all. */

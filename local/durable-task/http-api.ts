@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Refused, type TaskHubClient } from './client';
 import { managementPath, managementUrls, type ApiAddress } from './client-binding';
 import { finalStatuses, type InstanceFilter } from './instance-store';
-import { entityIdOf } from './names';
+import { entityIdOf, entityInstanceId } from './names';
 import { statusOf, valueOf } from './status';
 
 const pageSizeDefault = 100;
@@ -169,10 +169,17 @@ export class HttpApi {
     return { status: isError ? 500 : 200, body };
   }
 
-  async #list(call: Call, kind: InstanceFilter['kind']): Promise<Answer> {
+  /** `entityName`: only of these. */
+  async #list(call: Call, kind: InstanceFilter['kind'], entityName?: string): Promise<Answer> {
     const token = call.request.headers['x-ms-continuation-token'];
     const size = Number(call.query.get('top') ?? pageSizeDefault);
-    const page = await this.#client.page(filterOf(call.query, kind), {
+    const filter = {
+      ...filterOf(call.query, kind),
+      ...(entityName !== undefined && {
+        instanceIdPrefix: entityInstanceId({ name: entityName, key: '' }),
+      }),
+    };
+    const page = await this.#client.page(filter, {
       size: Math.min(pageSizeMax, size > 0 ? size : pageSizeDefault),
       token: typeof token === 'string' && token !== '' ? token : null,
     });
@@ -200,7 +207,7 @@ export class HttpApi {
   async #entities(call: Call, [name, key]: readonly string[]): Promise<Answer> {
     if (name === undefined || key === undefined) {
       if (call.method !== 'GET') throw notAllowed(call);
-      return this.#list(call, 'entities');
+      return this.#list(call, 'entities', name);
     }
     if (call.method === 'GET') {
       const state = await this.#client.entityState({ name, key });

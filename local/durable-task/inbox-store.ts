@@ -50,7 +50,10 @@ export class InboxStore {
     for await (const stored of this.#table.listEntities()) {
       const instanceId = fromKey(stored.partitionKey ?? '');
       if (!isWanted(instanceId, stored.rowKey ?? '')) continue;
-      const { row, blobs } = await this.#payloads.bringIn(stored);
+      // A text that is gone: the message was applied and removed since it was listed.
+      const whole = await this.#payloads.bringIn(stored).catch(nothingWhen(404));
+      if (whole === null) continue;
+      const { row, blobs } = whole;
       const { MessageId, TargetExecutionId, ...event } = row;
       yield {
         message: {

@@ -81,10 +81,11 @@ export class InstanceStore {
       : this.#table
           .updateEntity(row, 'Replace', { etag: before.etag })
           .catch(nothingWhen(404, 412)));
-    const [unused, used] = written === null ? [moved, known] : [known, moved];
-    const kept = new Set(used.values());
-    await this.#payloads.remove([...unused.values()].filter((blob) => !kept.has(blob)));
-    return written === null ? null : { ...instance, etag: written.etag ?? '', moved };
+    // Nothing is removed then: the answer to a write that landed may be lost, and the row have the new blobs.
+    if (written === null) return null;
+    const kept = new Set(moved.values());
+    await this.#payloads.remove([...known.values()].filter((blob) => !kept.has(blob)));
+    return { ...instance, etag: written.etag ?? '', moved };
   }
 
   /** One page; the token continues where it ended. */

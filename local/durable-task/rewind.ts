@@ -2,7 +2,6 @@ import type { OrchestratorOutput } from './actions';
 import { unnumbered } from './execution';
 import type { Begun } from './episode';
 import { answeredTaskId, EventType, type HistoryEvent, type Message } from './history-event';
-import { deterministicGuid } from './names';
 import type { Plan } from './orchestrator';
 import { replay, type DurableFunctions } from './replay';
 
@@ -35,7 +34,8 @@ export function rewindEpisode(options: {
       outgoing.push({
         id: `rewind:${begun.executionId}:${event.EventId}:${reason?.MessageId ?? ''}`,
         instanceId: event.InstanceId,
-        executionId: deterministicGuid(begun.executionId, event.EventId),
+        // Whichever failed: the child may have continued as new since it was started.
+        executionId: null,
         event: {
           EventType: EventType.ExecutionRewound,
           ...unnumbered(options.nowMs),

@@ -83,6 +83,10 @@ describe('an entity', () => {
       name: 'counter',
       key: 'listed',
     });
+    const named = await durable.api.request('GET', 'entities/Counter');
+    expect(((await named.json()) as unknown[]).length).toBe(entities.length);
+    const others = await durable.api.request('GET', 'entities/count');
+    expect(await others.json()).toEqual([]);
   });
 });
 

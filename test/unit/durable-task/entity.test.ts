@@ -85,6 +85,20 @@ describe('an entity', () => {
     expect(ids(free.batch)).toEqual(['mine', 'theirs', 'later']);
   });
 
+  it('leaves alone what is no request: clients may raise any event at any instance', () => {
+    const begun = begin(
+      newEntity,
+      message(raised('go', { id: 'a', op: 'add' }), 'a', null),
+      message(raised('op', null), 'b', null),
+      message(raised('op', 'add'), 'c', null),
+      message(raised('release', null), 'd', null),
+      message({ ...raised('op'), Input: null } as never, 'e', null),
+      request('f'),
+    );
+    expect(ids(begun.batch)).toEqual(['f']);
+    expect(begun.state).toEqual(newEntity);
+  });
+
   it('is not locked by who gave the lock back before it was asked for', () => {
     const early = begin(
       newEntity,
