@@ -38,10 +38,17 @@ export async function showLedger(store: Store, topology: string, output: Output)
     row('stage', 'partition', headings),
     ...accounts.map(taskRow),
     ...stages.map(({ stage, ...ledger }) => row(stage, 'all', cellsOf(ledger))),
-    isRight ? 'Balanced: every event read has exactly one end.' : 'NOT BALANCED: run an audit.',
+    verdictOn(accounts, isRight),
   ];
   output.result({ topology, isBalanced: isRight, stages, tasks: accounts }, lines.join('\n'));
   return isRight;
+}
+
+function verdictOn(accounts: readonly TaskAccount[], isRight: boolean): string {
+  if (accounts.length === 0) return 'Nothing is committed on this store yet (--storage).';
+  return isRight
+    ? 'Balanced: every event read has exactly one end.'
+    : 'NOT BALANCED: run an audit.';
 }
 
 const headings = ['read', 'emitted', 'filtered', 'late', 'dead', 'gap'];
