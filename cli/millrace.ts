@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { runEmulator } from '../local/event-hubs/command';
 import { workersMax } from '../local/scaler/worker-range';
+import { StreamError } from '../shared/model/errors';
 import {
   flightsMax,
   numberFrom,
@@ -47,6 +48,7 @@ const program = new Command('millrace')
   .showHelpAfterError()
   .exitOverride();
 
+const isLocalStore = (): boolean => program.opts<{ storage: string }>().storage === localStorage;
 let speaking: Output | undefined;
 /** One for the whole command: it knows whether a line of progress stands there. */
 const output = (): Output =>
@@ -244,6 +246,9 @@ program.parseAsync().catch((error: unknown) => {
   // It has said what is wrong, or it was asked for help.
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   output().say(error instanceof Error ? error.message : String(error));
+  if (error instanceof StreamError && error.details['status'] === null && isLocalStore()) {
+    output().say('Nothing runs here? npm start begins; --storage names an account elsewhere.');
+  }
   process.exit(error instanceof WrongUse ? 2 : 1);
 });
 

@@ -137,10 +137,17 @@ describe('a store without anything', () => {
   const itOnLinux = process.platform === 'linux' ? it : it.skip;
   itOnLinux('on a terminal an error has a line of its own', async () => {
     const { stdout } = await onTerminal(here('backfill', 'flights', '--files', 'nothing/'));
-     
+
     expect(stdout).toMatch(
       /\r\u001b\[2KSTREAM_CONFIGURATION_INVALID: there is no file in the lake/,
     );
+  });
+
+  it('a cell is text on one line, whatever an event brought into it', async () => {
+    const sql = "select chr(27) || '[2J' || chr(10) || 'x' as a, [1, 2] as b, {'c': 3} as d";
+    const { stdout } = await millrace(here('query', sql));
+    const lines = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(lines).toEqual([['a', 'b', 'd'], ['\\u001b[2J\\nx', '[1,2]', '{"c":3}'], ['']]);
   });
 
   it('a query may have very many rows', async () => {
