@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { runEmulator } from '../local/event-hubs/command';
 import { workersMax } from '../local/scaler/worker-range';
+import { StreamError } from '../shared/model/errors';
 import {
   flightsMax,
   numberFrom,
@@ -47,8 +48,11 @@ const program = new Command('millrace')
   .showHelpAfterError()
   .exitOverride();
 
+const isLocalStore = (): boolean => program.opts<{ storage: string }>().storage === localStorage;
+let speaking: Output | undefined;
+/** One for the whole command: it knows whether a line of progress stands there. */
 const output = (): Output =>
-  createOutput({ isJson: program.opts<{ json?: boolean }>().json === true });
+  (speaking ??= createOutput({ isJson: program.opts<{ json?: boolean }>().json === true }));
 const store = (): Store => openStore(program.opts<{ storage: string }>().storage);
 
 withScaling(
@@ -92,20 +96,19 @@ withScaling(
     options: ScaleFlags & { events: number; rate: number; packed?: boolean; keep?: boolean },
   ) => {
     const { events, rate } = options;
-    const speaking = output();
     const result = await demo(
       {
         ...{ events, rate, isPacked: options.packed === true, keep: options.keep === true },
         ...scalingOf(options),
       },
-      speaking,
+      output(),
     );
     if (result === null) {
-      speaking.say('Stopped before the end; nothing is left running.');
+      output().say('Stopped before the end; nothing is left running.');
       process.exit(130);
     }
     const { accounted, duplicated, eventsPerSecond, lost, sent } = result;
-    speaking.result(
+    output().result(
       result,
       `sent ${sent}, accounted ${accounted}, lost ${lost}, duplicated ${duplicated}; ${eventsPerSecond} events/s end to end, the killed worker included`,
     );
@@ -242,7 +245,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 program.parseAsync().catch((error: unknown) => {
   // It has said what is wrong, or it was asked for help.
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  output().say(error instanceof Error ? error.message : String(error));
+  if (error instanceof StreamError && error.details['status'] === null && isLocalStore()) {
+    output().say('Nothing runs here? npm start begins; --storage names an account elsewhere.');
+  }
   process.exit(error instanceof WrongUse ? 2 : 1);
 });
 

@@ -7,6 +7,15 @@ export interface Output {
   result(value: unknown, text: string): void;
 }
 
+/** Events are others' words: what would move the cursor or clear the terminal is shown as text. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (control) =>
+    control === '\n' || control === '\t'
+      ? control
+      : `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 const clearLine = '\r\u001b[2K';
 /** Where there is no terminal, progress is told this often. */
 const plainProgressIntervalMs = 5_000;

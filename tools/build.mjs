@@ -45,6 +45,7 @@ const processes = [
 
 const writingMsMax = 60_000;
 const target = resolve(process.argv[2] ?? 'dist');
+if (process.argv[2] !== undefined) refuseForeign(target);
 
 const results = await Promise.all([
   build({
@@ -74,6 +75,14 @@ for (const { contents, path } of files) {
 // What an earlier build made and this one does not; a package made of an earlier build, too.
 const wanted = new Set(files.map(({ path }) => path));
 removeOthers(target);
+
+/** What is not of a build is deleted in the end: a folder that holds something else is none of ours. */
+function refuseForeign(folder) {
+  const isBuilt = existsSync(join(folder, 'functions/app.js'));
+  if (isBuilt || !existsSync(folder) || readdirSync(folder).length === 0) return;
+  console.error(`${folder} holds something else than a build: name an empty folder, or delete it`);
+  process.exit(2);
+}
 
 /** True when nothing is left in the folder. */
 function removeOthers(folder) {

@@ -36,15 +36,14 @@ const fastTests =
 /** A mutant may make the engine run in circles: that, too, is caught. */
 const suiteTimeoutMs = 10 * 60_000;
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    help: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-  },
-});
-
 function main() {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+    },
+  });
   if (values.help) return print(usage, 0);
   const mutants = choose(
     JSON.parse(readFileSync('test/mutants/mutants.json', 'utf8')),

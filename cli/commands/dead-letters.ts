@@ -7,7 +7,7 @@ import {
   type LetterState,
 } from '../../shared/recovery/letters/letter-reader';
 import { assertSpan } from '../arguments';
-import type { Output } from '../output';
+import { printable, type Output } from '../output';
 import type { Store } from '../store';
 import { assertKnown } from './inspect';
 
@@ -83,7 +83,8 @@ function causes(letters: readonly FiledLetter[]): string[] {
 function letterText(filed: FiledLetter, withPayload: boolean): string {
   const { diedAtMs, letter, name } = filed;
   const when = new Date(diedAtMs).toISOString();
-  const head = `${name}  ${when}  ${stateOf(filed)}  attempt ${letter.attempts}  event ${letter.sequenceNumber}.${letter.index}  ${letter.message}`;
+  const head = `${name}  ${when}  ${stateOf(filed)}  attempt ${letter.attempts}  event ${letter.sequenceNumber}.${letter.index}  ${printable(letter.message)}`;
   if (!withPayload) return head;
-  return `${head}\n    ${Buffer.from(letter.payloadBase64, 'base64').toString('utf8').slice(0, 2_000)}`;
+  const payload = Buffer.from(letter.payloadBase64, 'base64').toString('utf8').slice(0, 2_000);
+  return `${head}\n    ${printable(payload)}`;
 }

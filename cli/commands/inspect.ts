@@ -7,7 +7,7 @@ import { emulatorConfig, explain, plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { WrongUse } from '../arguments';
 import { copyTable, openDuckDb, readFiles } from '../oracle/flights-oracle';
-import type { Output } from '../output';
+import { printable, type Output } from '../output';
 import type { Store } from '../store';
 
 /** Prints the plan; as JSON, or as the emulator's configuration. */
@@ -38,10 +38,17 @@ export async function showLedger(store: Store, topology: string, output: Output)
     row('stage', 'partition', headings),
     ...accounts.map(taskRow),
     ...stages.map(({ stage, ...ledger }) => row(stage, 'all', cellsOf(ledger))),
-    isRight ? 'Balanced: every event read has exactly one end.' : 'NOT BALANCED: run an audit.',
+    verdictOn(accounts, isRight),
   ];
   output.result({ topology, isBalanced: isRight, stages, tasks: accounts }, lines.join('\n'));
   return isRight;
+}
+
+function verdictOn(accounts: readonly TaskAccount[], isRight: boolean): string {
+  if (accounts.length === 0) return 'Nothing is committed on this store yet (--storage).';
+  return isRight
+    ? 'Balanced: every event read has exactly one end.'
+    : 'NOT BALANCED: run an audit.';
 }
 
 const headings = ['read', 'emitted', 'filtered', 'late', 'dead', 'gap'];
@@ -91,7 +98,7 @@ function textTable(rows: readonly Record<string, unknown>[]): string {
   const [first] = rows;
   if (first === undefined) return 'No rows.';
   const names = Object.keys(first);
-  const cells = rows.map((one) => names.map((name) => String(one[name] ?? '')));
+  const cells = rows.map((one) => names.map((name) => cellText(one[name])));
   const widths = names.map((name, column) =>
     // Not as arguments of one call: there may be millions.
     cells.reduce((width, line) => Math.max(width, line[column]?.length ?? 0), name.length),
@@ -102,6 +109,13 @@ function textTable(rows: readonly Record<string, unknown>[]): string {
       .join('  ')
       .trimEnd();
   return [names, ...cells].map(render).join('\n');
+}
+
+/** On one line: a row is a line. */
+function cellText(value: unknown): string {
+  const text =
+    typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '');
+  return printable(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t');
 }
 
 export function assertKnown(topology: string): void {

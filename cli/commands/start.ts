@@ -87,7 +87,11 @@ async function run(
     }
   };
   try {
-    const lost = stack.lost.then((error) => Promise.reject(error));
+    // Said at once: workers that miss their storage take a while to end.
+    const lost = stack.lost.then((error) => {
+      if (!isOver) output.say(error.message);
+      return Promise.reject(new Error('Stopped.'));
+    });
     await Promise.race([showStatus(), stop.requested, lost]);
   } finally {
     isOver = true;

@@ -53,6 +53,9 @@ export async function showSupervisor(
 }
 
 function lifeLine({ lifeSign, tasks }: SupervisorReport): string {
+  if (lifeSign === null && tasks.length === 0) {
+    return 'Nothing has looked after the tasks of this store yet: has the app run on it (--storage)?';
+  }
   if (lifeSign === null) {
     return 'No supervisor has run on this store: the app looks after its tasks with a plain timer (MILLRACE_SUPERVISOR).';
   }

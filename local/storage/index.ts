@@ -103,6 +103,8 @@ async function listeningPorts(
   if (blob !== undefined && queue !== undefined && table !== undefined) {
     return { blob, queue, table };
   }
+  const how = child.signalCode ?? child.exitCode;
+  const silence = how === null ? `no word for ${startTimeoutMs} ms` : `it ended (${how})`;
   child.kill('SIGKILL');
   const taken = /EADDRINUSE.*:(\d+)\s/.exec(output)?.[1];
   const service = services.find((one) => String(wanted[one]) === taken);
@@ -111,7 +113,7 @@ async function listeningPorts(
       `Azurite's ${service} port ${taken} on ${host} is taken by another program: end that, or choose another port (0: any)`,
     );
   }
-  throw new Error(`Azurite did not start: ${output.trim() || `no word for ${startTimeoutMs} ms`}`);
+  throw new Error(`Azurite did not start: ${output.trim() || silence}`);
 }
 
 function portsIn(output: string): Partial<Ports> {

@@ -172,15 +172,15 @@ function bytesOf(body: unknown): Uint8Array {
 }
 
 /** A host name with several addresses fails with one error for each, and none for all. */
-function reasonOf(cause: unknown): string {
+export function hubFailureReason(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if (cause.message !== '') return cause.message;
-  const each = cause instanceof AggregateError ? cause.errors.map(reasonOf).join(', ') : '';
+  const each = cause instanceof AggregateError ? cause.errors.map(hubFailureReason).join(', ') : '';
   return each || ('code' in cause ? String(cause.code) : cause.name);
 }
 
 function unavailable(operation: string, hub: string, cause: unknown): StreamError {
-  const reason = reasonOf(cause);
+  const reason = hubFailureReason(cause);
   return new StreamError('STREAM_HUB_UNAVAILABLE', `${operation} on hub ${hub}: ${reason}`, {
     cause,
     details: { operation, hub },

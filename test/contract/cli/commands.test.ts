@@ -1,7 +1,7 @@
 // Goal: what is written wrongly ends with 2 and says how to mend it; a reader that has gone, an empty
 // store and large results are no faults.
 // Method: the built command in processes of its own, against an empty store.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,14 +30,24 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+/** In a terminal that `script` makes; its output holds all that was printed. */
+function onTerminal(options: readonly string[]): Promise<Ended> {
+  const line = [process.execPath, command, ...options].map((word) => `'${word}'`).join(' ');
+  return ended(spawn('script', ['-qefc', line, '/dev/null'], { cwd: directory }));
+}
+
 /** @param isReaderGone nobody reads what it prints */
 function millrace(options: readonly string[], isReaderGone = false): Promise<Ended> {
   const child = spawn(process.execPath, [command, ...options], { cwd: directory });
+  if (isReaderGone) child.stdout.destroy();
+  return ended(child);
+}
+
+function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  if (isReaderGone) child.stdout.destroy();
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
 }
 
@@ -114,6 +124,30 @@ describe('a store without anything', () => {
     const { code, stderr } = await millrace(here('query', sql, '--json'));
     expect(stderr).toMatch(/^the table flights_clean has no rows yet/);
     expect(code).toBe(1);
+  });
+
+  it('is not called balanced, nor looked after', async () => {
+    const ledger = await millrace(here('ledger'));
+    expect(ledger.stdout).toContain('Nothing is committed on this store yet');
+    expect(ledger.stdout).not.toContain('Balanced');
+    const supervisor = await millrace(here('supervisor'));
+    expect(supervisor.stdout).toMatch(/^Nothing has looked after the tasks of this store yet/);
+  });
+
+  const itOnLinux = process.platform === 'linux' ? it : it.skip;
+  itOnLinux('on a terminal an error has a line of its own', async () => {
+    const { stdout } = await onTerminal(here('backfill', 'flights', '--files', 'nothing/'));
+
+    expect(stdout).toMatch(
+      /\r\u001b\[2KSTREAM_CONFIGURATION_INVALID: there is no file in the lake/,
+    );
+  });
+
+  it('a cell is text on one line, whatever an event brought into it', async () => {
+    const sql = "select chr(27) || '[2J' || chr(10) || 'x' as a, [1, 2] as b, {'c': 3} as d";
+    const { stdout } = await millrace(here('query', sql));
+    const lines = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(lines).toEqual([['a', 'b', 'd'], ['\\u001b[2J\\nx', '[1,2]', '{"c":3}'], ['']]);
   });
 
   it('a query may have very many rows', async () => {

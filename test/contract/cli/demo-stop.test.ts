@@ -2,7 +2,7 @@
 // Method: the built command in a process of its own, which is sent signals, is killed, or loses its parts.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../support/outcome';
@@ -104,5 +104,10 @@ function partsOf(pid: number | undefined): Part[] {
 }
 
 function isRunning(pid: number): boolean {
-  return existsSync(`/proc/${pid}`);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }

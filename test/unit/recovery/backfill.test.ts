@@ -87,6 +87,14 @@ describe('a backfill', () => {
     await expectBeside(run, id, readings);
   });
 
+  it('rings no alert: of its tasks none is behind or stalled', async () => {
+    const run = await aRun(someReadings(300), true);
+    run.world.events.length = 0;
+    await backfill(run, options());
+    const alarms = run.world.events.filter(({ event }) => /^task\.(behind|stalled)$/.test(event));
+    expect(alarms).toEqual([]);
+  });
+
   it.each([
     'stage.before-process',
     'commit.after-append',

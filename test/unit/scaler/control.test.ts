@@ -92,6 +92,12 @@ describe('control of the scaler', () => {
     await expect(askScaler(dataDirectory, { to: 'many' })).rejects.toThrow(/give MIN..MAX/);
   });
 
+  it('names an address file that is damaged, and how to mend it', async () => {
+    writeFileSync(file(), '{"port":');
+    const asked = askScaler(dataDirectory, null);
+    await expect(asked).rejects.toThrow(/control\.json cannot be read \(.*\): end the stack/);
+  });
+
   it('says that nothing runs, whether the address is gone or nobody answers', async () => {
     const left = readFileSync(file());
     await control.close();

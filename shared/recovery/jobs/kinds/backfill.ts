@@ -353,6 +353,7 @@ function scratchServices(
     ...stage.services,
     // Those of the live hub: a backfill's source has other numbers.
     checkpoints: null,
+    telemetry: withoutLagAlarms(stage.services.telemetry),
     appends,
     objects: scratchObjects(world.objects, prefix),
     hub: sourceOf(world, stage.services.hub, work, { appends, context }),
@@ -364,6 +365,15 @@ function scratchServices(
       let table = tables.get(plan.name);
       if (table === undefined) tables.set(plan.name, (table = world.openTable(plan, lake)));
       return table;
+    },
+  };
+}
+
+/** History is behind and no trigger reads it: what rings an alert of a live task is no news here. */
+function withoutLagAlarms(telemetry: Telemetry): Telemetry {
+  return {
+    emit: (level, event, fields) => {
+      if (event !== 'task.behind' && event !== 'task.stalled') telemetry.emit(level, event, fields);
     },
   };
 }
