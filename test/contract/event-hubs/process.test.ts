@@ -292,7 +292,7 @@ describe('what goes wrong at the start', () => {
       `${at}[1].ConsumerGroups[0].Name: $default is always there: leave it out`,
       `${at}[1].ConsumerGroups[2].Name: two groups are called G`,
       `${at}[2].PartitionCount: must be`,
-      'two hubs are called ok',
+      `${at}[2].Name: two hubs are called ok`,
     ]) {
       expect(stderr).toContain(line);
     }
