@@ -347,3 +347,13 @@ test('millrace emulator takes its options as they are and says where it listens'
   child.kill('SIGTERM');
   expect(await ended).toEqual([0, null]);
 });
+
+test('what it says of its control port is where it listens', async () => {
+  const args = [entry, '--port', '0', '--control-port', '0', '--host', '127.0.0.2'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+  const [address] = /http:\/\/\S+/.exec(chunk.toString()) ?? [];
+  const response = await fetch(`${address}/health`);
+  expect(response.status).toBe(200);
+});
