@@ -84,12 +84,18 @@ async function run(values: Values): Promise<void> {
     values.json
       ? JSON.stringify({ event: 'started', port, controlPort, connectionString })
       : [
-          `Event Hubs emulator: AMQP on port ${port}, health and faults on http://127.0.0.1:${controlPort}`,
+          `Event Hubs emulator: AMQP on port ${port}, health and faults on http://${hostInUrl(values.host)}:${controlPort}`,
           `Hubs and events: ${values.data ?? 'gone with this process (keep them with --data)'}`,
           `Connect with: ${connectionString}`,
           'Ctrl-C ends it.',
         ].join('\n'),
   );
+}
+
+/** Where a program on this machine finds what listens there. */
+function hostInUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** Closes at a signal, or when the parent is gone; a second signal does not wait. */

@@ -57,14 +57,20 @@ export function hubsOf(config: unknown): ConfiguredHub[] {
       faults.push(`${path}: must be an array`);
       return [];
     }
-    return entities.map((entity: unknown, inner) => readHub(entity, `${path}[${inner}]`, faults));
+    return entities.map((entity: unknown, inner) => {
+      const at = `${path}[${inner}]`;
+      return { path: at, hub: readHub(entity, at, faults) };
+    });
   });
-  const names = hubs.map(({ name }) => name.toLowerCase());
-  names.forEach((name, index) => {
-    if (names.indexOf(name) !== index) faults.push(`two hubs are called ${name}`);
-  });
+  const known = new Set<string>();
+  for (const { hub, path } of hubs) {
+    const name = hub.name.toLowerCase();
+    if (known.has(name) && isHubName(name))
+      faults.push(`${path}.Name: two hubs are called ${name}`);
+    known.add(name);
+  }
   if (faults.length > 0) throw new InvalidConfig(faults);
-  return hubs;
+  return hubs.map(({ hub }) => hub);
 }
 
 /** One hub of a configuration; what is wrong with it goes to `faults`. */

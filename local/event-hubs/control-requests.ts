@@ -94,7 +94,8 @@ export function readFault(body: JsonObject): FaultRequest {
 function readWhere({ hub = null, partition = null }: JsonObject): Where {
   if (hub !== null && typeof hub !== 'string') throw new BadRequest('hub must be a name');
   const number = partition === null ? null : Number(partition);
-  if (number !== null && !(Number.isInteger(number) && number >= 0)) {
+  const isWritten = typeof partition === 'number' || /^\d+$/.test(String(partition));
+  if (number !== null && !(isWritten && Number.isInteger(number) && number >= 0)) {
     throw new BadRequest('partition must be a whole number');
   }
   return new Where(hub, number);

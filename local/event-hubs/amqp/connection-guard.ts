@@ -9,6 +9,8 @@ const sessionsMax = 5_000;
 const linksMax = 5_000;
 /** A connection that has not said AMQP's Open by then is dropped. */
 const handshakeTimeoutMs = 30_000;
+/** A client that leaves so much of what it was answered unread is not listened to until it has read it. */
+const unreadBytesMax = 4 * 1024 * 1024;
 /** How long a connection that broke the protocol may take to read why. */
 const farewellMs = 1_000;
 /** Elements of an array that take no byte each. */
@@ -108,6 +110,11 @@ export class ConnectionGuard {
       if ((own.frame_size ?? 0) > options.frameBytesMax) {
         end(new Refusal('amqp:connection:framing-error', `A frame of ${own.frame_size} bytes.`));
       }
+      if (isEnding || socket.writableLength <= unreadBytesMax) return;
+      socket.pause();
+      socket.once('drain', () => {
+        if (!isEnding) socket.resume();
+      });
     });
     socket.on('close', () => {
       clearTimeout(handshake);

@@ -25,6 +25,10 @@ const idempotent = {
   sequenceNumber: 'com.microsoft:producer-sequence-number',
 } as const;
 
+/** They go back to the client as a short and an int. */
+const epochMax = 0x7fff;
+const sequenceNumberMax = 0x7fffffff;
+
 export interface EventSendersOptions {
   readonly namespace: Namespace;
   readonly faults: FaultSwitches;
@@ -116,8 +120,8 @@ function openProducer(receiver: rhea.Receiver, target: SendTarget, address: stri
   }
   const position = hub.log(partition).producers.open({
     producerId: numberProperty(receiver, idempotent.id),
-    epoch: numberProperty(receiver, idempotent.epoch),
-    sequenceNumber: numberProperty(receiver, idempotent.sequenceNumber),
+    epoch: numberProperty(receiver, idempotent.epoch, epochMax),
+    sequenceNumber: numberProperty(receiver, idempotent.sequenceNumber, sequenceNumberMax),
   });
   answerAttach(receiver, {
     properties: {
@@ -140,8 +144,8 @@ function claimOf(events: readonly IncomingEvent[]): ProducerClaim | null {
   const sequenceNumber = number + events.length - 1;
   if (
     ![producerId, epoch, number].every(isUnsigned) ||
-    epoch > 0xffff ||
-    sequenceNumber > 0xffffffff
+    epoch > epochMax ||
+    sequenceNumber > sequenceNumberMax
   ) {
     throw new MalformedMessage('the numbers of the idempotent producer are out of range');
   }

@@ -36,14 +36,18 @@ export function capabilitiesOf(link: Link): string[] {
 }
 
 /** A whole number among a link's properties; null when it is not there. */
-export function numberProperty(link: Link, name: string): number | null {
+export function numberProperty(
+  link: Link,
+  name: string,
+  max = Number.MAX_SAFE_INTEGER,
+): number | null {
   const value: unknown = ((link.properties ?? {}) as Record<string, unknown>)[name];
   if (value === undefined || value === null) return null;
   const number = Number(value);
-  if (Number.isSafeInteger(number) && number >= 0) return number;
+  if (Number.isSafeInteger(number) && number >= 0 && number <= max) return number;
   throw new Refusal(
     'com.microsoft:argument-error',
-    `The link property '${name}' must be a whole number of at least 0.`,
+    `The link property '${name}' must be a whole number from 0 to ${max}.`,
   );
 }
 

@@ -277,6 +277,15 @@ describe('an idempotent producer', () => {
     expect(messages.map(({ body }) => body.toString())).toEqual(['a', 'b']);
   });
 
+  test.each([
+    ['epoch', 40_000],
+    ['sequence-number', 3_000_000_000],
+  ])('whose %s is out of range is refused, and its connection stands', async (name, value) => {
+    const refused = open(aHub(), { ...nobody, [property(name)]: types.wrap_long(value) });
+    await expect(refused).rejects.toMatchObject({ condition: 'com.microsoft:argument-error' });
+    await send(aHub(), texts(1));
+  });
+
   test('loses its epoch to the one that opens after it', async () => {
     const hub = aHub();
     const sender = await open(hub, nobody);

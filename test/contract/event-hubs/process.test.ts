@@ -292,7 +292,7 @@ describe('what goes wrong at the start', () => {
       `${at}[1].ConsumerGroups[0].Name: $default is always there: leave it out`,
       `${at}[1].ConsumerGroups[2].Name: two groups are called G`,
       `${at}[2].PartitionCount: must be`,
-      'two hubs are called ok',
+      `${at}[2].Name: two hubs are called ok`,
     ]) {
       expect(stderr).toContain(line);
     }
@@ -346,4 +346,14 @@ test('millrace emulator takes its options as they are and says where it listens'
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   expect(await ended).toEqual([0, null]);
+});
+
+test('what it says of its control port is where it listens', async () => {
+  const args = [entry, '--port', '0', '--control-port', '0', '--host', '127.0.0.2'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+  const [address] = /http:\/\/\S+/.exec(chunk.toString()) ?? [];
+  const response = await fetch(`${address}/health`);
+  expect(response.status).toBe(200);
 });
