@@ -40,6 +40,19 @@ export function columnsOfTable({ schemaString: text }: MetaDataAction): Column[]
   }));
 }
 
+/** Rejects a table that has columns of types that this writer does not write. */
+export function assertWritable({ schemaString: text }: MetaDataAction, table: string): void {
+  const written = Object.values(deltaTypes);
+  const foreign = parseFields(text).filter(({ type }) => !written.includes(type as string));
+  if (foreign.length === 0) return;
+  const names = foreign.map(({ name, type }) => `${name} (${JSON.stringify(type)})`).join(', ');
+  throw new StreamError(
+    'STREAM_TABLE_INCOMPATIBLE',
+    `table ${table} has columns that this writer cannot write: ${names}; use the tool that added them`,
+    { details: { table } },
+  );
+}
+
 function encodeFields(fields: readonly SchemaField[]): string {
   return JSON.stringify({ type: 'struct', fields });
 }

@@ -1,14 +1,15 @@
 import { Type, type Static } from 'typebox';
 import type { Clock, ObjectStore, Telemetry } from '../../../model/ports';
-import type { Row, TablePlan } from '../../../model/table';
+import type { Column, Row, TablePlan } from '../../../model/table';
 import { StreamError } from '../../../model/errors';
-import type { AddAction } from '../../../lake/actions';
+import type { AddAction, MetaDataAction } from '../../../lake/actions';
 import { encodeFile, fileExtensions } from '../../../lake/encode-file';
 import { dataFileName, decodePath, encodePath } from '../../../lake/names';
 import { readFileRows } from '../../../lake/read-file';
 import { replaceFiles } from '../../../lake/replace-files';
+import { assertWritable, columnsOfTable } from '../../../lake/schema';
 import { readTable, type TableFile } from '../../../lake/table-reader';
-import type { JobKind } from '../job-kind';
+import type { JobKind, PieceContext } from '../job-kind';
 
 const compactOptions = Type.Object({
   table: Type.String(),
@@ -22,6 +23,8 @@ interface CompactWork {
   readonly table: string;
   /** Of one partition folder. */
   readonly files: readonly AddAction[];
+  /** The table's own: it may have some that this build no longer knows. Absent in older plans. */
+  readonly columns?: readonly Column[];
 }
 
 interface CompactResult {
@@ -70,37 +73,26 @@ export function compactKind(world: LakeWorld): JobKind {
     async plan(given) {
       const { table, targetBytes } = given as CompactOptions;
       const plan = tableOf(world.tables, table);
-      const { files, version } = await readTable({
+      const { files, metaData, version } = await readTable({
         ...{ objects: world.lake, folder: tableFolder(table), format: plan.format },
       });
+      const columns = metaData === undefined ? plan.columns : writtenColumns(metaData, table);
       const groups = groupSmall(files, targetBytes);
       const summary: CompactPlanSummary = {
         ...{ table, readVersion: version, filesBefore: files.length },
       };
       const pieces = groups.map((group) => ({
         phase: 0,
-        work: { table, files: group.map(({ add }) => add) } satisfies CompactWork,
+        work: { table, columns, files: group.map(({ add }) => add) } satisfies CompactWork,
       }));
       return { pieces, summary };
     },
 
     async run(given, context) {
-      const { files, table } = given as CompactWork;
-      const plan = tableOf(world.tables, table);
-      const rows: Row[] = [];
-      for (const [index, add] of files.entries()) {
-        await context.beat(index, files.length);
-        const name = `${tableFolder(table)}/${decodePath(add.path)}`;
-        const bytes = await world.lake.get(name);
-        if (bytes === undefined) {
-          throw new StreamError(
-            'STREAM_LOG_CORRUPT',
-            `${name} is in the table's log and not in the store: restore it from a soft-deleted version`,
-          );
-        }
-        const found = await readFileRows(plan, { bytes, partitionValues: add.partitionValues });
-        for (const row of found) rows.push(row);
-      }
+      const { files, table, ...work } = given as CompactWork;
+      const known = tableOf(world.tables, table);
+      const plan = { ...known, columns: work.columns ?? known.columns };
+      const rows = await rowsOf(world.lake, plan, files, context);
       const [first] = files;
       if (first === undefined) return { removes: [], adds: [], rows: 0 } satisfies CompactResult;
       const encoded = await encodeFile(plan, rows);
@@ -165,6 +157,34 @@ export function compactKind(world: LakeWorld): JobKind {
       return { summary: { ...common, outcome: why }, isRight: false };
     },
   };
+}
+
+async function rowsOf(
+  lake: ObjectStore,
+  plan: TablePlan,
+  files: readonly AddAction[],
+  context: PieceContext,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [index, add] of files.entries()) {
+    await context.beat(index, files.length);
+    const name = `${tableFolder(plan.name)}/${decodePath(add.path)}`;
+    const bytes = await lake.get(name);
+    if (bytes === undefined) {
+      throw new StreamError(
+        'STREAM_LOG_CORRUPT',
+        `${name} is in the table's log and not in the store: restore it from a soft-deleted version`,
+      );
+    }
+    const found = await readFileRows(plan, { bytes, partitionValues: add.partitionValues });
+    for (const row of found) rows.push(row);
+  }
+  return rows;
+}
+
+function writtenColumns(metaData: MetaDataAction, table: string): readonly Column[] {
+  assertWritable(metaData, table);
+  return columnsOfTable(metaData);
 }
 
 /** Files of one folder that are below the target, packed in their order up to the target. */
