@@ -2,14 +2,14 @@ import { Type, type Static } from 'typebox';
 import type { Clock, ObjectStore, Telemetry } from '../../../model/ports';
 import type { Column, Row, TablePlan } from '../../../model/table';
 import { StreamError } from '../../../model/errors';
-import type { AddAction } from '../../../lake/actions';
+import type { AddAction, MetaDataAction } from '../../../lake/actions';
 import { encodeFile, fileExtensions } from '../../../lake/encode-file';
 import { dataFileName, decodePath, encodePath } from '../../../lake/names';
 import { readFileRows } from '../../../lake/read-file';
 import { replaceFiles } from '../../../lake/replace-files';
 import { assertWritable, columnsOfTable } from '../../../lake/schema';
 import { readTable, type TableFile } from '../../../lake/table-reader';
-import type { JobKind } from '../job-kind';
+import type { JobKind, PieceContext } from '../job-kind';
 
 const compactOptions = Type.Object({
   table: Type.String(),
@@ -76,8 +76,7 @@ export function compactKind(world: LakeWorld): JobKind {
       const { files, metaData, version } = await readTable({
         ...{ objects: world.lake, folder: tableFolder(table), format: plan.format },
       });
-      if (metaData !== undefined) assertWritable(metaData, table);
-      const columns = metaData === undefined ? plan.columns : columnsOfTable(metaData);
+      const columns = metaData === undefined ? plan.columns : writtenColumns(metaData, table);
       const groups = groupSmall(files, targetBytes);
       const summary: CompactPlanSummary = {
         ...{ table, readVersion: version, filesBefore: files.length },
@@ -90,23 +89,10 @@ export function compactKind(world: LakeWorld): JobKind {
     },
 
     async run(given, context) {
-      const { columns, files, table } = given as CompactWork;
+      const { files, table, ...work } = given as CompactWork;
       const known = tableOf(world.tables, table);
-      const plan = { ...known, columns: columns ?? known.columns };
-      const rows: Row[] = [];
-      for (const [index, add] of files.entries()) {
-        await context.beat(index, files.length);
-        const name = `${tableFolder(table)}/${decodePath(add.path)}`;
-        const bytes = await world.lake.get(name);
-        if (bytes === undefined) {
-          throw new StreamError(
-            'STREAM_LOG_CORRUPT',
-            `${name} is in the table's log and not in the store: restore it from a soft-deleted version`,
-          );
-        }
-        const found = await readFileRows(plan, { bytes, partitionValues: add.partitionValues });
-        for (const row of found) rows.push(row);
-      }
+      const plan = { ...known, columns: work.columns ?? known.columns };
+      const rows = await rowsOf(world.lake, plan, files, context);
       const [first] = files;
       if (first === undefined) return { removes: [], adds: [], rows: 0 } satisfies CompactResult;
       const encoded = await encodeFile(plan, rows);
@@ -171,6 +157,34 @@ export function compactKind(world: LakeWorld): JobKind {
       return { summary: { ...common, outcome: why }, isRight: false };
     },
   };
+}
+
+async function rowsOf(
+  lake: ObjectStore,
+  plan: TablePlan,
+  files: readonly AddAction[],
+  context: PieceContext,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [index, add] of files.entries()) {
+    await context.beat(index, files.length);
+    const name = `${tableFolder(plan.name)}/${decodePath(add.path)}`;
+    const bytes = await lake.get(name);
+    if (bytes === undefined) {
+      throw new StreamError(
+        'STREAM_LOG_CORRUPT',
+        `${name} is in the table's log and not in the store: restore it from a soft-deleted version`,
+      );
+    }
+    const found = await readFileRows(plan, { bytes, partitionValues: add.partitionValues });
+    for (const row of found) rows.push(row);
+  }
+  return rows;
+}
+
+function writtenColumns(metaData: MetaDataAction, table: string): readonly Column[] {
+  assertWritable(metaData, table);
+  return columnsOfTable(metaData);
 }
 
 /** Files of one folder that are below the target, packed in their order up to the target. */
