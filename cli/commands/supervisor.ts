@@ -11,7 +11,8 @@ const quietAfterMs = 120_000;
 
 /**
  * What the supervisor saw and decided, from the store alone.
- * @returns false when a task is marked or the supervisor has not been heard of for long
+ * @returns false when a task is marked, a breaker is not closed, or nobody has looked after the tasks
+ * for long: neither the orchestration nor the timer
  */
 export async function showSupervisor(
   store: Store,
@@ -49,20 +50,27 @@ export async function showSupervisor(
   output.result(report, lines.join('\n'));
   if (breakers.some(({ phase }) => phase !== 'closed')) return false;
   const isMarked = (lifeSign?.troubles ?? []).some((trouble) => trouble.isMarked);
-  return !isMarked && lifeSign !== null && systemClock.nowMs() - lifeSign.atMs < quietAfterMs;
+  return !isMarked && systemClock.nowMs() - heardAtMs(report) < quietAfterMs;
 }
 
-function lifeLine({ lifeSign, tasks }: SupervisorReport): string {
+/** When anybody last looked after the tasks; -Infinity: nobody has. */
+function heardAtMs({ lifeSign, tasks }: SupervisorReport): number {
+  return Math.max(lifeSign?.atMs ?? -Infinity, ...tasks.map(({ surveyedAtMs }) => surveyedAtMs));
+}
+
+function lifeLine(report: SupervisorReport): string {
+  const { lifeSign, tasks } = report;
   if (lifeSign === null && tasks.length === 0) {
     return 'Nothing has looked after the tasks of this store yet: has the app run on it (--storage)?';
   }
-  if (lifeSign === null) {
-    return 'No supervisor has run on this store: the app looks after its tasks with a plain timer (MILLRACE_SUPERVISOR).';
-  }
-  const seconds = Math.round((systemClock.nowMs() - lifeSign.atMs) / 1000);
   const lag = tasks.reduce((sum, task) => sum + task.lag, 0);
+  const seconds = Math.round((systemClock.nowMs() - heardAtMs(report)) / 1000);
   const quiet = seconds * 1000 >= quietAfterMs ? ': NOT HEARD OF since' : ',';
-  return `Supervisor in cycle ${lifeSign.cycle}${quiet} ${seconds} s ago; ${tasks.length} tasks, ${lag} messages behind.`;
+  const who =
+    lifeSign === null
+      ? 'A plain timer looks after the tasks (MILLRACE_SUPERVISOR)'
+      : `Supervisor in cycle ${lifeSign.cycle}`;
+  return `${who}${quiet} ${seconds} s ago; ${tasks.length} tasks, ${lag} messages behind.`;
 }
 
 function decisionLine(decision: SupervisorDecision): string {

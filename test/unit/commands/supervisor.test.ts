@@ -1,0 +1,49 @@
+// Goal: whoever asks how tasks are looked after is told the truth under the timer, too.
+import type { Store } from '../../../cli/store';
+import { showSupervisor } from '../../../cli/commands/supervisor';
+import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/commit-log/memory-stores';
+import { surveyPageName, type SurveyPage } from '../../../shared/recovery/survey/surveyor';
+import { emptyDigest } from '../../../shared/recovery/survey/task-digest';
+
+async function shown(surveyedAtMs: number | null): Promise<{ isRight: boolean; text: string }> {
+  const commits = new MemoryObjectStore();
+  if (surveyedAtMs !== null) {
+    const task = {
+      ...{ partition: '0', incarnation: '1', digest: emptyDigest, hubLast: 6, lag: 7 },
+      ...{ lagSinceMs: null, lagAtCursor: 'null', isLagExact: false, settledThrough: 0 },
+      ...{ needs: [], why: '' },
+    };
+    const page: SurveyPage = {
+      ...{ format: 2, functionName: 'orders', topology: 'orders', stage: 'orders' },
+      ...{ surveyedAtMs, tasks: [task] },
+    };
+    await commits.put(surveyPageName('orders', 0), Buffer.from(JSON.stringify(page)));
+  }
+  let text = '';
+  const output = {
+    result: (_value: unknown, lines: string) => (text = lines),
+  } as unknown as Parameters<typeof showSupervisor>[2];
+  const store = { commits, appends: new MemoryAppendStore() } as unknown as Store;
+  const isRight = await showSupervisor(store, { decisionsMax: 10 }, output);
+  return { isRight, text };
+}
+
+it('is right where the timer has surveyed a moment ago', async () => {
+  const { isRight, text } = await shown(Date.now());
+  expect(text).toMatch(
+    /^A plain timer looks after the tasks \(MILLRACE_SUPERVISOR\), \d s ago; 1 tasks, 7 messages behind\.\n/,
+  );
+  expect(isRight).toBe(true);
+});
+
+it('is not where nobody has surveyed for minutes', async () => {
+  const { isRight, text } = await shown(Date.now() - 300_000);
+  expect(text).toContain(': NOT HEARD OF since 300 s ago');
+  expect(isRight).toBe(false);
+});
+
+it('is not where nothing has run', async () => {
+  const { isRight, text } = await shown(null);
+  expect(text).toContain('Nothing has looked after the tasks of this store yet');
+  expect(isRight).toBe(false);
+});
