@@ -57,7 +57,7 @@ export class DecisionLog {
     for (const name of (await this.#appends.list(root)).slice().reverse()) {
       if (found.length >= limit) break;
       const lines = await new LineJournal<SupervisorDecision>(this.#appends, name).catchUp();
-      found.push(...lines.slice().reverse());
+      for (const line of lines.slice().reverse()) found.push(line);
     }
     return found.slice(0, limit);
   }

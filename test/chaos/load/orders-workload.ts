@@ -168,7 +168,7 @@ export function compareRows(
     if (found[at] === row) at += 1;
     else missing.push(row);
   }
-  extra.push(...found.slice(at));
+  for (const row of found.slice(at)) extra.push(row);
   return {
     table,
     expected: expected.length,
