@@ -42,6 +42,9 @@ export class WorkerProcess {
       env: { ...process.env, ...options.start.settings },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       serialization: 'json',
+      // Its own group: Ctrl-C is for the parent, and would end a worker that has just begun to load.
+      // It ends with the parent, whose end closes the channel between them.
+      detached: true,
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {

@@ -234,5 +234,3 @@ process.on('message', (message: ToWorker) => {
   });
 });
 process.on('disconnect', () => process.exit(process.exitCode ?? 0));
-// Ctrl-C reaches the whole process group; the parent decides how its workers end.
-process.on('SIGINT', () => undefined);

@@ -34,6 +34,8 @@ faults strike, then compares tables and ledger with oracles that share no code w
 Exit code: 0 right, 1 wrong, 2 bad options, 130 stopped by Ctrl-C. A run that was not right keeps
 its folder with the host's log, and prints it.`;
 
+const stoppedText = 'Stopped; nothing of it runs on.';
+
 class BadOptions extends Error {}
 
 interface Invocation {
@@ -167,7 +169,7 @@ async function run({ isJson, isKept, options }: Invocation): Promise<number> {
     const report = await chaos.run(stop.requested);
     if (report === null) {
       isRight = true;
-      output.say('Stopped; nothing of it runs on.');
+      output.say(stoppedText);
       return 130;
     }
     ({ isRight } = report);
@@ -175,6 +177,12 @@ async function run({ isJson, isKept, options }: Invocation): Promise<number> {
     return isRight ? 0 : 1;
   } catch (error) {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    if (stop.isRequested()) {
+      // Ctrl-C reaches the bundler too, whose end fails the start.
+      isRight = true;
+      output.say(`${stoppedText} (${error instanceof Error ? error.message : message})`);
+      return 130;
+    }
     output.result({ isRight, problems: [message], seed: options.seed }, `WRONG: ${message}`);
     return 1;
   } finally {

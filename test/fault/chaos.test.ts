@@ -118,18 +118,22 @@ describe('a chaos run', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('that is stopped with Ctrl-C in the middle leaves no process', async () => {
+  it.each([
+    ['while it starts', /^Replay with/],
+    ['in the middle', /#\d+ freeze-worker/],
+  ])('that is stopped with Ctrl-C %s ends with 130 and leaves no process', async (_when, at) => {
     const run = start('--minutes', '5', '--seed', '1', '--faults', 'freeze-worker,kill-worker');
     if (run.stderr === null) throw new Error('nothing can be read of it');
     for await (const line of createInterface({ input: run.stderr })) {
-      if (line.includes('freeze-worker')) break;
+      if (at.test(line)) break;
     }
     const stopping = ended(run);
     for (const pid of marked(mark)) {
       // As a terminal does: the whole foreground group hears it.
       if (!isDetached(pid)) signal(pid, 'SIGINT');
     }
-    expect((await stopping).code).toBe(130);
+    const { code, said } = await stopping;
+    expect([code, said]).toEqual([130, expect.stringContaining('Stopped; nothing of it runs on.')]);
     await eventually(
       async () => marked(mark),
       (pids) => pids.length === 0,
