@@ -4,6 +4,7 @@
  * the same ones, so one piece of code keeps the promise for both.
  */
 import { StreamError } from '../model/errors';
+import { validateAction } from './validate-actions';
 
 export interface ProtocolAction {
   readonly minReaderVersion: number;
@@ -26,6 +27,13 @@ export interface MetaDataAction {
   readonly createdTime?: number | null;
 }
 
+/** Rows of a file that count as deleted. Nothing of ours writes or reads one: such tables are refused. */
+interface DeletionVector {
+  readonly storageType?: string;
+  readonly pathOrInlineDv?: string;
+  readonly offset?: number | null;
+}
+
 /** A data file becomes part of the table. */
 export interface AddAction {
   /** Relative to the table's folder, URI-encoded. */
@@ -36,12 +44,14 @@ export interface AddAction {
   readonly dataChange: boolean;
   /** A JSON text: `numRecords`, `minValues`, `maxValues`, `nullCount`. */
   readonly stats?: string | null;
+  readonly deletionVector?: DeletionVector | null;
 }
 
 export interface RemoveAction {
   readonly path: string;
   readonly deletionTimestamp?: number | null;
   readonly dataChange: boolean;
+  readonly deletionVector?: DeletionVector | null;
 }
 
 /** How far an application has come: what makes a repeated flush stop. */
@@ -61,6 +71,12 @@ interface CommitInfoAction {
   readonly txnId: string;
 }
 
+/** Names a file in `_delta_log/_sidecars/` that holds a part of a checkpoint's files. */
+interface SidecarAction {
+  readonly path: string;
+  readonly sizeInBytes: number;
+}
+
 export interface Action {
   readonly commitInfo?: CommitInfoAction;
   readonly protocol?: ProtocolAction;
@@ -68,38 +84,47 @@ export interface Action {
   readonly txn?: TransactionAction;
   readonly add?: AddAction;
   readonly remove?: RemoveAction;
+  readonly sidecar?: SidecarAction;
 }
 
 export function encodeActions(actions: readonly Action[]): Uint8Array {
   return Buffer.from(actions.map((action) => `${JSON.stringify(action)}\n`).join(''), 'utf8');
 }
 
-/** Rejects bytes that are not whole lines of JSON objects with STREAM_LOG_CORRUPT. */
+/** Rejects bytes that are not whole lines of well-formed actions with STREAM_LOG_CORRUPT. */
 export function decodeActions(name: string, bytes: Uint8Array): Action[] {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const actions: Action[] = [];
-  for (const line of text.split('\n')) {
+  for (const line of decodeText(name, bytes).split('\n')) {
     if (line.trim() === '') continue;
-    actions.push(parseLine(name, line));
+    actions.push(validateAction(parseLine(name, line), (what) => corruptEntry(name, what)));
   }
-  if (actions.length === 0) throw corrupt(name, 'it holds no action');
+  if (actions.length === 0) throw corruptEntry(name, 'it holds no action');
   return actions;
 }
 
-function parseLine(name: string, line: string): Action {
+function decodeText(name: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw corruptEntry(name, 'it is not UTF-8', cause);
+  }
+}
+
+function parseLine(name: string, line: string): object {
   let parsed: unknown;
   try {
     parsed = JSON.parse(line);
   } catch (cause) {
-    throw corrupt(name, 'a line is not JSON', cause);
+    throw corruptEntry(name, 'a line is not JSON', cause);
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-    throw corrupt(name, 'a line is not a JSON object');
+    throw corruptEntry(name, 'a line is not a JSON object');
   }
   return parsed;
 }
 
-function corrupt(name: string, what: string, cause?: unknown): StreamError {
+/** A blob of a table's log that cannot be understood. */
+export function corruptEntry(name: string, what: string, cause?: unknown): StreamError {
   return new StreamError(
     'STREAM_LOG_CORRUPT',
     `the table log entry ${name} cannot be read: ${what}; restore the blob from a backup or a soft-deleted version`,

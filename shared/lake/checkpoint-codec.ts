@@ -6,6 +6,7 @@ import type {
   RemoveAction,
   TransactionAction,
 } from './actions';
+import { decodePath } from './names';
 
 /** The bytes of a checkpoint: Parquet for Delta, lines of JSON for the manifests of NDJSON tables. */
 export interface CheckpointCodec {
@@ -16,29 +17,37 @@ export interface CheckpointCodec {
   decode(name: string, bytes: Uint8Array, want: 'summary' | 'all'): Promise<Action[]>;
 }
 
-/** The state of a table at one version, whole. It is held only while a checkpoint is written. */
+/**
+ * The state of a table at one version, whole ("Action Reconciliation" of the Delta protocol): of all
+ * actions about a file the last one counts. Held only while a table is read or a checkpoint written.
+ */
 export class TableStateBuilder {
+  /** The newest version applied; -1: there is no table. */
+  version = -1;
   protocol: ProtocolAction | undefined;
   metaData: MetaDataAction | undefined;
   readonly transactions = new Map<string, TransactionAction>();
-  /** By path. */
+  /** By `fileKey`. */
   readonly files = new Map<string, AddAction>();
-  /** By path; needed until every reader has forgotten the file. */
+  /** By `fileKey`; needed until every reader has forgotten the file. */
   readonly removed = new Map<string, RemoveAction>();
 
   /** Applies the actions of one version, or of a checkpoint. */
-  apply(actions: readonly Action[]): void {
+  apply(version: number, actions: readonly Action[]): void {
+    this.version = version;
     for (const { protocol, metaData, txn, add, remove } of actions) {
       if (protocol) this.protocol = protocol;
       if (metaData) this.metaData = metaData;
       if (txn) this.transactions.set(txn.appId, txn);
       if (add) {
-        this.files.set(add.path, add);
-        this.removed.delete(add.path);
+        const key = fileKey(add);
+        this.files.set(key, add);
+        this.removed.delete(key);
       }
       if (remove) {
-        this.files.delete(remove.path);
-        this.removed.set(remove.path, remove);
+        const key = fileKey(remove);
+        this.files.delete(key);
+        this.removed.set(key, remove);
       }
     }
   }
@@ -56,4 +65,18 @@ export class TableStateBuilder {
     for (const add of this.files.values()) actions.push({ add: { ...add, dataChange: false } });
     return actions;
   }
+}
+
+/**
+ * What makes two actions be about the same file: its decoded path, since tools encode differently,
+ * and the id of its deletion vector.
+ */
+export function fileKey({
+  path,
+  deletionVector,
+}: Pick<AddAction, 'path' | 'deletionVector'>): string {
+  const decoded = decodePath(path);
+  if (!deletionVector) return decoded;
+  const { offset, pathOrInlineDv, storageType } = deletionVector;
+  return JSON.stringify([decoded, storageType, pathOrInlineDv, offset ?? null]);
 }

@@ -1,9 +1,11 @@
-import { parquetReadObjects } from 'hyparquet';
-import type { SchemaElement } from 'hyparquet';
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
+import type { ColumnChunk, SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { StreamError } from '../model/errors';
 import type { Action } from './actions';
+import { corruptEntry } from './actions';
 import type { CheckpointCodec } from './checkpoint-codec';
+import { decompressors } from './parquet/decompressors';
+import { validateAction } from './validate-actions';
 
 type Repetition = 'REQUIRED' | 'OPTIONAL';
 
@@ -92,6 +94,9 @@ const schema: SchemaElement[] = [
 ];
 
 const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol'] as const;
+/** What a cold start of a writer reads; `sidecar` is of checkpoints that other tools wrote. */
+const summaryNames: readonly string[] = ['txn', 'metaData', 'protocol', 'sidecar'];
+const readNames = [...summaryNames, 'add', 'remove'];
 const longNames = new Set([
   'version',
   'lastUpdated',
@@ -113,22 +118,27 @@ export const deltaCheckpoint: CheckpointCodec = {
   },
 
   async decode(name, bytes, want) {
-    const columns = actionNames.filter(
-      (column) => want === 'all' || (column !== 'add' && column !== 'remove'),
-    );
+    let rows: Record<string, unknown>[];
     try {
+      // A copy: the library wants a whole buffer.
       const file = bytes.slice().buffer;
-      const rows = await parquetReadObjects({ file, columns });
-      return rows.map(toAction).filter((action) => Object.keys(action).length > 0);
+      const metadata = parquetMetadata(file);
+      const there = new Set(metadata.row_groups[0]?.columns.map(topName));
+      const columns = (want === 'all' ? readNames : summaryNames).filter((one) => there.has(one));
+      rows = await parquetReadObjects({ file, metadata, columns, compressors: decompressors });
     } catch (cause) {
-      throw new StreamError(
-        'STREAM_LOG_CORRUPT',
-        `the table checkpoint ${name} cannot be read as Parquet; delete it and _last_checkpoint: the log before it is kept`,
-        { cause, details: { name } },
-      );
+      throw corruptEntry(name, 'the checkpoint is not whole Parquet', cause);
     }
+    return rows
+      .map(toAction)
+      .filter((action) => Object.keys(action).length > 0)
+      .map((action) => validateAction(action, (what) => corruptEntry(name, what)));
   },
 };
+
+function topName({ meta_data }: ColumnChunk): string | undefined {
+  return meta_data?.path_in_schema[0];
+}
 
 function withBigints(fields: object): Record<string, unknown> {
   return Object.fromEntries(
@@ -141,18 +151,40 @@ function withBigints(fields: object): Record<string, unknown> {
 
 function toAction(row: Record<string, unknown>): Action {
   const action: Record<string, unknown> = {};
-  for (const name of actionNames) {
+  for (const name of readNames) {
     const fields = row[name];
     if (fields === null || fields === undefined) continue;
-    action[name] = withNumbers(fields as Record<string, unknown>);
+    action[name] = withoutParsed(plainFields(fields as Record<string, unknown>));
   }
   return action;
 }
 
-function withNumbers(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields)
-      .filter(([, value]) => value !== undefined && value !== null)
-      .map(([name, value]) => [name, typeof value === 'bigint' ? Number(value) : value]),
-  );
+/**
+ * Statistics and partition values may also be there as columns of their own types ("parsed"); the
+ * texts say the same. Where there is no text, the number of rows is what we read of them.
+ */
+function withoutParsed(fields: Record<string, unknown>): Record<string, unknown> {
+  const kept = Object.entries(fields).filter(([name]) => !name.endsWith('_parsed'));
+  const action = Object.fromEntries(kept);
+  const numRecords = (fields['stats_parsed'] as { numRecords?: unknown } | undefined)?.numRecords;
+  if (action['stats'] === undefined && numRecords !== undefined) {
+    action['stats'] = JSON.stringify({ numRecords });
+  }
+  return action;
+}
+
+/** Without what is null, as a line of the log leaves it out; the values of a map may be null. */
+function plainFields(fields: Record<string, unknown>): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null && value !== undefined) plain[name] = plainValue(value);
+  }
+  return plain;
+}
+
+function plainValue(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  if (Array.isArray(value)) return value.map(plainValue);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, plainValue(one)]));
 }

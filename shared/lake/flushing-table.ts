@@ -12,7 +12,8 @@ import type {
 import type { LogLocation } from './log-reader';
 import { deleteOrphans } from './orphans';
 import { compilePathPattern } from './path-pattern';
-import { compareSchema, schemaString, writtenProtocol } from './schema';
+import { writtenProtocol } from './protocol';
+import { compareSchema, schemaString } from './schema';
 import type { Snapshot } from './snapshot';
 import type { TableFormat } from './table-format';
 import { tableFormats } from './table-format';

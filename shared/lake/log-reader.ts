@@ -4,11 +4,16 @@ import type { Action } from './actions';
 import { decodeActions } from './actions';
 import type { CheckpointCodec } from './checkpoint-codec';
 import { TableStateBuilder } from './checkpoint-codec';
+import { readCheckpoint } from './checkpoint-reader';
+import type { LogListing } from './log-listing';
+import { listLog } from './log-listing';
 import { paddedVersion, versionName } from './names';
 import { Snapshot } from './snapshot';
 
-/** Versions read at once while a cold start catches up. */
-const coldReadsInFlight = 8;
+/** Versions read at once. */
+const readsInFlight = 8;
+/** A log that another tool cleans while it is read is listed again so often. */
+const listingsMax = 3;
 
 export interface LogLocation {
   readonly objects: ObjectStore;
@@ -36,69 +41,93 @@ export async function readVersion(
 }
 
 /**
- * The table as it is now: from the checkpoint that `_last_checkpoint` hints at, and the versions
- * after it. The hint may be missing, late or rubbish: then the log is listed, this once.
+ * What a writer needs of the table as it is now. Rejects with STREAM_LOG_CORRUPT where a version is
+ * missing below the newest: whoever wrote on from the hole would lose rows and double others.
  */
-export async function readSnapshot(location: LogLocation): Promise<Snapshot> {
-  const snapshot = new Snapshot();
-  const hinted = await readHint(location);
-  if (hinted !== undefined && (await startAt(location, snapshot, hinted))) {
-    await catchUp(location, snapshot);
-    return snapshot;
-  }
-  const files = await listLog(location);
-  for (const version of checkpointVersions(location, files)) {
-    if (version !== hinted && (await startAt(location, snapshot, version))) break;
-  }
-  await catchUp(location, snapshot);
-  if (snapshot.version < 0 && files.some((file) => /^\d{20}\./.test(file))) {
-    throw withoutBeginning(location);
-  }
-  return snapshot;
+export function readSnapshot(location: LogLocation): Promise<Snapshot> {
+  return replay(location, 'summary', Infinity, () => new Snapshot());
 }
 
-async function catchUp(location: LogLocation, snapshot: Snapshot): Promise<void> {
-  for (;;) {
-    const first = snapshot.version + 1;
-    const versions = Array.from({ length: coldReadsInFlight }, (_, index) => first + index);
-    const read = await Promise.all(versions.map((version) => readVersion(location, version)));
-    for (const [index, actions] of read.entries()) {
-      if (actions === undefined) return;
-      snapshot.apply(first + index, actions);
-    }
-  }
+/** The whole state at a version (by default the newest), its files included. Rejects alike. */
+export function readState(location: LogLocation, version = Infinity): Promise<TableStateBuilder> {
+  return replay(location, 'all', version, () => new TableStateBuilder());
 }
 
-async function startAt(
-  location: LogLocation,
-  snapshot: Snapshot,
-  version: number,
-): Promise<boolean> {
-  const actions = await readCheckpoint(location, version, 'summary');
-  if (actions === undefined) return false;
-  snapshot.apply(version, actions);
-  return true;
+interface Replayed {
+  readonly version: number;
+  apply(version: number, actions: readonly Action[]): void;
 }
 
 /**
- * A checkpoint's actions; undefined where there is none or it cannot be read, which costs time
- * only, since the log before it is kept.
+ * Replays a log as Delta says: from the newest checkpoint that can be read, which a listing finds,
+ * then every version after it. Where no checkpoint can be read it begins at version 0.
  */
-async function readCheckpoint(
+async function replay<State extends Replayed>(
   location: LogLocation,
-  version: number,
   want: 'summary' | 'all',
-): Promise<Action[] | undefined> {
-  const name = checkpointName(location, version);
-  const bytes = await location.objects.get(name);
-  if (bytes === undefined) return undefined;
-  try {
-    const actions = await location.checkpoints.decode(name, bytes, want);
-    const complete = actions.some((action) => action.protocol) && actions.some((a) => a.metaData);
-    if (complete) return actions;
-    location.telemetry.emit('warn', 'table.checkpoint-incomplete', { name });
-  } catch (error) {
-    location.telemetry.emit('warn', 'table.checkpoint-unreadable', { name, error: String(error) });
+  versionMax: number,
+  create: () => State,
+): Promise<State> {
+  for (let listings = 1; ; listings += 1) {
+    const listing = await listLog(location.objects, location.logFolder);
+    const state = create();
+    const unreadable = await startAtCheckpoint(location, listing, { want, versionMax, state });
+    const missing = await readOn(location, state, Math.min(listing.newest, versionMax));
+    if (missing === undefined) {
+      if (state.version < 0 && listing.hasHint) throw withoutBeginning(location, listing, []);
+      return state;
+    }
+    // Listed a moment ago: it is being cleaned away, behind a newer checkpoint.
+    if (listing.versions.has(missing) && listings < listingsMax) continue;
+    if (state.version < 0) throw withoutBeginning(location, listing, unreadable);
+    throw missingVersion(location, missing, listing.newest);
+  }
+}
+
+/** Applies the newest checkpoint that can be read; what was wrong with those that could not. */
+async function startAtCheckpoint(
+  location: LogLocation,
+  { checkpoints }: LogListing,
+  {
+    state,
+    versionMax,
+    want,
+  }: { readonly state: Replayed; readonly versionMax: number; readonly want: 'summary' | 'all' },
+): Promise<string[]> {
+  const unreadable: string[] = [];
+  for (const checkpoint of checkpoints) {
+    if (checkpoint.version > versionMax) continue;
+    try {
+      state.apply(checkpoint.version, await readCheckpoint(location, checkpoint, want));
+      return unreadable;
+    } catch (error) {
+      if (!(error instanceof StreamError) || error.code !== 'STREAM_LOG_CORRUPT') throw error;
+      // It costs time only, as long as the log before it is kept.
+      const names = checkpoint.names.join(', ');
+      location.telemetry.emit('warn', 'table.checkpoint-unreadable', {
+        ...{ names, error: error.message },
+      });
+      unreadable.push(error.message);
+    }
+  }
+  return unreadable;
+}
+
+/** Applies the versions after the state's own; the first one that is missing, if any is. */
+async function readOn(
+  location: LogLocation,
+  state: Replayed,
+  last: number,
+): Promise<number | undefined> {
+  while (state.version < last) {
+    const first = state.version + 1;
+    const count = Math.min(readsInFlight, last - state.version);
+    const versions = Array.from({ length: count }, (_, index) => first + index);
+    const read = await Promise.all(versions.map((version) => readVersion(location, version)));
+    for (const [index, actions] of read.entries()) {
+      if (actions === undefined) return first + index;
+      state.apply(first + index, actions);
+    }
   }
   return undefined;
 }
@@ -111,82 +140,36 @@ export function hintName({ logFolder }: LogLocation): string {
   return `${logFolder}/_last_checkpoint`;
 }
 
-async function readHint(location: LogLocation): Promise<number | undefined> {
-  const name = hintName(location);
-  const bytes = await location.objects.get(name);
-  if (bytes === undefined) return undefined;
-  try {
-    const hint = JSON.parse(Buffer.from(bytes).toString('utf8')) as { version?: unknown } | null;
-    const version = hint?.version;
-    if (typeof version === 'number' && Number.isSafeInteger(version) && version >= 0) {
-      return version;
-    }
-    location.telemetry.emit('warn', 'table.checkpoint-hint-unreadable', { name });
-  } catch (error) {
-    location.telemetry.emit('warn', 'table.checkpoint-hint-unreadable', {
-      name,
-      error: String(error),
-    });
-  }
-  return undefined;
-}
-
-async function listLog({ objects, logFolder }: LogLocation): Promise<string[]> {
-  const found = await objects.list(`${logFolder}/`);
-  return found.map(({ name }) => name.slice(logFolder.length + 1));
-}
-
-/** Versions of all checkpoints, newest first. */
-function checkpointVersions({ checkpoints }: LogLocation, files: readonly string[]): number[] {
-  return files
-    .filter((file) => file.endsWith(checkpoints.extension))
-    .map((file) => file.slice(0, -checkpoints.extension.length))
-    .filter((digits) => /^\d{20}$/.test(digits))
-    .map(Number)
-    .sort((left, right) => right - left);
-}
-
 /** To start such a table anew would hide all that is in it. */
-function withoutBeginning({ logFolder }: LogLocation): StreamError {
+function withoutBeginning(
+  { logFolder }: LogLocation,
+  { incomplete, versions }: LogListing,
+  unreadable: readonly string[],
+): StreamError {
+  const oldest = Math.min(...versions);
+  const facts = [
+    versions.size === 0 ? 'it has no version at all' : `its oldest version is ${oldest}`,
+    ...(incomplete.length === 0 ? [] : [`a checkpoint lacks parts, there is ${incomplete[0]}`]),
+    ...unreadable,
+  ];
   return new StreamError(
-    'STREAM_TABLE_INCOMPATIBLE',
-    `the table log ${logFolder} has neither its first version nor a checkpoint that this writer can read ` +
-      '(one Parquet file named after its version); have the tool that cleaned it write a classic checkpoint, or give the table another name',
-    { details: { logFolder } },
+    'STREAM_LOG_CORRUPT',
+    `the table log ${logFolder} has neither its first version nor a checkpoint that can be read (${facts.join('; ')}); ` +
+      'restore what is missing, or have the tool that cleaned the log write another checkpoint',
+    { details: { logFolder, incomplete: incomplete.slice(0, 10) } },
   );
 }
 
-/**
- * The whole state at a version, its files included: from the checkpoint of the hint, else from the
- * log's beginning. Rejects with STREAM_LOG_CORRUPT where the log has a hole.
- */
-export async function readState(
-  location: LogLocation,
+/** What is missing below the newest version: rows, or the removal of some. */
+export function missingVersion(
+  { logFolder }: Pick<LogLocation, 'logFolder'>,
   version: number,
-): Promise<TableStateBuilder> {
-  const state = new TableStateBuilder();
-  let next = 0;
-  const hinted = await readHint(location);
-  if (hinted !== undefined && hinted <= version) {
-    const actions = await readCheckpoint(location, hinted, 'all');
-    if (actions !== undefined) {
-      state.apply(actions);
-      next = hinted + 1;
-    }
-  }
-  for (; next <= version; next += 1) {
-    const actions = await readVersion(location, next);
-    if (actions === undefined) throw missingVersion(location, next);
-    state.apply(actions);
-  }
-  return state;
-}
-
-function missingVersion(location: LogLocation, version: number): StreamError {
-  const name = versionName(location.logFolder, version);
+  newest: number,
+): StreamError {
+  const name = versionName(logFolder, version);
   return new StreamError(
     'STREAM_LOG_CORRUPT',
-    `the table log has a hole: ${name} is missing though later versions exist; restore the blob`,
-    { details: { name } },
+    `the table log has a hole: version ${version} (${name}) is missing, though version ${newest} exists; restore the blob from a backup or a soft-deleted version`,
+    { details: { name, version, newest } },
   );
 }

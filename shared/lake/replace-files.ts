@@ -2,9 +2,12 @@ import { StreamError } from '../model/errors';
 import type { Clock, ObjectStore, Telemetry } from '../model/ports';
 import type { TablePlan } from '../model/table';
 import { encodeActions, type Action, type AddAction } from './actions';
-import { readVersion, type LogLocation } from './log-reader';
+import { fileKey } from './checkpoint-codec';
+import { readSnapshot, readVersion, type LogLocation } from './log-reader';
 import { versionName } from './names';
+import { assertChangeable } from './protocol';
 import { tableFormats } from './table-format';
+import { replaceAppId, replaceOperation } from './table-reader';
 
 /** Versions that one replacement may lose to others: each is somebody's commit that succeeded. */
 const lostRacesMax = 200;
@@ -26,8 +29,8 @@ export interface Replacement {
 
 export type ReplaceOutcome =
   | { readonly kind: 'replaced'; readonly version: number }
-  /** Somebody else removed one of the files, or wrote at all: nothing was done. */
-  | { readonly kind: 'superseded'; readonly by: string };
+  /** Somebody else changed one of the files, the schema, or anything at all: nothing was done. */
+  | { readonly kind: 'superseded'; /** e.g. `version 7 changed a.parquet` */ readonly by: string };
 
 /**
  * Takes files out of a table and others in, in one commit of its log. May be repeated and raced:
@@ -49,22 +52,30 @@ export async function replaceFiles(
     ...{ objects, checkpoints, telemetry },
     logFolder: `${folder}/${logFolder}`,
   };
-  const bytes = encodeActions(actionsOf(replacement, clock.nowMs()));
-  const removed = new Set(replacement.removes.map(({ path }) => path));
+  const removed = new Set(replacement.removes.map(fileKey));
+  // Also finds holes: whoever writes on from one doubles what was written above it.
+  const { metaData, protocol, version: newest } = await readSnapshot(location);
+  assertChangeable({
+    ...{ folder, metaData, protocol },
+    removesRows: replacement.isDataChange && removed.size > 0,
+  });
   let version = replacement.readVersion;
   for (let losses = 0; losses <= lostRacesMax; losses += 1) {
     for (;;) {
       const news = await readVersion(location, version + 1);
+      if (news === undefined && version < newest) {
+        return { kind: 'superseded', by: `version ${version + 1} was cleaned away since` };
+      }
       if (news === undefined) break;
       version += 1;
       if (news.some(({ commitInfo }) => commitInfo?.txnId === replacement.token)) {
         return { kind: 'replaced', version };
       }
-      const path = news.find(({ remove }) => remove && removed.has(remove.path))?.remove?.path;
-      const by = replacement.isExclusive === true ? `version ${version}` : path;
-      if (by !== undefined) return { kind: 'superseded', by };
+      const what = replacement.isExclusive === true ? 'was written' : conflictOf(news, removed);
+      if (what !== undefined) return { kind: 'superseded', by: `version ${version} ${what}` };
     }
     const name = versionName(location.logFolder, version + 1);
+    const bytes = encodeActions(actionsOf(replacement, clock.nowMs(), version + 1));
     if ((await putIfAbsent(objects, name, bytes)) === 'created') {
       return { kind: 'replaced', version: version + 1 };
     }
@@ -74,6 +85,17 @@ export async function replaceFiles(
     `the table log ${location.logFolder} was written by others ${lostRacesMax} times in a row; try again when less is flushed`,
     { details: { logFolder: location.logFolder, version } },
   );
+}
+
+/** What in a version of others forbids the replacement; undefined: nothing. */
+function conflictOf(news: readonly Action[], removed: ReadonlySet<string>): string | undefined {
+  for (const { add, metaData, protocol, remove } of news) {
+    const file = remove ?? add;
+    if (file && removed.has(fileKey(file))) return `changed ${file.path}`;
+    // Columns or features that the new files may lack.
+    if (metaData || protocol) return 'changed the schema or the protocol';
+  }
+  return undefined;
 }
 
 /** Where the answer leaves doubt the log is read: by its token our own version is known. */
@@ -91,7 +113,7 @@ async function putIfAbsent(
   }
 }
 
-function actionsOf(replacement: Replacement, nowMs: number): Action[] {
+function actionsOf(replacement: Replacement, nowMs: number, version: number): Action[] {
   const { adds, isDataChange: dataChange, operation, removes, token } = replacement;
   return [
     {
@@ -104,6 +126,7 @@ function actionsOf(replacement: Replacement, nowMs: number): Action[] {
         txnId: token,
       },
     },
+    ...(operation === replaceOperation ? [{ txn: { appId: replaceAppId, version } }] : []),
     ...removes.map(({ path }) => ({ remove: { path, deletionTimestamp: nowMs, dataChange } })),
     ...adds.map((add) => ({ add: { ...add, dataChange } })),
   ];

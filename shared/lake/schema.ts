@@ -1,6 +1,7 @@
 import { StreamError } from '../model/errors';
 import type { Column, ColumnType, TablePlan } from '../model/table';
 import type { MetaDataAction, ProtocolAction } from './actions';
+import { writerObstacles } from './protocol';
 
 interface SchemaField {
   readonly name: string;
@@ -9,9 +10,6 @@ interface SchemaField {
   readonly nullable: boolean;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
-
-/** What this writer speaks: no optional features. */
-export const writtenProtocol: ProtocolAction = { minReaderVersion: 1, minWriterVersion: 2 };
 
 const deltaTypes: Readonly<Record<ColumnType, string>> = {
   string: 'string',
@@ -75,7 +73,7 @@ export function compareSchema(options: {
   const { plan, folder, provider, metaData, protocol } = options;
   const fields = parseFields(metaData.schemaString);
   const differences = [
-    ...protocolDifferences(protocol),
+    ...writerObstacles(protocol, metaData),
     ...layoutDifferences(plan, provider, metaData),
     ...fieldDifferences(plan, fields),
   ];
@@ -83,21 +81,6 @@ export function compareSchema(options: {
   const known = new Set(fields.map(({ name }) => name));
   const added = plan.columns.filter(({ name }) => !known.has(name)).map(toField);
   return { evolvedSchema: added.length === 0 ? undefined : encodeFields([...fields, ...added]) };
-}
-
-function protocolDifferences(protocol: ProtocolAction): string[] {
-  const { minReaderVersion, minWriterVersion } = protocol;
-  if (
-    minReaderVersion <= writtenProtocol.minReaderVersion &&
-    minWriterVersion <= writtenProtocol.minWriterVersion
-  ) {
-    return [];
-  }
-  const features = [...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])];
-  return [
-    `it asks for reader version ${minReaderVersion} and writer version ${minWriterVersion}` +
-      `${features.length === 0 ? '' : ` (${Array.from(new Set(features)).join(', ')})`}, this writer speaks 1 and 2`,
-  ];
 }
 
 function layoutDifferences(plan: TablePlan, provider: string, metaData: MetaDataAction): string[] {
@@ -108,10 +91,6 @@ function layoutDifferences(plan: TablePlan, provider: string, metaData: MetaData
   if (JSON.stringify(metaData.partitionColumns) !== JSON.stringify(plan.partitionBy)) {
     const [table, planned] = [metaData.partitionColumns, plan.partitionBy].map(listNames);
     differences.push(`it is partitioned by ${table}, the plan by ${planned}`);
-  }
-  for (const name of Object.keys(metaData.configuration)) {
-    if (!name.startsWith('delta.constraints.')) continue;
-    differences.push(`it has the constraint ${name}, which this writer cannot check`);
   }
   return differences;
 }

@@ -1,21 +1,20 @@
-/**
- * A small reader of tables for tests and the command line. It shares nothing with the writer except
- * the parsing of log lines: it replays the whole log from its first version.
- */
+/** What a table holds, by its transaction log: for jobs, queries, audits and tests. */
 import { StreamError } from '../model/errors';
-import type { ObjectStore } from '../model/ports';
+import type { ObjectStore, Telemetry } from '../model/ports';
 import type { TablePlan } from '../model/table';
 import type { AddAction, MetaDataAction } from './actions';
-import { decodeActions } from './actions';
-import { decodePath, versionName } from './names';
+import { fileName } from './file-path';
+import { readState } from './log-reader';
+import { assertReadable } from './protocol';
 import { tableFormats } from './table-format';
 
 export interface TableFile {
-  /** The object's whole name in the store. */
+  /** The object's whole name in the store; inside the table's folder. */
   readonly name: string;
   readonly partitionValues: Readonly<Record<string, string | null>>;
   readonly bytes: number;
-  readonly rows: number;
+  /** As the log says; null: it does not say. */
+  readonly rows: number | null;
   /** As the log has it. */
   readonly add: AddAction;
 }
@@ -26,68 +25,91 @@ export interface TableContents {
   readonly metaData: MetaDataAction | undefined;
   /** The files that make up the table at this version. */
   readonly files: readonly TableFile[];
+  /** Of the files whose rows the log counts: of all that were written here. */
   readonly rows: number;
   /** Per task: the last commit whose rows are in the table. */
   readonly flushedThrough: ReadonlyMap<string, number>;
-  /** The version in which a backfill last took the place of everything; null: none did. */
+  /** The version in which others last took the place of all its files; null: none did. */
   readonly replacedAt: number | null;
 }
 
 /** The operation by which a table's files are exchanged for others. */
 export const replaceOperation = 'REPLACE TABLE';
+/** Its `txn` action keeps the version in checkpoints, when the commit itself was cleaned away. */
+export const replaceAppId = 'millrace:replaced';
 
-/** The table at a version, by default the newest. Rejects with STREAM_LOG_CORRUPT. */
+const silent: Telemetry = { emit: () => undefined };
+
+/**
+ * The table at a version, by default the newest. Rejects with STREAM_LOG_CORRUPT where the log is
+ * damaged or a version is missing, and with STREAM_TABLE_INCOMPATIBLE where the table has features
+ * that are not implemented here, or files outside its folder.
+ */
 export async function readTable(options: {
   readonly objects: ObjectStore;
   readonly folder: string;
   readonly format: TablePlan['format'];
   readonly version?: number;
+  readonly telemetry?: Telemetry;
 }): Promise<TableContents> {
-  const { objects, folder, format, version: versionMax = Infinity } = options;
-  const logFolder = `${folder}/${tableFormats[format].logFolder}`;
-  const live = new Map<string, AddAction>();
-  const flushedThrough = new Map<string, number>();
-  let metaData: MetaDataAction | undefined;
-  let version = -1;
-  let replacedAt: number | null = null;
-  while (version < versionMax) {
-    const name = versionName(logFolder, version + 1);
-    const bytes = await objects.get(name);
-    if (bytes === undefined) break;
-    version += 1;
-    for (const action of decodeActions(name, bytes)) {
-      metaData = action.metaData ?? metaData;
-      if (action.commitInfo?.operation === replaceOperation) replacedAt = version;
-      if (action.txn) flushedThrough.set(action.txn.appId, action.txn.version);
-      if (action.add) addFile(live, action.add, name);
-      if (action.remove) live.delete(action.remove.path);
-    }
-  }
-  const files = Array.from(live.values(), (add) => toFile(folder, add));
-  const rows = files.reduce((sum, file) => sum + file.rows, 0);
-  return { version, metaData, files, rows, flushedThrough, replacedAt };
-}
-
-function addFile(live: Map<string, AddAction>, add: AddAction, name: string): void {
-  if (live.has(add.path)) {
+  const { objects, folder, format, telemetry = silent, version: versionMax } = options;
+  const { checkpoints, logFolder, provider } = tableFormats[format];
+  const location = { objects, checkpoints, telemetry, logFolder: `${folder}/${logFolder}` };
+  const state = await readState(location, versionMax);
+  const { metaData, protocol, version } = state;
+  if (version < 0) return noTable;
+  if (metaData === undefined || protocol === undefined) throw withoutHead(location.logFolder);
+  if (metaData.format.provider !== provider) {
     throw new StreamError(
-      'STREAM_LOG_CORRUPT',
-      `${name} adds ${add.path}, which the table holds already; restore the log from a backup`,
-      { details: { name, path: add.path } },
+      'STREAM_TABLE_INCOMPATIBLE',
+      `the files of table ${folder} are ${metaData.format.provider}, not ${provider}: read it as what it is`,
+      { details: { folder, provider: metaData.format.provider } },
     );
   }
-  live.set(add.path, add);
+  assertReadable({ folder, metaData, protocol, files: state.files.values() });
+  const files = Array.from(state.files.values(), (add) => toFile(folder, add));
+  const flushedThrough = new Map<string, number>();
+  for (const { appId, version: commit } of state.transactions.values()) {
+    if (appId !== replaceAppId) flushedThrough.set(appId, commit);
+  }
+  return {
+    ...{ version, metaData, files, flushedThrough },
+    rows: files.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+    replacedAt: state.transactions.get(replaceAppId)?.version ?? null,
+  };
+}
+
+const noTable: TableContents = {
+  ...{ version: -1, metaData: undefined, files: [], rows: 0 },
+  ...{ flushedThrough: new Map(), replacedAt: null },
+};
+
+function withoutHead(logFolder: string): StreamError {
+  return new StreamError(
+    'STREAM_LOG_CORRUPT',
+    `the table log ${logFolder} has no protocol or no metaData action; restore its first version from a backup`,
+    { details: { logFolder } },
+  );
 }
 
 function toFile(folder: string, add: AddAction): TableFile {
-  const stats = JSON.parse(add.stats ?? '{}') as { numRecords?: number };
   return {
-    name: `${folder}/${decodePath(add.path)}`,
+    name: fileName(folder, add.path),
     partitionValues: add.partitionValues,
     bytes: add.size,
-    rows: stats.numRecords ?? 0,
+    rows: countOf(add.stats),
     add,
   };
+}
+
+/** Statistics may be left out, and what others wrote there may be anything. */
+function countOf(stats: string | null | undefined): number | null {
+  try {
+    const { numRecords } = JSON.parse(stats ?? '{}') as { numRecords?: unknown };
+    return typeof numRecords === 'number' ? numRecords : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The files that make up a table now. */

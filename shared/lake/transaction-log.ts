@@ -2,6 +2,7 @@ import { StreamError } from '../model/errors';
 import type { Clock } from '../model/ports';
 import type { Action } from './actions';
 import { encodeActions } from './actions';
+import { newestAfter } from './log-listing';
 import type { LogLocation } from './log-reader';
 import { readSnapshot, readVersion } from './log-reader';
 import { versionName } from './names';
@@ -19,6 +20,12 @@ const lostRacesMax = 200;
  * (Delta keeps them for 30 days), and the next version after the known one would not be the newest.
  */
 const snapshotIdleMaxMs = 24 * 60 * 60 * 1000;
+
+/**
+ * What was read or written longer ago is looked at again before the next version is put: a version
+ * that vanished meanwhile must not be filled below newer ones. Busy tables never get there.
+ */
+const snapshotTrustMs = 10_000;
 
 export interface CommitAttempt {
   /** Unique to the flush; stays the same over its retries. In `commitInfo.txnId` of the actions. */
@@ -55,11 +62,7 @@ export class TransactionLog {
   async snapshot(options: { readonly refresh?: boolean } = {}): Promise<Snapshot> {
     const known = this.#known();
     if (known !== undefined && options.refresh !== true) return known;
-    return this.#queue.run(async () => {
-      const snapshot = await this.#load();
-      if (options.refresh === true) await this.#readForward(snapshot);
-      return snapshot;
-    });
+    return this.#queue.run(() => this.#load(options.refresh === true ? 0 : snapshotIdleMaxMs));
   }
 
   /** Puts the actions as the next version, exactly once or not at all. */
@@ -67,8 +70,13 @@ export class TransactionLog {
     return this.#queue.run(() => this.#commit(attempt));
   }
 
-  async #load(): Promise<Snapshot> {
-    const snapshot = this.#known() ?? (await readSnapshot(this.#location));
+  /** @param trustMs what was looked at longer ago is brought up to the newest version listed */
+  async #load(trustMs: number): Promise<Snapshot> {
+    const known = this.#known();
+    let snapshot = known ?? (await readSnapshot(this.#location));
+    if (known !== undefined && this.#clock.nowMs() - this.#usedAtMs >= trustMs) {
+      snapshot = await this.#catchUp(known);
+    }
     this.#snapshot = snapshot;
     this.#usedAtMs = this.#clock.nowMs();
     return snapshot;
@@ -79,16 +87,20 @@ export class TransactionLog {
     return isFresh ? this.#snapshot : undefined;
   }
 
-  async #readForward(snapshot: Snapshot): Promise<void> {
-    for (;;) {
+  /** What vanished below the newest version was cleaned behind a checkpoint, or is a hole. */
+  async #catchUp(snapshot: Snapshot): Promise<Snapshot> {
+    const { logFolder, objects } = this.#location;
+    const newest = await newestAfter(objects, logFolder, snapshot.version);
+    while (snapshot.version < newest) {
       const actions = await readVersion(this.#location, snapshot.version + 1);
-      if (actions === undefined) return;
+      if (actions === undefined) return readSnapshot(this.#location);
       snapshot.apply(snapshot.version + 1, actions);
     }
+    return snapshot;
   }
 
   async #commit(attempt: CommitAttempt): Promise<CommitOutcome> {
-    const snapshot = await this.#load();
+    const snapshot = await this.#load(snapshotTrustMs);
     if (!attempt.stillValid(snapshot)) return { kind: 'superseded' };
     const bytes = encodeActions(attempt.actions);
     for (let losses = 0; losses <= lostRacesMax;) {

@@ -270,20 +270,6 @@ describe('cold start', () => {
     expect(await readIds(objects)).toEqual(idsOf(batchesOf(task, 1, 2)));
   });
 
-  test('a log that begins with a kind of checkpoint that we cannot read is not begun anew', async () => {
-    const objects = await written(12);
-    for (const name of objects.names('_delta_log/')) {
-      if (name !== version(12)) objects.objects.delete(name);
-    }
-    objects.objects.set(
-      `${log}/00000000000000000011.checkpoint.0000000001.0000000002.parquet`,
-      bytesOf('x'),
-    );
-    const flush = openTestTable(objects).flush({ task, batches: [batchOf(task, 13)] });
-    await expect(flush).rejects.toMatchObject({ code: 'STREAM_TABLE_INCOMPATIBLE' });
-    expect(objects.names(version(0))).toEqual([]);
-  });
-
   test('a table untouched for long is read anew: its old log may have been cleaned away', async () => {
     const objects = await written(9);
     let nowMs = Date.UTC(2026, 0, 1);

@@ -179,7 +179,7 @@ describe('audit', () => {
     expect(report['first']).toMatchObject([
       {
         where: 'table readings_shaped',
-        what: expect.stringContaining(`holds ${200 - file.rows} rows`),
+        what: expect.stringContaining(`holds ${200 - Number(file.rows)} rows`),
       },
     ]);
   });

@@ -153,7 +153,7 @@ export function compactKind(world: LakeWorld): JobKind {
       if (outcome.kind === 'replaced') {
         return { summary: { ...common, rows, version: outcome.version }, isRight: true };
       }
-      const why = `${outcome.by} was taken out by another job: nothing was changed, run it again`;
+      const why = `${outcome.by} meanwhile: nothing was changed, run it again`;
       return { summary: { ...common, outcome: why }, isRight: false };
     },
   };
