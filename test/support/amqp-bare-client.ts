@@ -191,6 +191,13 @@ export function batchOf(
   });
 }
 
+const untilMs = 50_000;
+
+/** Waits until something holds; rejects when it never does. */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+  const giveUpAt = performance.now() + untilMs;
+  while (!holds()) {
+    if (performance.now() > giveUpAt) throw new Error(`never true: ${holds.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

@@ -14,6 +14,7 @@ import { startAzurite, type Azurite } from '../../local/storage';
 import { emulatorConfig, plan, type Plan } from '../../shared/planner';
 import type { Topology } from '../../shared/topology';
 import { buildApp, type BuiltApp } from './build-app';
+import { closeClient } from './event-hubs';
 
 export class Cluster {
   readonly plan: Plan;
@@ -120,7 +121,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     const { app, azurite, dataDirectory, producers } = this.#resources;
-    await Promise.allSettled(Array.from(producers.values(), (producer) => producer.close()));
+    await Promise.allSettled(Array.from(producers.values(), closeClient));
     await Promise.allSettled([this.host.close()]);
     this.emulator.child.kill('SIGKILL');
     await Promise.allSettled([azurite.close()]);

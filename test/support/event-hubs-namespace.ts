@@ -4,6 +4,7 @@
  */
 import { EventHubConsumerClient, EventHubProducerClient } from '@azure/event-hubs';
 import { startEventHubsEmulator, type EmulatorOptions } from '../../local/event-hubs';
+import { closeClient } from './event-hubs';
 
 export interface TestNamespace {
   readonly connectionString: string;
@@ -53,7 +54,7 @@ export async function openTestNamespace(options: EmulatorOptions = {}): Promise<
       if (!response.ok) throw new Error(`fault refused: ${await response.text()}`);
     },
     close: async () => {
-      await Promise.allSettled(clients.splice(0).map((client) => client.close()));
+      await Promise.allSettled(clients.splice(0).map(closeClient));
       await emulator?.close();
     },
   };
