@@ -29,9 +29,17 @@ export interface HttpRequest {
   readonly method: string;
   readonly uri: string;
   readonly content?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly tokenSource?: unknown;
   readonly asynchronousPatternEnabled?: boolean;
+}
+
+/** What callHttp gives to the orchestrator. */
+export interface HttpResult {
+  readonly statusCode: number;
+  /** A list where a header came several times. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly content: string;
 }
 
 interface Call {

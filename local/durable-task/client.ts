@@ -1,27 +1,24 @@
 /** What a durable client can ask of a task hub. Any host answers, whoever runs the instance. */
 import { randomUUID } from 'node:crypto';
-import { entityStateOf } from './entity-episode';
+import { entityStateIn, entityStateOf } from './entity-episode';
 import { exceptionText } from './failures';
 import { EventType, type ExecutionStarted, type HistoryEvent, type Message } from './history-event';
 import { HistoryConflict, type Written } from './history-store';
-import { finalStatuses, type Instance, type InstanceFilter } from './instance-store';
-import { entityInstanceId, type EntityId } from './names';
+import { finalStatuses, isPageToken, type Instance, type InstanceFilter } from './instance-store';
+import {
+  entityIdOf,
+  entityInstanceId,
+  instanceIdFault,
+  unknownFunction,
+  type EntityId,
+} from './names';
+import { missing, Refused, thrown } from './refusals';
 import { completedEvent, unnumbered } from './execution';
 import type { DurableFunctions } from './replay';
 import type { TaskHubStore } from './store';
 
 /** Of one that is written again and again while it is read. */
 const readAttemptsMax = 20;
-
-/** Asked for what cannot be; `status`: the HTTP status that says so. */
-export class Refused extends Error {
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
 
 export class TaskHubClient {
   readonly #store: TaskHubStore;
@@ -55,10 +52,7 @@ export class TaskHubClient {
     const { orchestrators } = this.#functions();
     const name = orchestrators.find((one) => one.toLowerCase() === options.name.toLowerCase());
     if (name === undefined) {
-      throw new Refused(
-        400,
-        `The function '${options.name}' doesn't exist, is disabled, or is not an orchestrator function. Additional info: The following are the known orchestrator functions: ${orchestrators.map((one) => `'${one}'`).join(', ')}.`,
-      );
+      throw new Refused(400, unknownFunction(options.name, 'orchestrator', orchestrators));
     }
     const instanceId = options.instanceId ?? randomUUID().replaceAll('-', '');
     assertInstanceId(instanceId);
@@ -139,16 +133,35 @@ export class TaskHubClient {
     }
   }
 
-  page(
+  async page(
     filter: InstanceFilter,
     options: { readonly size: number; readonly token: string | null },
   ): Promise<{ readonly instances: Instance[]; readonly token: string | null }> {
+    if (options.token !== null && !isPageToken(options.token)) {
+      throw new Refused(400, 'x-ms-continuation-token: this is no token that a page ended with');
+    }
     return this.#store.instances.page(filter, options);
+  }
+
+  /** One page of the entities that exist; empty only when there are no more. */
+  async entities(
+    filter: InstanceFilter,
+    options: { readonly size: number; readonly token: string | null },
+  ): Promise<{ readonly entities: readonly ListedEntity[]; readonly token: string | null }> {
+    for (let { token } = options; ;) {
+      const page = await this.page(filter, { size: options.size, token });
+      const entities = page.instances.flatMap((instance) => {
+        if (entityIdOf(instance.instanceId) === null) return [];
+        const { exists, state } = entityStateIn(instance.input);
+        return exists ? [{ instance, state }] : [];
+      });
+      if (entities.length > 0 || page.token === null) return { entities, token: page.token };
+      token = page.token;
+    }
   }
 
   /** `input`: JSON text. */
   async raise(instanceId: string, name: string, input: string): Promise<void> {
-    await this.#running(instanceId);
     await this.#send(instanceId, {
       EventType: EventType.EventRaised,
       ...unnumbered(Date.now()),
@@ -158,7 +171,7 @@ export class TaskHubClient {
   }
 
   async terminate(instanceId: string, reason: string): Promise<void> {
-    await this.#running(instanceId);
+    await this.assertRunning(instanceId);
     await this.#send(instanceId, {
       EventType: EventType.ExecutionTerminated,
       ...unnumbered(Date.now()),
@@ -167,7 +180,8 @@ export class TaskHubClient {
   }
 
   async suspend(instanceId: string, reason: string): Promise<void> {
-    await this.#running(instanceId);
+    const { runtimeStatus } = await this.assertRunning(instanceId);
+    if (runtimeStatus === 'Suspended') throw cannot('suspend', instanceId, runtimeStatus);
     await this.#send(instanceId, {
       EventType: EventType.ExecutionSuspended,
       ...unnumbered(Date.now()),
@@ -176,7 +190,8 @@ export class TaskHubClient {
   }
 
   async resume(instanceId: string, reason: string): Promise<void> {
-    await this.#running(instanceId);
+    const { runtimeStatus } = await this.assertRunning(instanceId);
+    if (runtimeStatus !== 'Suspended') throw cannot('resume', instanceId, runtimeStatus);
     await this.#send(instanceId, {
       EventType: EventType.ExecutionResumed,
       ...unnumbered(Date.now()),
@@ -185,11 +200,15 @@ export class TaskHubClient {
   }
 
   async rewind(instanceId: string, reason: string): Promise<void> {
-    const instance = await this.#existing(instanceId);
+    const instance = await this.get(instanceId);
+    if (instance === null) {
+      throw new Refused(404, `No orchestration with instance ID "${instanceId}" found.`, 'text');
+    }
     if (instance.runtimeStatus !== 'Failed') {
       throw new Refused(
-        finalStatuses.includes(instance.runtimeStatus) ? 410 : 412,
-        'The rewind operation is only supported on failed orchestration instances.',
+        412,
+        `This orchestration has status ${instance.runtimeStatus}, but only orchestrations in the "Failed" state can be rewound.`,
+        'text',
       );
     }
     await this.#send(instanceId, {
@@ -200,30 +219,56 @@ export class TaskHubClient {
   }
 
   async restart(instanceId: string, isNewId: boolean): Promise<string> {
-    const { name, input, version } = await this.#existing(instanceId);
+    const instance = await this.get(instanceId);
+    if (instance === null) {
+      throw new Refused(
+        400,
+        `InstanceId does not match a valid orchestration instance: there is none with the id '${instanceId}'.`,
+      );
+    }
+    const { name, input, version } = instance;
     return this.start({ name, input, version, instanceId: isNewId ? null : instanceId });
   }
 
-  /** False: there is none, or it is not over. */
-  async purge(instanceId: string): Promise<boolean> {
+  /** An orchestration must be over; an entity may be purged at any time. */
+  async purge(instanceId: string): Promise<void> {
     const instance = await this.get(instanceId);
-    if (instance === null || !finalStatuses.includes(instance.runtimeStatus)) return false;
-    this.#forget(instanceId);
-    await this.#store.purge(instanceId);
-    return true;
+    if (instance === null) throw missing(instanceId);
+    const isOver = finalStatuses.includes(instance.runtimeStatus);
+    if (!isOver && entityIdOf(instanceId) === null) {
+      throw new Refused(
+        412,
+        `Only orchestrations in a terminal state can be purged, but the orchestration with instance ID ${instanceId} has status ${instance.runtimeStatus}`,
+        'text',
+      );
+    }
+    await this.#purge(instanceId);
   }
 
+  /** Returns how many: of those that match, the ones that are over. */
   async purgeBy(filter: InstanceFilter): Promise<number> {
-    const over: string[] = [];
+    let count = 0;
     for await (const { instanceId, runtimeStatus } of this.#store.instances.all(filter)) {
-      if (finalStatuses.includes(runtimeStatus)) over.push(instanceId);
+      if (!finalStatuses.includes(runtimeStatus)) continue;
+      await this.#purge(instanceId);
+      count += 1;
     }
-    for (const instanceId of over) await this.purge(instanceId);
-    return over.length;
+    return count;
+  }
+
+  async #purge(instanceId: string): Promise<void> {
+    this.#forget(instanceId);
+    await this.#store.purge(instanceId);
   }
 
   /** `input`: JSON text; null: none. */
   async signalEntity(entity: EntityId, operation: string, input: string | null): Promise<void> {
+    const { entities } = this.#functions();
+    if (!entities.some((one) => one.toLowerCase() === entity.name.toLowerCase())) {
+      throw new Refused(400, unknownFunction(entity.name, 'entity', entities));
+    }
+    const fault = instanceIdFault(entityInstanceId(entity)) ?? characterFault(entity.key);
+    if (fault !== null) throw new Refused(400, `Invalid entity key: ${fault}`);
     const id = randomUUID();
     await this.#send(entityInstanceId(entity), {
       EventType: EventType.EventRaised,
@@ -244,32 +289,49 @@ export class TaskHubClient {
     await this.#deliver({ id: `client:${randomUUID()}`, instanceId, executionId: null, event });
   }
 
-  async #existing(instanceId: string): Promise<Instance> {
+  async assertRunning(instanceId: string): Promise<Instance> {
     const instance = await this.get(instanceId);
-    if (instance === null) throw new Refused(404, `No instance with ID '${instanceId}' found.`);
+    if (instance === null) throw missing(instanceId);
+    if (finalStatuses.includes(instance.runtimeStatus)) {
+      throw new Refused(410, `The instance '${instanceId}' is ${instance.runtimeStatus}.`, 'none');
+    }
     return instance;
   }
+}
 
-  async #running(instanceId: string): Promise<void> {
-    const { runtimeStatus } = await this.#existing(instanceId);
-    if (finalStatuses.includes(runtimeStatus)) {
-      throw new Refused(410, `The instance '${instanceId}' is ${runtimeStatus}.`);
-    }
-  }
+export interface ListedEntity {
+  readonly instance: Instance;
+  /** JSON text. */
+  readonly state: string | null;
 }
 
 const instanceIdCharactersMax = 256;
 
 function assertInstanceId(instanceId: string): void {
-  const isValid =
-    instanceId.length > 0 &&
-    instanceId.length <= instanceIdCharactersMax &&
-    !instanceId.startsWith('@') &&
-    !/[/\\#?\u0000-\u001f\u007f-\u009f]/.test(instanceId);
-  if (isValid) return;
+  const fault =
+    instanceId.length > instanceIdCharactersMax
+      ? `it has ${instanceId.length} characters`
+      : instanceId.startsWith('@')
+        ? 'it begins with @, as the ids of entities do'
+        : (characterFault(instanceId) ?? instanceIdFault(instanceId));
+  if (fault === null) return;
   throw new Refused(
     400,
-    `'${instanceId}' is no instance id: 1 to ${instanceIdCharactersMax} characters, none of / \\ # ? or control characters, and no @ at the start`,
+    `'${instanceId}' is no instance id: ${fault}. It must have 1 to ${instanceIdCharactersMax} characters, none of / \\ # ? or control characters, and no @ at the start`,
+  );
+}
+
+function characterFault(id: string): string | null {
+  const found = /[/\\#?\u0000-\u001f\u007f-\u009f]/.exec(id)?.[0];
+  return found === undefined ? null : `it holds ${JSON.stringify(found)}`;
+}
+
+/** What .NET throws there. */
+function cannot(operation: string, instanceId: string, runtimeStatus: string): Refused {
+  return thrown(
+    500,
+    `Cannot ${operation} the orchestration instance ${instanceId} because instance is in the ${runtimeStatus} state.`,
+    'System.InvalidOperationException',
   );
 }
 

@@ -11,7 +11,14 @@ import {
 } from './entity';
 import { EventType, type HistoryEvent, type Message } from './history-event';
 import type { Written } from './history-store';
-import { deterministicGuid, entityIdOf } from './names';
+import {
+  deterministicGuid,
+  entityIdOf,
+  entityInstanceId,
+  instanceIdFault,
+  unknownFunction,
+  type EntityId,
+} from './names';
 import { appliedBy, type EpisodeOptions, type EpisodeResult } from './orchestration-episode';
 import { startedEvent, unnumbered } from './execution';
 import { FunctionFailed } from './worker-pool';
@@ -19,7 +26,11 @@ import type { HubWorld } from './world';
 
 /** The state an entity's history holds: the input of its one event. */
 export function entityStateOf(written: Pick<Written, 'events'> | null): EntityState {
-  const input = startedEvent(written?.events ?? [])?.Input ?? null;
+  return entityStateIn(startedEvent(written?.events ?? [])?.Input ?? null);
+}
+
+/** `input`: that of the event, which the entity's row shows too. */
+export function entityStateIn(input: string | null): EntityState {
   return input === null ? newEntity : (JSON.parse(input) as EntityState);
 }
 
@@ -36,7 +47,7 @@ export async function runEntity(options: EpisodeOptions): Promise<EpisodeResult 
   const nowMs = Date.now();
   const begun = beginEntity({ instanceId, state: entityStateOf(written), messages, nowMs });
   const { state, outgoing } = await runBatch(world, instanceId, begun);
-  const events = [historyOf(instanceId, state, written)];
+  const events = [historyOf(instanceId, state, nowMs)];
   return {
     commit: {
       isReplacing: true,
@@ -45,10 +56,26 @@ export async function runEntity(options: EpisodeOptions): Promise<EpisodeResult 
       history: events,
       outgoing,
       applied: appliedBy(written, [], messages),
-      customStatus: null,
+      customStatus: JSON.stringify(statusShown(state)),
     },
     isDueAtOnce: false,
   };
+}
+
+/** What the platform shows as an entity's custom status. */
+function statusShown({ exists, lockedBy, queue }: EntityState): Record<string, unknown> {
+  return {
+    entityExists: exists,
+    ...(queue.length > 0 && { queueSize: queue.length }),
+    ...(lockedBy && { lockedBy: lockedBy.parent }),
+  };
+}
+
+/** A signal that can't be sent fails the batch: nothing of it happens, and its callers hear why. */
+function assertCanBeSignalled(target: EntityId): void {
+  const instanceId = entityInstanceId(target);
+  const fault = instanceIdFault(instanceId);
+  if (fault !== null) throw new FunctionFailed(`'${instanceId}' is no entity's id: ${fault}`);
 }
 
 async function runBatch(
@@ -62,7 +89,7 @@ async function runBatch(
   if (functionName === undefined) {
     return failEntity(
       begun,
-      `The function '${name}' doesn't exist, is disabled, or is not an entity function.`,
+      unknownFunction(name, 'entity', world.functions().entities),
       Date.now(),
     );
   }
@@ -75,6 +102,7 @@ async function runBatch(
       instanceId,
     });
     const output = JSON.parse(value ?? 'null') as EntityOutput;
+    for (const { target } of output.signals) assertCanBeSignalled(target);
     return finishEntity({ begun, output, newId: randomUUID, nowMs: Date.now() });
   } catch (error) {
     if (!(error instanceof FunctionFailed)) throw error;
@@ -87,11 +115,11 @@ function executionIdOf(instanceId: string): string {
   return deterministicGuid(instanceId, 'entity');
 }
 
-function historyOf(instanceId: string, state: EntityState, written: Written | null): HistoryEvent {
-  const before = startedEvent(written?.events ?? []);
+function historyOf(instanceId: string, state: EntityState, nowMs: number): HistoryEvent {
   return {
     EventType: EventType.ExecutionStarted,
-    ...unnumbered(Date.parse(before?.Timestamp ?? new Date().toISOString())),
+    // Of the last operation; when the entity was made is in its row.
+    ...unnumbered(nowMs),
     Name: `@${entityIdOf(instanceId)?.name ?? ''}`,
     Version: null,
     Input: JSON.stringify(state),

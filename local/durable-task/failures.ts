@@ -1,5 +1,8 @@
 import type { FailureDetails } from './history-event';
 
+/** Asked for what the host can't do: the execution fails with this message. */
+export class HostFailure extends Error {}
+
 /** A failure as the host writes it: System.Exception in the JSON of Json.NET. */
 export function exceptionText(message: string): string {
   return JSON.stringify({

@@ -32,12 +32,14 @@ export interface InstanceRow extends Instance {
   readonly moved: ReadonlyMap<string, string>;
 }
 
+/** Entities are instances too: their ids begin with `@`. */
 export interface InstanceFilter {
   readonly createdTimeFrom?: Date;
   readonly createdTimeTo?: Date;
+  readonly lastUpdatedTimeFrom?: Date;
+  readonly lastUpdatedTimeTo?: Date;
   readonly runtimeStatus?: readonly string[];
   readonly instanceIdPrefix?: string;
-  readonly kind: 'orchestrations' | 'entities';
 }
 
 /** Of a row that is written again and again while it is read. */
@@ -174,23 +176,39 @@ function instanceOf(row: Readonly<Record<string, unknown>>): Instance {
   };
 }
 
+/** Whether the table's client would take a text for the place where a page ended. */
+export function isPageToken(text: string): boolean {
+  try {
+    const place: unknown = JSON.parse(Buffer.from(text, 'base64').toString());
+    if (typeof place !== 'object' || place === null) return false;
+    const { nextPartitionKey, nextRowKey = '' } = place as Readonly<Record<string, unknown>>;
+    return typeof nextPartitionKey === 'string' && typeof nextRowKey === 'string';
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+/** Empty: all. */
 function queryOf(filter: InstanceFilter): string {
-  const parts = [
-    filter.kind === 'entities'
-      ? `PartitionKey ge '@' and PartitionKey lt 'A'`
-      : `(PartitionKey lt '@' or PartitionKey ge 'A')`,
-  ];
-  if (filter.createdTimeFrom) parts.push(odata`CreatedTime ge ${filter.createdTimeFrom}`);
-  if (filter.createdTimeTo) parts.push(odata`CreatedTime le ${filter.createdTimeTo}`);
+  const { createdTimeFrom, createdTimeTo, lastUpdatedTimeFrom, lastUpdatedTimeTo } = filter;
+  const parts: string[] = [];
+  if (createdTimeFrom) parts.push(odata`CreatedTime ge ${createdTimeFrom}`);
+  if (createdTimeTo) parts.push(odata`CreatedTime le ${createdTimeTo}`);
+  if (lastUpdatedTimeFrom) parts.push(odata`LastUpdatedTime ge ${lastUpdatedTimeFrom}`);
+  if (lastUpdatedTimeTo) parts.push(odata`LastUpdatedTime le ${lastUpdatedTimeTo}`);
   if (filter.runtimeStatus && filter.runtimeStatus.length > 0) {
     const statuses = filter.runtimeStatus.map((status) => odata`RuntimeStatus eq ${status}`);
     parts.push(`(${statuses.join(' or ')})`);
   }
   if (filter.instanceIdPrefix) {
     const prefix = toKey(filter.instanceIdPrefix);
-    const after =
-      prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
-    parts.push(odata`PartitionKey ge ${prefix} and PartitionKey lt ${after}`);
+    parts.push(odata`PartitionKey ge ${prefix} and PartitionKey lt ${afterAll(prefix)}`);
   }
   return parts.join(' and ');
+}
+
+/** The first text, in the order of UTF-16, behind all that begin with this one. */
+function afterAll(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }

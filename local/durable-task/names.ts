@@ -25,18 +25,43 @@ export function partitionOf(instanceId: string, partitionCount: number): number 
 }
 
 const forbiddenInKeys = /[/\\#?\u0000-\u001f\u007f-\u009f^]/g;
+/** Of a table: 1 KiB in UTF-16. */
+const keyCharactersMax = 512;
 
-/** An instance id as a table key: what tables refuse, and `^`, becomes `^` and four hex digits. */
+/** An instance id as a table key: what tables refuse becomes `^` and four hex digits, `^` itself `^^`. */
 export function toKey(instanceId: string): string {
-  return instanceId.replace(
-    forbiddenInKeys,
-    (character) => `^${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return instanceId.replace(forbiddenInKeys, (character) =>
+    character === '^' ? '^^' : `^${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 
 export function fromKey(key: string): string {
-  return key.replace(/\^([0-9a-f]{4})/g, (_whole, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
+  return key.replace(/\^(\^|[0-9a-f]{4})/g, (_whole, code: string) =>
+    code === '^' ? '^' : String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}
+
+/** What keeps a text from being the id of an instance or an entity; null: nothing. */
+export function instanceIdFault(instanceId: string): string | null {
+  if (instanceId === '') return 'it is empty';
+  if (/\p{Surrogate}/u.test(instanceId)) return 'it holds half of a surrogate pair';
+  const { length } = toKey(instanceId);
+  return length > keyCharactersMax
+    ? `as a table's key it has ${length} characters; there can be ${keyCharactersMax}`
+    : null;
+}
+
+/** As the platform says it. */
+export function unknownFunction(
+  name: string,
+  kind: 'activity' | 'entity' | 'orchestrator',
+  known: readonly string[],
+): string {
+  return (
+    `The function '${name}' doesn't exist, is disabled, or is not an ${kind} function. Additional info: ` +
+    (known.length === 0
+      ? `No ${kind} functions are currently registered!`
+      : `The following are the known ${kind} functions: ${known.map((one) => `'${one}'`).join(', ')}.`)
   );
 }
 

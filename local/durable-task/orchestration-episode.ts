@@ -5,7 +5,8 @@ import { startedEvent } from './execution';
 import { beginEpisode, type Begun } from './episode';
 import { beforeFailure, rewindEpisode } from './rewind';
 import { finishEpisode, writeEpisode, type Plan } from './orchestrator';
-import { httpPollDelayMs, timerLimits } from './replay';
+import { httpPollDelayMs } from './http-polling';
+import { timerLimits } from './replay-limits';
 import { FunctionFailed } from './worker-pool';
 import type { HubWorld } from './world';
 

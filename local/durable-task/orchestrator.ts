@@ -18,6 +18,9 @@ import { deterministicGuid } from './names';
 import { outgoingOf } from './outgoing';
 import { replay, type DurableFunctions } from './replay';
 
+/** Of a custom status, as UTF-16 JSON: it must fit a column of the table of instances. */
+const customStatusBytesMax = 16 * 1024;
+
 export interface Plan {
   /** False: `events` come after those of `Begun.past`; true: they take the place of all. */
   readonly isReplacing: boolean;
@@ -56,17 +59,12 @@ export function finishEpisode(options: {
   readonly nowMs: number;
 }): Plan {
   const { begun, output, nowMs } = options;
-  const replayed = replay({
-    history: [...begun.past, ...begun.fresh],
-    actions: output.actions,
-    functions: options.functions,
-  });
   const started = startedEvent([...begun.past, ...begun.fresh]);
   const failing = (message: string): string =>
     `Orchestrator function '${started?.Name ?? ''}' failed: ${message}`;
-  const customStatus =
-    output.customStatus === undefined ? null : JSON.stringify(output.customStatus);
-  const common = { customStatus, nowMs };
+  const status = output.customStatus === undefined ? null : JSON.stringify(output.customStatus);
+  const fault = status === null ? null : customStatusFault(status);
+  const common = { customStatus: fault === null ? status : null, nowMs };
   const fail = (asked: readonly Asked[], message: string): Plan =>
     planOf(
       begun,
@@ -78,6 +76,13 @@ export function finishEpisode(options: {
       }),
       { ...common, status: 'Failed' },
     );
+  // As on the platform, which looks at the status before it looks at the actions.
+  if (fault !== null) return fail([], fault);
+  const replayed = replay({
+    history: [...begun.past, ...begun.fresh],
+    actions: output.actions,
+    functions: options.functions,
+  });
   if (replayed.failure?.isNonDeterministic === true) return fail([], replayed.failure.message);
   const isOver = replayed.failure !== null || (replayed.isFinished && isEnd(output));
   if (replayed.hasOpenTasks || !isOver) {
@@ -93,6 +98,14 @@ export function finishEpisode(options: {
     ...common,
     status: 'Completed',
   });
+}
+
+/** Null: none. */
+function customStatusFault(json: string): string | null {
+  const bytes = json.length * 2;
+  return bytes > customStatusBytesMax
+    ? `The UTF-16 size of the JSON-serialized payload must not exceed ${customStatusBytesMax / 1024} KB. The current payload size is ${Math.ceil(bytes / 1024)} KB. (It is the custom status.)`
+    : null;
 }
 
 function isEnd(output: OrchestratorOutput): boolean {

@@ -4,9 +4,18 @@
  * What has a number and is not yet in the history is the new work. Pure.
  */
 import { ActionType, type Action, type HttpRequest, type RetryOptions } from './actions';
+import { HostFailure } from './failures';
 import { EventType, type Asked, type EventRaised, type HistoryEvent } from './history-event';
-import { deterministicGuid, entityInstanceId } from './names';
+import {
+  deterministicGuid,
+  entityIdOf,
+  entityInstanceId,
+  instanceIdFault,
+  unknownFunction,
+} from './names';
+import { nextPoll } from './http-polling';
 import { all, any, Pending } from './pending';
+import { timerLimits } from './replay-limits';
 import { NonDeterministic, TaskLedger, type Asking } from './task-ledger';
 
 /** What callHttp runs as. */
@@ -18,14 +27,6 @@ export interface DurableFunctions {
   readonly entities: readonly string[];
 }
 
-/** Longer timers are made of shorter ones; both sides must cut them at the same places. */
-export const timerLimits = {
-  longRunningTimerIntervalDuration: '3.00:00:00',
-  longRunningTimerIntervalMs: 3 * 86_400_000,
-  maximumShortTimerDuration: '6.00:00:00',
-  maximumShortTimerMs: 6 * 86_400_000,
-};
-export const httpPollDelayMs = 30_000;
 const retryIntervalLimitMs = 6 * 86_400_000;
 
 export interface Replayed {
@@ -53,8 +54,6 @@ export function replay(options: {
 }): Replayed {
   return new Replay(options).run();
 }
-
-class HostFailure extends Error {}
 
 class Replay {
   readonly #history: readonly HistoryEvent[];
@@ -192,8 +191,10 @@ class Replay {
       case ActionType.WaitForExternalEvent:
         return this.#ledger.wait(action.externalEventName);
       case ActionType.CallEntity:
+        this.#assertEntity(action.instanceId);
         return this.#callEntity(action.instanceId, action.operation, action.input);
       case ActionType.SignalEntity:
+        this.#assertEntity(action.instanceId);
         this.#ledger.send(action.instanceId, 'op', {
           op: action.operation,
           signal: true,
@@ -208,6 +209,7 @@ class Replay {
       case ActionType.WhenAny:
         return any(action.compoundActions.map((child) => this.#begin(child)));
       case ActionType.LockEntities:
+        for (const entity of action.lockSet) this.#assertEntity(entityInstanceId(entity));
         return this.#lock(action.lockRequestId, action.lockSet.map(entityInstanceId));
       case ActionType.ReleaseEntities:
         this.#release();
@@ -237,12 +239,15 @@ class Replay {
     readonly input?: unknown;
   }): Asking {
     this.#assertKnown(action.functionName, 'orchestrator', this.#functions.orchestrators);
+    const instanceId = action.instanceId || `${this.#executionId}:${this.#ledger.nextId}`;
+    const fault = instanceIdFault(instanceId);
+    if (fault !== null) throw new HostFailure(`'${instanceId}' is no instance id: ${fault}`);
     return this.#ledger.ask({
       ...this.#ledger.common(),
       EventType: EventType.SubOrchestrationInstanceCreated,
       Name: action.functionName,
       Version: action.version ?? null,
-      InstanceId: action.instanceId || `${this.#executionId}:${this.#ledger.nextId}`,
+      InstanceId: instanceId,
       Input: action.input === undefined ? null : JSON.stringify(action.input),
     });
   }
@@ -379,14 +384,20 @@ class Replay {
     return deterministicGuid(this.#executionId, 'request', this.#ledger.nextId);
   }
 
-  #assertKnown(name: string, kind: string, known: readonly string[]): void {
+  #assertEntity(instanceId: string): void {
+    const { name = '' } = entityIdOf(instanceId) ?? {};
+    this.#assertKnown(name, 'entity', this.#functions.entities);
+    const fault = instanceIdFault(instanceId);
+    if (fault !== null) throw new HostFailure(`'${instanceId}' is no entity's id: ${fault}`);
+  }
+
+  #assertKnown(
+    name: string,
+    kind: Parameters<typeof unknownFunction>[1],
+    known: readonly string[],
+  ): void {
     if (known.some((one) => one.toLowerCase() === name.toLowerCase())) return;
-    throw new HostFailure(
-      `The function '${name}' doesn't exist, is disabled, or is not an ${kind} function. Additional info: ` +
-        (known.length === 0
-          ? `No ${kind} functions are currently registered!`
-          : `The following are the known ${kind} functions: ${known.map((one) => `'${one}'`).join(', ')}.`),
-    );
+    throw new HostFailure(unknownFunction(name, kind, known));
   }
 }
 
@@ -400,37 +411,4 @@ function retryDelayMs(options: RetryOptions, attemptNumber: number): number {
       (options.backoffCoefficient ?? 1) ** (attemptNumber - 1),
     options.maxRetryIntervalInMilliseconds ?? retryIntervalLimitMs,
   );
-}
-
-function nextPoll(
-  first: HttpRequest,
-  result: string | null,
-): { readonly delayMs: number; readonly request: HttpRequest } | null {
-  if (first.asynchronousPatternEnabled === false || result === null) return null;
-  const { statusCode, headers = {} } = JSON.parse(result) as {
-    statusCode?: number;
-    headers?: Record<string, string>;
-  };
-  const header = (wanted: string): string | undefined =>
-    Object.entries(headers).find(([name]) => name.toLowerCase() === wanted)?.[1];
-  const location = header('location');
-  if (statusCode !== 202 || location === undefined) return null;
-  if (!URL.canParse(location, first.uri)) {
-    throw new HostFailure(
-      `callHttp: ${first.uri} answered 202 with the Location '${location}', which is no URL`,
-    );
-  }
-  const seconds = Number(header('retry-after') ?? httpPollDelayMs / 1000);
-  return {
-    delayMs: Number.isFinite(seconds)
-      ? Math.min(seconds * 1000, timerLimits.maximumShortTimerMs)
-      : httpPollDelayMs,
-    request: {
-      method: 'GET',
-      uri: new URL(location, first.uri).href,
-      ...(first.headers && { headers: first.headers }),
-      ...(first.tokenSource !== undefined && { tokenSource: first.tokenSource }),
-      asynchronousPatternEnabled: true,
-    },
-  };
 }

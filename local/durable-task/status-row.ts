@@ -35,7 +35,10 @@ export class StatusRow {
     for (let written: InstanceRow | null = null; written === null;) {
       this.#row ??= await this.#instances.get(instance.instanceId);
       if (isNewStart(this.#row, instance)) return;
-      written = await this.#instances.put({ ...instance, customStatus }, this.#row);
+      const isEntity = entityIdOf(instance.instanceId) !== null;
+      // An entity's history holds its last operation only.
+      const createdTime = (isEntity && this.#row?.createdTime) || instance.createdTime;
+      written = await this.#instances.put({ ...instance, createdTime, customStatus }, this.#row);
       this.#row = written ?? undefined;
     }
     this.#shown = shown;

@@ -4,13 +4,13 @@ import type { Instance } from './instance-store';
 
 export interface StatusOptions {
   readonly isInputShown: boolean;
-  readonly isHistoryShown: boolean;
   readonly isHistoryOutputShown: boolean;
 }
 
+/** `history`: null: it is not shown. */
 export function statusOf(
   instance: Instance,
-  history: readonly HistoryEvent[],
+  history: readonly HistoryEvent[] | null,
   options: StatusOptions,
 ): Record<string, unknown> {
   return {
@@ -19,80 +19,61 @@ export function statusOf(
     runtimeStatus: instance.runtimeStatus,
     input: options.isInputShown ? valueOf(instance.input) : null,
     customStatus: valueOf(instance.customStatus),
-    output: instance.runtimeStatus === 'Completed' ? valueOf(instance.output) : instance.output,
+    output: valueOf(instance.output),
     createdTime: seconds(instance.createdTime),
     lastUpdatedTime: seconds(instance.lastUpdatedTime),
-    ...(options.isHistoryShown && {
-      historyEvents: historyShown(history, options.isHistoryOutputShown),
-    }),
+    ...(history && { historyEvents: historyShown(history, options) }),
   };
 }
 
 /** Question and answer as one event; the marks of episodes are left out. */
 function historyShown(
   history: readonly HistoryEvent[],
-  isOutputShown: boolean,
+  { isInputShown, isHistoryOutputShown }: StatusOptions,
 ): Record<string, unknown>[] {
   const asked = new Map<number, HistoryEvent>();
-  const shown: Record<string, unknown>[] = [];
+  const answered = new Set<HistoryEvent>();
   for (const event of history) {
-    const common = { EventType: eventTypeName(event), Timestamp: event.Timestamp };
-    const since = (id: number): Record<string, unknown> => {
-      const question = asked.get(id);
-      return {
-        ...(question && { ScheduledTime: question.Timestamp }),
-        ...(question && 'Name' in question && { FunctionName: question.Name }),
-      };
-    };
-    switch (event.EventType) {
-      case EventType.OrchestratorStarted:
-      case EventType.OrchestratorCompleted:
-        break;
-      case EventType.TaskScheduled:
-      case EventType.SubOrchestrationInstanceCreated:
-        asked.set(event.EventId, event);
-        break;
-      case EventType.TaskCompleted:
-      case EventType.SubOrchestrationInstanceCompleted:
-        shown.push({
-          ...common,
-          ...(isOutputShown && { Result: valueOf(event.Result) }),
-          ...since(event.TaskScheduledId),
-        });
-        break;
-      case EventType.TaskFailed:
-      case EventType.SubOrchestrationInstanceFailed:
-        shown.push({
-          ...common,
-          Reason: event.Reason,
-          ...(isOutputShown && { Details: event.Details }),
-          ...since(event.TaskScheduledId),
-        });
-        break;
-      case EventType.ExecutionStarted:
-        shown.push({ ...common, FunctionName: event.Name });
-        break;
-      case EventType.ExecutionCompleted:
-        shown.push({
-          ...common,
-          OrchestrationStatus: event.OrchestrationStatus,
-          ...(isOutputShown && {
-            Result:
-              event.OrchestrationStatus === 'Completed' ? valueOf(event.Result) : event.Result,
-          }),
-        });
-        break;
-      default: {
-        shown.push({ ...event, ...common, IsPlayed: undefined, MessageId: undefined });
-      }
-    }
+    if ('EventId' in event && event.EventId >= 0) asked.set(event.EventId, event);
+    const question = 'TaskScheduledId' in event ? asked.get(event.TaskScheduledId) : undefined;
+    if (question !== undefined) answered.add(question);
   }
-  return shown;
+  return history
+    .filter((event) => !answered.has(event) && !isMark(event))
+    .map((event) => {
+      const question = 'TaskScheduledId' in event ? asked.get(event.TaskScheduledId) : undefined;
+      const shown: Record<string, unknown> = { ...event, EventType: eventTypeName(event) };
+      if (event.EventType === EventType.ExecutionStarted) {
+        delete shown['Name'];
+        shown['FunctionName'] = event.Name;
+      }
+      if (question !== undefined) {
+        shown['ScheduledTime'] = question.Timestamp;
+        if ('Name' in question) shown['FunctionName'] = question.Name;
+        if ('Input' in question) shown['Input'] = question.Input;
+      }
+      if ('Result' in event && isHistoryOutputShown) shown['Result'] = valueOf(event.Result);
+      else delete shown['Result'];
+      if (!isInputShown) delete shown['Input'];
+      for (const name of inward) delete shown[name];
+      return shown;
+    });
+}
+
+/** Parts of events that nobody outside needs. */
+const inward = [
+  ...['EventId', 'IsPlayed', 'MessageId', 'TaskScheduledId', 'TimerId', 'Version'],
+  ...['OrchestrationInstance', 'ParentInstance', 'Tags'],
+];
+
+function isMark({ EventType: type }: HistoryEvent): boolean {
+  return type === EventType.OrchestratorStarted || type === EventType.OrchestratorCompleted;
 }
 
 /** JSON text as its value; what is no JSON stays text. */
 export function valueOf(text: string | null): unknown {
   if (text === null) return null;
+  if (text.trim() === '') return '';
   try {
     return JSON.parse(text);
   } catch (error) {

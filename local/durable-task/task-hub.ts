@@ -5,7 +5,7 @@
 import { InstanceRunner } from './instance-runner';
 import { EventType, type Message } from './history-event';
 import { TaskHubClient } from './client';
-import { partitionOf } from './names';
+import { entityIdOf, partitionOf } from './names';
 import { partitionCount } from './partitions';
 import type { DurableFunctions } from './replay';
 import type { TaskHubStore } from './store';
@@ -158,9 +158,10 @@ export class TaskHub {
     this.#world.log('information', `task hub: runs partitions ${[...this.#own].join(', ')}`);
     await this.#readInbox();
     for await (const instance of this.#store.instances.all({
-      kind: 'orchestrations',
       runtimeStatus: ['Pending', 'Running', 'Suspended', 'ContinuedAsNew'],
     })) {
+      // An entity has nothing to do but its messages.
+      if (entityIdOf(instance.instanceId) !== null) continue;
       if (!gained.has(partitionOf(instance.instanceId, partitionCount))) continue;
       if (instance.runtimeStatus === 'Pending') await this.client.startAgain(instance);
       this.#runner(instance.instanceId).wake();

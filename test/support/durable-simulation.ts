@@ -15,7 +15,8 @@ import {
   type Message,
 } from '../../local/durable-task/history-event';
 import { finishEpisode, writeEpisode, type Plan } from '../../local/durable-task/orchestrator';
-import { timerLimits, type DurableFunctions } from '../../local/durable-task/replay';
+import type { DurableFunctions } from '../../local/durable-task/replay';
+import { timerLimits } from '../../local/durable-task/replay-limits';
 import { instanceId, message, started } from './durable-history';
 
 type Listener = (trigger: unknown, context: unknown) => Promise<unknown>;
