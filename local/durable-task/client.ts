@@ -204,6 +204,9 @@ export class TaskHubClient {
     if (instance === null) {
       throw new Refused(404, `No orchestration with instance ID "${instanceId}" found.`, 'text');
     }
+    if (instance.runtimeStatus !== 'Failed' && finalStatuses.includes(instance.runtimeStatus)) {
+      throw new Refused(410, `The instance '${instanceId}' is ${instance.runtimeStatus}.`, 'none');
+    }
     if (instance.runtimeStatus !== 'Failed') {
       throw new Refused(
         412,

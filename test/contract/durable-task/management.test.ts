@@ -257,9 +257,9 @@ describe('restart and purge', () => {
     for await (const { name } of container.listBlobsFlat({ prefix: 'purged/' })) blobs.push(name);
     expect(blobs).toEqual([]);
     const id = await durable.api.start('approval');
-    expect((await durable.client('purgeInstanceHistory', id)).result).toEqual({
-      instancesDeleted: 0,
-    });
+    const running = await durable.api.request('DELETE', `instances/${id}`);
+    expect(running.status).toBe(412);
+    expect(await running.json()).toMatch(/^Only orchestrations in a terminal state can be purged/);
     await durable.client('terminate', id, 'the test is over');
   });
 

@@ -38,7 +38,7 @@ import {
   timerCreated,
 } from '../../support/durable-history';
 
-const functions = { orchestrators: ['main', 'child'], activities: ['work'], entities: [] };
+const functions = { orchestrators: ['main', 'child'], activities: ['work'], entities: ['counter'] };
 const nowMs = startMs + 1_000;
 const names = (events: readonly HistoryEvent[]): string[] => events.map(eventTypeName);
 
