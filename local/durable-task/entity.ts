@@ -3,7 +3,7 @@
  * for a lock; then what their results mean: the new state, answers and signals to send.
  */
 import { EventType, type EventRaised, type Message } from './history-event';
-import { entityIdOf, entityInstanceId, type EntityId } from './names';
+import { entityIdOf, entityInstanceId, instanceIdFault, type EntityId } from './names';
 import { unnumbered } from './execution';
 
 /** A request as orchestrations, entities and clients send it: the input of an `op` event. */
@@ -116,8 +116,28 @@ export function beginEntity(options: {
 /** Null: it is none. A client may raise any event at any instance, by its id. */
 function requestIn({ Input, Name }: EventRaised): EntityRequest | null {
   if (Name !== 'op' && Name !== 'release') return null;
-  const request = JSON.parse(Input ?? 'null') as Partial<EntityRequest> | null;
-  return typeof request?.id === 'string' ? (request as EntityRequest) : null;
+  const request: unknown = JSON.parse(Input ?? 'null');
+  return isRequest(request) ? request : null;
+}
+
+function isRequest(value: unknown): value is EntityRequest {
+  if (typeof value !== 'object' || value === null) return false;
+  const request = value as Partial<Record<keyof EntityRequest, unknown>>;
+  const { id, input, lockset = [], op, parent, parentExecution, pos = 0, signal = false } = request;
+  const isTextOrAbsent = (one: unknown): boolean => one === undefined || typeof one === 'string';
+  return (
+    typeof id === 'string' &&
+    [input, op, parentExecution].every(isTextOrAbsent) &&
+    (parent === undefined || isInstanceId(parent)) &&
+    typeof signal === 'boolean' &&
+    Number.isSafeInteger(pos) &&
+    Array.isArray(lockset) &&
+    lockset.every(isInstanceId)
+  );
+}
+
+function isInstanceId(value: unknown): boolean {
+  return typeof value === 'string' && instanceIdFault(value) === null;
 }
 
 /** On to the next entity of the set; after the last, the asker has them all. */

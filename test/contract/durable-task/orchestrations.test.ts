@@ -215,6 +215,8 @@ describe('callHttp', () => {
         response.writeHead(202, { location: '/poll', 'retry-after': '0' }).end();
       } else if (request.url === '/nowhere') {
         response.writeHead(202, { location: 'http://[' }).end();
+      } else if (request.url === '/moved') {
+        response.writeHead(302, { location: '/echo' }).end();
       } else if (request.url === '/poll') {
         polls += 1;
         if (polls < 3) response.writeHead(202, { location: '/poll', 'retry-after': '0' }).end();
@@ -244,11 +246,47 @@ describe('callHttp', () => {
     expect(output).toContain("answered 202 with the Location 'http://[', which is no URL");
   });
 
+  it('follows a redirect', async () => {
+    const { output } = await durable.api.run('get', `${url}/moved`);
+    expect(output).toMatchObject({ statusCode: 200, content: 'GET ' });
+  });
+
   it('polls where a 202 says, unless it is told not to', async () => {
     const polled = await durable.api.run('http', { url: `${url}/accepted` });
     expect(polled.output).toEqual({ status: 200, content: 'polled by GET', after: 'after' });
     const once = await durable.api.run('http', { url: `${url}/accepted`, enablePolling: false });
     expect(once.output).toEqual({ status: 202, content: '', after: 'after' });
+  });
+});
+
+describe('a custom status', () => {
+  it.each([
+    [8_000, 'Completed'],
+    [8_190, 'Completed'],
+    [8_191, 'Failed'],
+    [40_000, 'Failed'],
+  ])('of %i characters: the orchestration is %s', async (length, wanted) => {
+    const { customStatus, output, runtimeStatus } = await durable.api.run('longStatus', length);
+    expect(runtimeStatus).toBe(wanted);
+    const isKept = wanted === 'Completed';
+    expect(customStatus).toBe(isKept ? 's'.repeat(length) : null);
+    expect(output).toEqual(
+      isKept ? 'over' : expect.stringContaining('payload must not exceed 16 KB'),
+    );
+  });
+});
+
+describe('an event', () => {
+  it('may hold any JSON and have any name', async () => {
+    const id = await durable.api.start('eternalEcho');
+    const values = [0, '', false, null, [], {}, 'ä\ud83d\ude00', '{"a":1}', 'x'.repeat(100_000)];
+    const names = ['one', 'A name', 'ünï', "o'brien", '100%', '__proto__', 'constructor'];
+    for (const name of names) {
+      await durable.api.raise(id, encodeURIComponent('name'), name);
+      await durable.api.raise(id, encodeURIComponent(name), values);
+    }
+    await durable.api.raise(id, 'name', 'end');
+    expect((await durable.api.until(id)).output).toEqual(names.map((name) => [name, values]));
   });
 });
 
