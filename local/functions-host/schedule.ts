@@ -1,5 +1,6 @@
 import { Cron } from 'croner';
 import { parseTimeSpan } from './time-span';
+import { WallClock } from './wall-clock';
 
 export interface Schedule {
   /** The first time after another. */
@@ -55,17 +56,30 @@ export function parseSchedule(
     throw wrong(`has '${fields[weekdayPlace]}': the days of the week are 0 (Sunday) to 6`);
   }
   const timezone = timeZoneOf(functionName, settings);
+  const clock = new WallClock(timezone.timezone);
+  const fieldsText = numbered.join(' ');
   let cron: Cron;
+  let shown: Cron;
   try {
     // Both day fields must match, as NCRONTAB has it.
-    cron = new Cron(numbered.join(' '), { mode: '6-part', domAndDow: true, ...timezone });
+    const options = { mode: '6-part', domAndDow: true } as const;
+    cron = new Cron(fieldsText, { ...options, ...timezone });
+    shown = new Cron(fieldsText, { ...options, timezone: 'UTC' });
   } catch (error) {
     throw wrong(`is not valid (${(error as Error).message})`);
   }
-  const next = (after: Date): Date => {
-    const time = cron.nextRun(after);
+  const orNever = (time: Date | null): Date => {
     if (time === null) throw wrong('never comes');
     return time;
+  };
+  const next = (after: Date): Date => {
+    const dueShown = orNever(shown.nextRun(new Date(clock.shownAt(after.getTime()))));
+    const skippedMs = clock.skipped(dueShown.getTime());
+    if (skippedMs !== null && skippedMs > after.getTime()) return new Date(skippedMs);
+    for (let time = orNever(cron.nextRun(after)); ; time = orNever(cron.nextRun(time))) {
+      // Where clocks are put forward, croner moves what they skip to places of its own.
+      if (shown.match(new Date(clock.shownAt(time.getTime())))) return time;
+    }
   };
   return { next, isFrequent: isFrequent(next) };
 }

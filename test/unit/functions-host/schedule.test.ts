@@ -30,6 +30,41 @@ test.each<[string, string, string, Record<string, string>]>([
   expect(next(text, after, settings)).toBe(expected);
 });
 
+describe('where clocks are put forward or back', () => {
+  const newYork = 'America/New_York';
+  const times = (text: string, zone: string, after: string, count: number): string => {
+    const schedule = parseSchedule('f', text, { WEBSITE_TIME_ZONE: zone });
+    const found: string[] = [];
+    for (let time = new Date(after); found.length < count;) {
+      time = schedule.next(time);
+      found.push(time.toISOString().slice(5, 16));
+    }
+    return found.join(' ');
+  };
+
+  test.each<[string, string, string, string]>([
+    // Skipped: 02:00 to 03:00 on 8 March. .NET reads 02:30 as if the clocks were changed later.
+    ['0 30 2 * * *', newYork, '2026-03-08T05:00:00Z', '03-08T07:30 03-09T06:30'],
+    ['0 30 2 8 3 *', newYork, '2026-03-08T05:00:00Z', '03-08T07:30 03-08T07:30'],
+    ['0 30 2 * * 0', newYork, '2026-03-08T05:00:00Z', '03-08T07:30 03-15T06:30'],
+    ['0 0 2 * * *', newYork, '2026-03-08T05:00:00Z', '03-08T07:00 03-09T06:00'],
+    ['0 30 2,3 * * *', newYork, '2026-03-08T05:00:00Z', '03-08T07:30 03-09T06:30'],
+    ['0 30 * * * *', newYork, '2026-03-08T05:00:00Z', '03-08T05:30 03-08T06:30 03-08T07:30'],
+    ['0 */20 * * * *', newYork, '2026-03-08T06:30:00Z', '03-08T06:40 03-08T07:00 03-08T07:20'],
+    ['0 30 2 * * *', newYork, '2026-03-08T07:10:00Z', '03-09T06:30 03-10T06:30'],
+    ['0 30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00:00Z', '03-29T01:30 03-30T00:30'],
+    ['0 15 0 * * *', 'America/Santiago', '2026-09-05T12:00:00Z', '09-06T04:15 09-07T03:15'],
+    ['0 15 2 * * *', 'Australia/Lord_Howe', '2026-10-03T00:00:00Z', '10-03T15:45 10-04T15:15'],
+    ['0 0 18 * * 5', newYork, '2026-03-07T00:00:00Z', '03-13T22:00'],
+    ['0 30 23 * * *', 'Europe/Berlin', '2026-03-28T00:00:00Z', '03-28T22:30 03-29T21:30'],
+    // Twice: 01:00 to 02:00 on 1 November.
+    ['0 30 1 * * *', newYork, '2026-11-01T04:00:00Z', '11-01T05:30 11-02T06:30'],
+    ['0 */20 * * * *', newYork, '2026-11-01T05:30:00Z', '11-01T05:40 11-01T06:00 11-01T06:20'],
+  ])('%s in %s after %s comes at %s', (text, zone, after, expected) => {
+    expect(times(text, zone, after, expected.split(' ').length)).toBe(expected);
+  });
+});
+
 test.each<[string, Record<string, string>, RegExp]>([
   ['', utc, /f: the schedule '' has 0 fields/],
   ['* * *', utc, /has 3 fields/],
