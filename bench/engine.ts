@@ -156,6 +156,8 @@ async function runEngine(
             bytes: 0,
           }),
           flushedThrough: async () => 0,
+          create: async () => undefined,
+          flushedByTask: async () => new Map(),
         }),
         clock: { nowMs: () => Date.now() },
         sleep: async () => undefined,

@@ -1,5 +1,6 @@
 import type { LogRecord } from '../model/commit';
 import type { AppendStore } from '../model/ports';
+import { corruptLog } from './corruption';
 import { Generation } from './generation';
 import { listGenerations } from './generation-list';
 import { logPrefix, parseGenerationName, topologyPrefix, type LogPath } from './names';
@@ -46,6 +47,7 @@ export async function readLog(
   let next = from ?? { generation: 0, position: 0 };
   let isBroken = false;
   const records: LogRecord[] = [];
+  let before: Generation | null = null;
   for (const number of listed ?? (await listGenerations(appends, path))) {
     if (number < next.generation) continue;
     const generation = new Generation(path, number);
@@ -54,11 +56,28 @@ export async function readLog(
     // Deleted meanwhile, or made by a roll that got no further: a later one, if any, goes on.
     if (bytes === undefined || (bytes.byteLength === 0 && generation.position === 0)) continue;
     isBroken ||= number !== next.generation;
-    for (const record of generation.takeIn(bytes)) records.push(record);
+    const read = generation.takeIn(bytes);
+    assertFollows(before, generation, read[0]);
+    before = generation;
+    for (const record of read) records.push(record);
     next =
       generation.end === 'sealed'
         ? { generation: number + 1, position: 0 }
         : { generation: number, position: generation.position };
   }
   return { records, next, isBroken };
+}
+
+/** A header says after which commit its generation begins: that is the last of the one before. */
+function assertFollows(
+  before: Generation | null,
+  generation: Generation,
+  header: LogRecord | undefined,
+): void {
+  if (header?.kind !== 'header' || before?.number !== generation.number - 1) return;
+  if (!before.isCommitKnown || header.afterCommit === before.lastCommit) return;
+  throw corruptLog(
+    { blob: before.name, position: before.position },
+    `it ends with commit ${before.lastCommit}, the next generation begins after commit ${header.afterCommit}: records are missing`,
+  );
 }

@@ -10,6 +10,7 @@ import { generationName } from './names';
 import { encodeRecord } from './record';
 import { deleteSnapshots, getSnapshot, putSnapshot } from './snapshots';
 import type { TaskLogOptions } from './task-log-options';
+import { resetWriterPrefix, unfinishedReset } from './unfinished-reset';
 
 /**
  * The log of one task, as one process sees it. Any number of processes may hold the same log at
@@ -220,7 +221,7 @@ export class TaskLog {
 
   async #append(record: LogRecord): Promise<AppendOutcome> {
     if (this.#isDirty) await this.#readAhead();
-    if (this.isEnded) throw this.#movedOn('its incarnation has ended');
+    if (this.isEnded) throw this.#ended();
     if (this.#kept.length > 0 || this.needsRoll) return 'conflict';
     const block = encodeRecord(record);
     const { blockBytesMax } = this.#options.limits;
@@ -380,6 +381,15 @@ export class TaskLog {
 
   #at(point: CommitLogFaultPoint): void | Promise<void> {
     return this.#options.faultPoint(point);
+  }
+
+  #ended(): StreamError {
+    const { path } = this.#options;
+    const { name, sealedBy } = this.#current;
+    if (sealedBy?.startsWith(resetWriterPrefix) !== true) {
+      return this.#movedOn('its incarnation has ended');
+    }
+    return unfinishedReset(name, path.topology, { ...path, sealedBy });
   }
 
   #movedOn(why: string): StreamError {

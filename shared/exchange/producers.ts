@@ -5,6 +5,8 @@ interface ProducerMark {
   readonly epoch: number;
   /** Ordinal of the last event taken in. */
   readonly ordinal: number;
+  /** The producer's commit that it came with, or a later one that brought no event. */
+  readonly commit: number;
   readonly watermarkMs: number | null;
   readonly idle: boolean;
 }
@@ -16,6 +18,8 @@ export interface Admission {
   /** Events between what was taken in and this envelope: lost with a hub, to be declared. */
   readonly missing: number;
   readonly stale: boolean;
+  /** Why the producer's log cannot be the one that sent what was taken in before; null: it is. */
+  readonly contradiction: string | null;
 }
 
 /**
@@ -32,10 +36,17 @@ export class Producers {
     this.#expected = state.store('$producer-count');
   }
 
+  /** These have sent nothing yet that counts: what is still under way of their former lives is dropped. */
+  expect(producers: readonly string[], epoch: number): void {
+    for (const producer of producers) {
+      this.#marks.put(producer, { epoch, ordinal: 0, commit: 0, watermarkMs: null, idle: false });
+    }
+  }
+
   admit(envelope: Envelope): Admission {
     const mark = this.#marks.get(envelope.producer);
     if (mark !== undefined && envelope.epoch < mark.epoch) {
-      return { seen: envelope.events.length, missing: 0, stale: true };
+      return { seen: envelope.events.length, missing: 0, stale: true, contradiction: null };
     }
     const ordinal = mark !== undefined && mark.epoch === envelope.epoch ? mark.ordinal : 0;
     const missing = Math.max(0, envelope.firstOrdinal - 1 - ordinal);
@@ -43,7 +54,7 @@ export class Producers {
       envelope.events.length,
       Math.max(0, ordinal - (envelope.firstOrdinal - 1)),
     );
-    return { seen, missing, stale: false };
+    return { seen, missing, stale: false, contradiction: contradictionOf(mark, envelope) };
   }
 
   /** Notes that the envelope's first `taken` events are in; its watermark counts once all are. */
@@ -59,6 +70,7 @@ export class Producers {
     this.#marks.put(envelope.producer, {
       epoch: envelope.epoch,
       ordinal,
+      commit: sameEpoch ? Math.max(mark.commit, envelope.commit) : envelope.commit,
       watermarkMs: complete ? later(before, envelope.watermarkMs) : before,
       idle: complete ? envelope.idle : (mark?.idle ?? false),
     });
@@ -85,6 +97,24 @@ export class Producers {
     }
     return earliestActive ?? latestIdle;
   }
+}
+
+/**
+ * A producer numbers its events once and for all. A later commit that gives numbers out again, or a
+ * life that begins anew while the task still holds events of the one before, comes from a log that was
+ * put back or deleted: its events would be counted again, or dropped in the place of others.
+ */
+function contradictionOf(mark: ProducerMark | undefined, envelope: Envelope): string | null {
+  if (mark === undefined) return null;
+  const { commit, epoch, firstOrdinal, producer } = envelope;
+  if (epoch > mark.epoch) {
+    return mark.ordinal === 0
+      ? null
+      : `${producer} begins anew, after ${mark.ordinal} events of its former life were taken in`;
+  }
+  return commit > mark.commit && firstOrdinal <= mark.ordinal
+    ? `commit ${commit} of ${producer} sends event ${firstOrdinal} again, its commit ${mark.commit} had sent up to ${mark.ordinal}`
+    : null;
 }
 
 function later(left: number | null, right: number | null): number | null {

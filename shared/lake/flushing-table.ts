@@ -52,6 +52,17 @@ export class FlushingTable implements LakeTable {
     return (await this.#log.snapshot(options)).committedThrough(task);
   }
 
+  async flushedByTask(
+    prefix: string,
+    options?: { readonly refresh?: boolean },
+  ): Promise<ReadonlyMap<string, number>> {
+    return (await this.#log.snapshot(options)).committedByTask(prefix);
+  }
+
+  async create(): Promise<void> {
+    await this.#fitTable();
+  }
+
   async flush({ task, batches }: FlushRequest): Promise<FlushResult> {
     assertAscending(batches);
     for (let recuts = 0; recuts <= recutsMax; recuts += 1) {

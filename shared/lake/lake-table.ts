@@ -33,12 +33,25 @@ export interface LakeTable {
    * STREAM_TABLE_INCOMPATIBLE or STREAM_LOG_CORRUPT (an operator is needed).
    */
   flush(request: FlushRequest): Promise<FlushResult>;
+  /** Makes an empty table where there is none. Rejects as `flush` does. */
+  create(): Promise<void>;
   /**
    * From the table's own transaction log: the last commit of this task whose rows are visible
    * (0: none). Answers from memory once the log was read, unless `refresh` is set.
    */
   flushedThrough(task: string, options?: { readonly refresh?: boolean }): Promise<number>;
+  /** The same of every task whose name begins so. */
+  flushedByTask(
+    prefix: string,
+    options?: { readonly refresh?: boolean },
+  ): Promise<ReadonlyMap<string, number>>;
 }
+
+/**
+ * In the place of a commit in a table's log: the task was ended by a reset. Nothing that it ever
+ * committed may come into the table again, whoever still holds rows of it in memory.
+ */
+export const endedTaskVersion = Number.MAX_SAFE_INTEGER;
 
 export interface LakeTableOptions {
   readonly objects: ObjectStore;

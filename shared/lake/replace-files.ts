@@ -1,7 +1,7 @@
 import { StreamError } from '../model/errors';
 import type { Clock, ObjectStore, Telemetry } from '../model/ports';
 import type { TablePlan } from '../model/table';
-import { encodeActions, type Action, type AddAction } from './actions';
+import { encodeActions, type Action, type AddAction, type TransactionAction } from './actions';
 import { fileKey } from './checkpoint-codec';
 import { readSnapshot, readVersion, type LogLocation } from './log-reader';
 import { versionName } from './names';
@@ -21,6 +21,8 @@ export interface Replacement {
   /** Paths as the log has them. */
   readonly removes: readonly AddAction[];
   readonly adds: readonly AddAction[];
+  /** How far applications are said to have come, in the same commit. */
+  readonly transactions?: readonly TransactionAction[];
   /** True: it counts only as the very next version, for it says what the whole table holds. */
   readonly isExclusive?: boolean;
   /** False: the rows are the same ones, so followers of the table need not look at them again. */
@@ -115,6 +117,7 @@ async function putIfAbsent(
 
 function actionsOf(replacement: Replacement, nowMs: number, version: number): Action[] {
   const { adds, isDataChange: dataChange, operation, removes, token } = replacement;
+  const { transactions = [] } = replacement;
   return [
     {
       commitInfo: {
@@ -127,6 +130,7 @@ function actionsOf(replacement: Replacement, nowMs: number, version: number): Ac
       },
     },
     ...(operation === replaceOperation ? [{ txn: { appId: replaceAppId, version } }] : []),
+    ...transactions.map((txn) => ({ txn })),
     ...removes.map(({ path }) => ({ remove: { path, deletionTimestamp: nowMs, dataChange } })),
     ...adds.map((add) => ({ add: { ...add, dataChange } })),
   ];

@@ -15,6 +15,11 @@ export class Snapshot {
     return this.#transactions.get(appId) ?? 0;
   }
 
+  /** Of every application whose id begins so. */
+  committedByTask(prefix: string): Map<string, number> {
+    return new Map(Array.from(this.#transactions).filter(([appId]) => appId.startsWith(prefix)));
+  }
+
   apply(version: number, actions: readonly Action[]): void {
     for (const { protocol, metaData, txn } of actions) {
       if (protocol) this.protocol = protocol;

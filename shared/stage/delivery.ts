@@ -1,9 +1,11 @@
 import type { LakeBatch } from '../lake/lake-table';
 import type { OutboxMessage } from '../model/commit';
+import { StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import type { StageServices } from './services';
 import type { TaskAddress } from './task-hold';
+import { epochKnown, taskIdOf } from './task-identity';
 import type { PendingRows, TaskState } from './task-state';
 
 /**
@@ -66,18 +68,29 @@ export class Delivery {
   async #flush(table: TablePlan, pending: readonly PendingRows[]): Promise<void> {
     const { faultPoint, lakeTable, telemetry } = this.#services;
     await faultPoint('stage.before-flush');
+    const lake = lakeTable(table);
+    this.#assertNotAhead(table.name, await lake.flushedThrough(this.#taskId()));
     const batches: LakeBatch[] = pending.map(({ commit, rows }) => ({ commit, rows: rows() }));
-    const flushed = await lakeTable(table).flush({ task: this.#taskId(), batches });
+    const flushed = await lake.flush({ task: this.#taskId(), batches });
+    this.#assertNotAhead(table.name, flushed.flushedThrough);
     await faultPoint('stage.after-flush');
     this.#state.confirmFlush(table.name, flushed.flushedThrough);
     telemetry.emit('info', 'table.flushed', { ...this.#address, table: table.name, ...flushed });
   }
 
-  /** Names this task's rows in a table's log: another epoch's commit numbers must not match. */
+  /** Others have gone on with this task, or a reset ended it: what is known here is stale. */
+  #assertNotAhead(table: string, throughCommit: number): void {
+    const { commit } = this.#state;
+    if (throughCommit <= commit) return;
+    throw new StreamError(
+      'STREAM_COMMIT_CONTENDED',
+      `table ${table} holds rows of this task through commit ${throughCommit}, this process knows ${commit}: open the task anew`,
+      { details: { ...this.#address, table, throughCommit, commit } },
+    );
+  }
+
   #taskId(): string {
-    const epoch = this.#state.keyed.store<number>('$task').get('epoch') ?? 0;
-    const { topology, stage, partition } = this.#address;
-    return `${topology}/${stage}/${partition}/${epoch}`;
+    return taskIdOf(this.#address, epochKnown(this.#state) ?? 0);
   }
 }
 

@@ -3,6 +3,7 @@ import type { CommitRecord, Cursor, WatermarkReason } from '../model/commit';
 import type { ExchangeTime } from '../model/program';
 import type { BatchOutputs } from './batch-outputs';
 import type { StageServices } from './services';
+import { startEpoch } from './task-identity';
 import type { TaskState } from './task-state';
 
 /** A commit ready to append. */
@@ -30,7 +31,7 @@ export function encodeDraft(request: DraftRequest): Draft {
   const { outputs, result, services, task } = request;
   const commit = task.commit + 1;
   const nowMs = services.clock.nowMs();
-  const epoch = epochOf(task, nowMs);
+  const epoch = startEpoch(task, nowMs);
   const outbox = outputs.outboxes.flatMap((exchange, index) => {
     const { isAwaited, watermarkMs } = request.exchangeTime(index);
     return exchange.pack(
@@ -61,16 +62,4 @@ export function encodeDraft(request: DraftRequest): Draft {
     flushedThrough: Object.fromEntries(task.flushedThrough),
   };
   return { record, bytes: encodedLength(record) };
-}
-
-/**
- * The birth of this task's state, journalled with its first commit: it tells consumers and tables
- * apart from those of a log that was deleted and begun anew, whose numbers start again at 1.
- */
-export function epochOf(task: TaskState, nowMs: number): number {
-  const store = task.keyed.store<number>('$task');
-  const known = store.get('epoch');
-  if (known !== undefined) return known;
-  store.put('epoch', nowMs);
-  return nowMs;
 }

@@ -157,6 +157,7 @@ class RangeRun {
     }
     const admission = producers.admit(envelope);
     if (admission.stale) return true;
+    if (admission.contradiction !== null) throw restoredProducer(admission.contradiction);
     if (admission.missing > 0) this.#declareMissing(message, admission.missing);
     const first = Math.max(admission.seen, this.#cursor.index);
     for (let index = first; index < envelope.events.length; index += 1) {
@@ -237,6 +238,14 @@ class RangeRun {
       enqueuedTimeMs: message.enqueuedTimeMs,
     });
   }
+}
+
+function restoredProducer(contradiction: string): StreamError {
+  return new StreamError(
+    'STREAM_LOG_BEHIND',
+    `exchange message: ${contradiction}: its commit log is an older copy, or was deleted. Nothing of it was ` +
+      'taken in. Put the newest copy of that log back, or begin anew with millrace reset',
+  );
 }
 
 /**

@@ -1,5 +1,13 @@
+import { corruptLog } from '../commit-log/corruption';
+import { generationName } from '../commit-log/names';
 import { TaskLog } from '../commit-log/task-log';
-import type { CommitRecord, Cursor, LogRecord, WatermarkReason } from '../model/commit';
+import {
+  compareCursors,
+  type CommitRecord,
+  type Cursor,
+  type LogRecord,
+  type WatermarkReason,
+} from '../model/commit';
 import { StreamError } from '../model/errors';
 import type { Program } from '../model/program';
 import { Producers } from '../exchange/producers';
@@ -8,6 +16,7 @@ import { BatchOutputs } from './batch-outputs';
 import { CommitReports } from './commit-reports';
 import { Delivery } from './delivery';
 import { encodeDraft, type Draft } from './draft';
+import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { TaskState } from './task-state';
 
@@ -89,6 +98,8 @@ export class TaskHold {
     const loaded = await log.load();
     const hold = new TaskHold(options, log, TaskState.fromSnapshot(stage.plan, loaded.snapshot));
     hold.#takeIn(loaded.records);
+    const task = { address, plan: stage.plan, state: hold.state, services };
+    await assertNotRestored(task, async () => hold.#takeIn(await log.catchUp()));
     await hold.#finishRoll();
     services.telemetry.emit('info', 'task.opened', {
       ...address,
@@ -208,6 +219,7 @@ export class TaskHold {
     if (records.length === 0) return;
     for (const record of records) {
       if (record.kind === 'commit') {
+        this.#assertFollows(record);
         this.state.applyCommit(record);
         this.attempts.applyCommit(record.ledger.read);
       } else if (record.kind === 'attempt') {
@@ -215,6 +227,18 @@ export class TaskHold {
       }
     }
     this.program.afterRollback();
+  }
+
+  /** Of a generation's first commit only the snapshot can tell whether it is the right one. */
+  #assertFollows({ commit, from }: CommitRecord): void {
+    const { cursor, commit: before } = this.state;
+    const isNext = cursor === null || compareCursors(from, cursor) === 0;
+    if (commit === before + 1 && isNext) return;
+    throw corruptLog(
+      { blob: generationName(this.#options.address, this.log.generation), position: 0 },
+      `commit ${commit} begins at ${JSON.stringify(from)}, the state before it is that of commit ${before} ` +
+        `at ${JSON.stringify(cursor)}: a record or a snapshot is missing, doubled or out of place`,
+    );
   }
 
   /** Waits, and says whether nobody has appended meanwhile. Nothing of ours may be half-done. */

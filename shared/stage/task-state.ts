@@ -10,6 +10,7 @@ import type {
 import { invariant, StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { Row } from '../model/table';
+import { Producers } from '../exchange/producers';
 import { KeyedState } from '../state/keyed-state';
 
 /** Store of a task's state that says, to whoever surveys its log, that results are due. */
@@ -57,6 +58,8 @@ export class TaskState {
   readonly rowsWithoutTable = new Map<string, number>();
   readonly pendingOutbox: PendingOutbox[] = [];
   lastCommittedAtMs = 0;
+  /** Tables know of earlier lives of this task: should it have no birth yet, it was born after them. */
+  epochMin = 0;
   readonly #plan: StagePlan;
 
   constructor(plan: StagePlan) {
@@ -70,6 +73,11 @@ export class TaskState {
     if (isFiringDue === (due.get('is') !== undefined)) return;
     if (isFiringDue) due.put('is', true);
     else due.delete('is');
+  }
+
+  /** Before the first commit: these begin with that epoch, and nothing older of theirs counts. */
+  expectProducers(producers: readonly string[], epoch: number): void {
+    new Producers(this.keyed).expect(producers, epoch);
   }
 
   /** Replays a commit read from the log. */

@@ -7,7 +7,9 @@ export function guardedTable(table: LakeTable, name: string, world: BreakerWorld
   const breaker = new CircuitBreaker(world, `table ${name}`);
   return {
     flush: (request) => breaker.run(() => table.flush(request)),
+    create: () => table.create(),
     flushedThrough: (task, options) => table.flushedThrough(task, options),
+    flushedByTask: (prefix, options) => table.flushedByTask(prefix, options),
   };
 }
 

@@ -3,14 +3,12 @@ import { StreamError } from '../../../model/errors';
 import { incarnationOf } from '../../../commit-log/incarnations';
 import { listLogs } from '../../../commit-log/log-reader';
 import { logPrefix, type LogPath } from '../../../commit-log/names';
-import { TaskLog } from '../../../commit-log/task-log';
-import type { AppendStore, Clock, ObjectStore, Telemetry } from '../../../model/ports';
-import { replaceFiles } from '../../../lake/replace-files';
-import { readTable, replaceOperation } from '../../../lake/table-reader';
-import { TaskState } from '../../../stage/task-state';
+import type { ObjectStore } from '../../../model/ports';
+import { taskIdOf } from '../../../stage/task-identity';
 import { surveyPagesOf, type SurveyedStage } from '../../survey/surveyor';
-import type { JobKind } from '../job-kind';
-import { tableFolder, tableOf } from './compact';
+import type { JobKind, PieceContext } from '../job-kind';
+import { beginAnew, deleteLog, endLog, type LogStores } from './reset-logs';
+import { assertEmpty, emptyTable, type EmptiedTable, type TableToEmpty } from './reset-tables';
 
 const resetOptions = Type.Object({
   topology: Type.String(),
@@ -20,111 +18,54 @@ const resetOptions = Type.Object({
 
 export type ResetOptions = Static<typeof resetOptions>;
 
-type ResetWork =
-  | { readonly what: 'mark'; readonly topology: string }
-  | { readonly what: 'table'; readonly table: string }
-  | {
-      readonly what: 'log';
-      readonly functionName: string;
-      readonly partition: string;
-      readonly path: LogPath | null;
-    };
+interface ResetWork {
+  readonly topology: string;
+}
 
 interface ResetResult {
-  readonly what: ResetWork['what'];
-  readonly deleted: number;
+  readonly filesTakenOut: number;
+  readonly logBlobsDeleted: number;
 }
 
 /** A commit that is younger says that workers are at it. */
 const restMs = 60_000;
+/** Logs that are seen to side by side. */
+const logsAtOnce = 16;
 
-export interface ResetWorld {
-  readonly appends: AppendStore;
-  readonly objects: ObjectStore;
+export interface ResetWorld extends LogStores {
   readonly lake: ObjectStore;
-  readonly clock: Clock;
-  readonly telemetry: Telemetry;
   readonly stages: readonly SurveyedStage[];
 }
 
 /**
- * Makes a topology begin anew: its tables are emptied (each in one commit of its log), its commit
- * logs deleted, and everything that the hubs still hold is read again. What exchanges hold is passed
- * over: their producers send it again. Tables and consumers first, sources last: they begin at once.
+ * Makes a topology begin anew: its tables are emptied, its commit logs deleted, and everything that
+ * the hubs still hold is read again. What exchanges hold is passed over: their producers send it again.
+ *
+ * One piece does all of it, for no log may go before every table is seen to be empty; see `Reset`.
  */
 export function resetKind(world: ResetWorld): JobKind {
-  const { objects, stages } = world;
-
   return {
     name: 'reset',
     options: resetOptions,
 
     async plan(given) {
       const { isForced, topology } = given as ResetOptions;
-      const paths = await listLogs(world.appends, topology);
-      if (!isForced) await assertAtRest(world, paths);
-      const pieces: { phase: number; work: ResetWork }[] = [
-        { phase: 0, work: { what: 'mark', topology } },
-      ];
-      for (const { plan, services } of stages) {
-        if (plan.topology !== topology) continue;
-        const { functionName } = plan;
-        for (const { name } of plan.tables) {
-          pieces.push({ phase: 0, work: { what: 'table', table: name } });
-        }
-        const phase = plan.input.kind === 'source' ? 2 : 1;
-        const own = paths.filter(({ stage }) => stage === plan.name);
-        for (const path of own) {
-          const work = { what: 'log', functionName, partition: path.partition, path } as const;
-          pieces.push({ phase, work });
-        }
-        if (plan.input.kind === 'source') continue;
-        for (const partition of (await services.hub.describe()).partitionIds) {
-          if (own.some((path) => path.partition === partition)) continue;
-          pieces.push({ phase, work: { what: 'log', functionName, partition, path: null } });
-        }
-      }
-      return { pieces, summary: { topology } };
+      if (!isForced) await assertAtRest(world, await listLogs(world.appends, topology));
+      const work: ResetWork = { topology };
+      return { pieces: [{ phase: 0, work }], summary: { topology } };
     },
 
     async run(given, context) {
-      const work = given as ResetWork;
-      await context.beat();
-      switch (work.what) {
-        case 'mark':
-          // A topology that was drained is to run again.
-          await objects.delete(`control/${work.topology}/drain`);
-          return { what: work.what, deleted: 1 } satisfies ResetResult;
-        case 'table': {
-          const deleted = await emptyTable(world, work.table, `${context.jobId}-${work.table}`);
-          return { what: work.what, deleted } satisfies ResetResult;
-        }
-        case 'log': {
-          const deleted = work.path === null ? 0 : await deleteLog(world, work.path);
-          // They remember a place in the log that is gone.
-          const surveys = await objects.list(surveyPagesOf(work.functionName));
-          for (const { name } of surveys) await objects.delete(name);
-          const stage = stages.find(({ plan }) => plan.functionName === work.functionName);
-          if (stage?.plan.input.kind === 'exchange') await beginBehind(world, work);
-          return { what: work.what, deleted } satisfies ResetResult;
-        }
-        default:
-          return work satisfies never;
-      }
+      return new Reset(world, (given as ResetWork).topology, context).run();
     },
 
     split: () => null,
 
-    async report(_options, { planSummary, results }) {
-      const sum = (what: ResetWork['what']): number =>
-        (results as readonly ResetResult[])
-          .filter((result) => result.what === what)
-          .reduce((total, { deleted }) => total + deleted, 0);
-      const summary = {
-        ...(planSummary as object),
-        ...{ filesTakenOut: sum('table'), logBlobsDeleted: sum('log') },
-      };
-      return { summary, isRight: true };
+    async report(_options, { failures, planSummary, results }) {
+      const [result] = results as readonly ResetResult[];
+      const { filesTakenOut = 0, logBlobsDeleted = 0 } = result ?? {};
+      const summary = { ...(planSummary as object), filesTakenOut, logBlobsDeleted };
+      return { summary, isRight: result !== undefined && failures.length === 0 };
     },
   };
 }
@@ -144,58 +85,175 @@ async function assertAtRest(world: ResetWorld, paths: readonly LogPath[]): Promi
   }
 }
 
-async function deleteLog(world: ResetWorld, path: LogPath): Promise<number> {
-  const { appends, objects } = world;
-  const { incarnation, partition, stage, topology } = path;
-  const names = await appends.list(logPrefix(path));
-  // The newest last: until then the log is whole for whoever opens it.
-  for (const name of names) await appends.delete(name);
-  const snapshots = `snapshots/${topology}/${stage}/${incarnation}/${partition}/`;
-  for (const { name } of await objects.list(snapshots)) await objects.delete(name);
-  return names.length;
+/**
+ * The operation. Whatever fails, or whoever dies, in the middle of it: logs that are still there are
+ * whole or ended, never read anew beside rows that they made; and to run it again ends it.
+ *
+ * 1. Tables are emptied. Where that fails nothing else was touched.
+ * 2. Logs are ended: no worker can commit any more, and what they hold is known.
+ * 3. Tables are emptied again, and told in the same commit that the ended tasks are over: rows of
+ *    theirs that a worker still holds in memory can never be flushed.
+ * 4. Tables are read: they are empty. Only now do logs go, and begin anew with an epoch of their own:
+ *    consumers first, behind what their exchanges hold; sources last, after one more look at the
+ *    tables, for these read their hubs again at once.
+ */
+class Reset {
+  readonly #world: ResetWorld;
+  readonly #topology: string;
+  readonly #context: PieceContext;
+  readonly #stages: readonly SurveyedStage[];
+
+  constructor(world: ResetWorld, topology: string, context: PieceContext) {
+    this.#world = world;
+    this.#topology = topology;
+    this.#context = context;
+    this.#stages = world.stages.filter(({ plan }) => plan.topology === topology);
+  }
+
+  async run(): Promise<ResetResult> {
+    const { appends, objects } = this.#world;
+    const first = await this.#during('its logs were not touched', () => this.#emptyTables(null));
+    const paths = await listLogs(appends, this.#topology);
+    return this.#during('its logs were ended and are kept as they are', async () => {
+      const epochs = await this.#endLogs(paths);
+      const tables = this.#tables(epochs);
+      const second = await this.#emptyTables(tables);
+      // A topology that was drained is to run again.
+      await objects.delete(`control/${this.#topology}/drain`);
+      const lives = [...epochs.values(), second.epochMax];
+      const epoch = Math.max(this.#world.clock.nowMs(), ...lives.map((life) => life + 1));
+      let logBlobsDeleted = 0;
+      for (const kind of ['exchange', 'source'] as const) {
+        await assertEmpty(this.#world, tables);
+        for (const stage of this.#stages.filter(({ plan }) => plan.input.kind === kind)) {
+          logBlobsDeleted += await this.#startStage(stage, paths, epoch);
+        }
+      }
+      return { filesTakenOut: first.files + second.files, logBlobsDeleted };
+    });
+  }
+
+  /** What fails says how things were left. */
+  async #during<Result>(state: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      throw new StreamError(
+        error.code,
+        `${this.#topology} was not reset, ${state}; reset it again. ${error.message}`,
+        { cause: error, details: error.details },
+      );
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { clock } = this.#world;
+    await this.#context.beat();
+    if (clock.nowMs() < this.#context.deadlineMs) return;
+    throw new StreamError('STREAM_STORE_UNAVAILABLE', 'the time of this try was over');
+  }
+
+  async #emptyTables(tables: readonly TableToEmpty[] | null): Promise<EmptiedTable> {
+    let files = 0;
+    let epochMax = 0;
+    for (const table of tables ?? this.#tables(null)) {
+      await this.#beat();
+      const emptied = await emptyTable(this.#world, table, this.#context.jobId);
+      files += emptied.files;
+      epochMax = Math.max(epochMax, emptied.epochMax);
+    }
+    return { files, epochMax };
+  }
+
+  #tables(epochs: ReadonlyMap<LogPath, number> | null): TableToEmpty[] {
+    return this.#stages.flatMap(({ plan, services }) => {
+      const own = Array.from(epochs ?? []).filter(([path]) => path.stage === plan.name);
+      const ended = epochs && own.map(([path, epoch]) => taskIdOf(path, epoch));
+      const taskPrefix = `${this.#topology}/${plan.name}/`;
+      return plan.tables.map((table) => {
+        const lakeTable = services.lakeTable(table);
+        return { plan: table, lakeTable, taskPrefix, ended };
+      });
+    });
+  }
+
+  /** The births of the ended tasks, where they have one. */
+  async #endLogs(paths: readonly LogPath[]): Promise<Map<LogPath, number>> {
+    const epochs = new Map<LogPath, number>();
+    const { jobId } = this.#context;
+    for (const stage of this.#stages) {
+      const own = paths.filter((path) => path.stage === stage.plan.name);
+      await sideBySide(own, async (path) => {
+        await this.#beat();
+        const epoch = await endLog(this.#world, stage, { path, jobId });
+        if (epoch !== undefined) epochs.set(path, epoch);
+      });
+    }
+    return epochs;
+  }
+
+  /** Deletes a stage's logs, the oldest lives first, so that none is taken for the newest; begins anew. */
+  async #startStage(
+    stage: SurveyedStage,
+    paths: readonly LogPath[],
+    epoch: number,
+  ): Promise<number> {
+    const { plan, services } = stage;
+    const hub = await services.hub.describe();
+    const incarnation = incarnationOf(hub);
+    const own = paths.filter((path) => path.stage === plan.name);
+    const producers = await this.#producersOf(stage, paths);
+    let deleted = 0;
+    const partitions = new Set([...hub.partitionIds, ...own.map(({ partition }) => partition)]);
+    await sideBySide(Array.from(partitions), async (partition) => {
+      const lives = own.filter((path) => path.partition === partition);
+      for (const path of lives) {
+        await this.#beat();
+        const blobs = await deleteLog(this.#world, path);
+        deleted += blobs;
+      }
+      if (!hub.partitionIds.includes(partition)) return;
+      if (lives.length === 0 && plan.input.kind === 'source') return;
+      await beginAnew(this.#world, stage, {
+        path: { topology: plan.topology, stage: plan.name, incarnation, partition },
+        ...{ writer: services.writer, beginning: { epoch, producers } },
+      });
+    });
+    // They remember places in logs that are gone.
+    for (const { name } of await this.#world.objects.list(surveyPagesOf(plan.functionName))) {
+      await this.#world.objects.delete(name);
+    }
+    return deleted;
+  }
+
+  /** Tasks that send to a stage, are still there, and begin anew. */
+  async #producersOf(stage: SurveyedStage, paths: readonly LogPath[]): Promise<readonly string[]> {
+    const { input } = stage.plan;
+    if (input.kind === 'source') return [];
+    const producer = this.#stages.find(({ plan }) => plan.name === input.producerStage);
+    if (producer === undefined) return [];
+    const { partitionIds } = await producer.services.hub.describe();
+    const isAnew = (partition: string): boolean =>
+      producer.plan.input.kind === 'exchange' ||
+      paths.some((path) => path.stage === producer.plan.name && path.partition === partition);
+    return partitionIds.filter(isAnew).map((partition) => `${producer.plan.name}/${partition}`);
+  }
 }
 
-/** A new log of a consumer begins behind all that its exchange holds. */
-async function beginBehind(
-  world: ResetWorld,
-  work: { readonly functionName: string; readonly partition: string },
+/** Where one fails no other is begun; it rejects when all that were begun are over. */
+async function sideBySide<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const { appends, clock, objects, stages, telemetry } = world;
-  const stage = stages.find(({ plan }) => plan.functionName === work.functionName);
-  if (stage === undefined) throw new Error(`this build has no stage ${work.functionName}`);
-  const { plan, services } = stage;
-  const incarnation = incarnationOf(await services.hub.describe());
-  const bounds = await services.hub.bounds(work.partition);
-  const state = new TaskState(plan);
-  state.cursor = { sequenceNumber: bounds.isEmpty ? 0 : bounds.lastSequenceNumber + 1, index: 0 };
-  await TaskLog.open({
-    ...{ appends, objects, clock, telemetry, writer: services.writer },
-    path: {
-      ...{ topology: plan.topology, stage: plan.name, partition: work.partition },
-      incarnation,
-    },
-    limits: services.limits.log,
-    faultPoint: services.faultPoint,
-    initialSnapshot: state.snapshot(),
-  });
-}
-
-/** Takes every file out of a table, in one commit of its log. */
-async function emptyTable(world: ResetWorld, name: string, token: string): Promise<number> {
-  const { clock, lake, stages, telemetry } = world;
-  const plan = tableOf(
-    stages.flatMap((stage) => stage.plan.tables),
-    name,
-  );
-  const where = { objects: lake, folder: tableFolder(name) };
-  const { files, version } = await readTable({ ...where, format: plan.format });
-  if (files.length === 0) return 0;
-  await replaceFiles(
-    { ...where, plan, clock, telemetry },
-    {
-      ...{ token, operation: replaceOperation, readVersion: version },
-      ...{ removes: files.map(({ add }) => add), adds: [], isDataChange: true },
-    },
-  );
-  return files.length;
+  const next = items.values();
+  const failures: unknown[] = [];
+  const run = async (): Promise<void> => {
+    for (const item of next) {
+      if (failures.length > 0) return;
+      await work(item).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(logsAtOnce, items.length) }, run));
+  if (failures.length > 0) throw failures[0];
 }
