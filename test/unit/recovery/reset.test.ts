@@ -221,3 +221,31 @@ it('begins anew a topology whose log is damaged', async () => {
   expect(await reset(run)).toMatchObject({ isRight: true });
   await expectOnce(run);
 });
+
+it('empties a table whose old log versions were cleaned away behind a checkpoint', async () => {
+  const run = await aRun({ batchSize: 1 });
+  const { lake } = run.world;
+  const folder = 'tables/readings_shaped/_delta_log/';
+  const names = (await lake.list(folder)).map(({ name }) => name);
+  const checkpoint = names.filter((name) => name.endsWith('.checkpoint.parquet')).at(-1) ?? '';
+  const cleaned = names.filter((name) => name.endsWith('.json') && name < checkpoint);
+  expect(cleaned.length).toBeGreaterThan(20);
+  for (const name of cleaned) await lake.delete(name);
+  const report = await reset(run);
+  expect(report).toMatchObject({ isRight: true, filesTakenOut: readings.length });
+  expect(await run.world.rows('readings_shaped')).toEqual([]);
+  await expectOnce(run);
+});
+
+it('refuses a table that it cannot read, and keeps the logs', async () => {
+  const run = await aRun({ batchSize: 1 });
+  const logs = await listLogs(run.world.appends, 'readings');
+  await run.world.lake.delete('tables/readings_shaped/_delta_log/00000000000000000003.json');
+  for (const { name } of await run.world.lake.list('tables/readings_shaped/_delta_log/')) {
+    if (name.includes('checkpoint')) await run.world.lake.delete(name);
+  }
+  const report = await reset(run);
+  expect(report).toMatchObject({ isRight: false, logBlobsDeleted: 0 });
+  expect(JSON.stringify(report['failures'])).toContain('STREAM_LOG_CORRUPT');
+  expect(await listLogs(run.world.appends, 'readings')).toEqual(logs);
+});
