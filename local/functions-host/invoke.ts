@@ -3,6 +3,7 @@ import { durableClientBindings } from '../durable-task/client-binding';
 import type { InvocationResponse, LoadedApp, RegisteredFunction } from './app-loader';
 import { logThroughHooks } from './log-hooks';
 import type { TypedData } from './typed-data';
+import { errorOf } from './thrown';
 
 export type { TypedData } from './typed-data';
 
@@ -167,7 +168,7 @@ async function run(
   for (const hook of app.hooks.get('postInvocation') ?? []) await hook(after);
   const { error } = after;
   if (error !== undefined && error !== null) {
-    throw error instanceof Error ? error : new Error(String(error));
+    throw errorOf(error);
   }
   const response = await model.getResponse(context, after['result']);
   return { ...response, hasResult: after['result'] !== undefined && after['result'] !== null };

@@ -259,6 +259,18 @@ describe('callHttp', () => {
   });
 });
 
+describe('an activity that throws what is no error', () => {
+  it.each([
+    [{ code: 5 }, '{"code":5}'],
+    ['text', 'text'],
+    [7, '7'],
+    [[1], '[1]'],
+  ])('fails with it as a text: %j', async (what, text) => {
+    const { output } = await durable.api.run('catchesOther', what);
+    expect(output).toBe(`Activity function 'throwsOther' failed:  ${text}`);
+  });
+});
+
 describe('a custom status', () => {
   it.each([
     [8_000, 'Completed'],
