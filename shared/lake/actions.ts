@@ -16,6 +16,7 @@ export interface ProtocolAction {
 export interface MetaDataAction {
   readonly id: string;
   readonly name?: string | null;
+  readonly description?: string | null;
   readonly format: {
     readonly provider: string;
     readonly options: Readonly<Record<string, string>>;
@@ -45,6 +46,8 @@ export interface AddAction {
   /** A JSON text: `numRecords`, `minValues`, `maxValues`, `nullCount`. */
   readonly stats?: string | null;
   readonly deletionVector?: DeletionVector | null;
+  /** What other tools noted of the file. */
+  readonly tags?: Readonly<Record<string, string | null>> | null;
 }
 
 export interface RemoveAction {
@@ -52,6 +55,12 @@ export interface RemoveAction {
   readonly deletionTimestamp?: number | null;
   readonly dataChange: boolean;
   readonly deletionVector?: DeletionVector | null;
+  /** What the removed add said, where its remover repeated it. */
+  readonly extendedFileMetadata?: boolean | null;
+  readonly partitionValues?: Readonly<Record<string, string | null>> | null;
+  readonly size?: number | null;
+  readonly stats?: string | null;
+  readonly tags?: Readonly<Record<string, string | null>> | null;
 }
 
 /** How far an application has come: what makes a repeated flush stop. */

@@ -1,6 +1,7 @@
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import type { ColumnChunk, SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
+import { StreamError } from '../model/errors';
 import type { Action } from './actions';
 import { corruptEntry } from './actions';
 import type { CheckpointCodec } from './checkpoint-codec';
@@ -31,11 +32,12 @@ const flag = (name: string): SchemaElement => ({
   type: 'BOOLEAN',
   repetition_type: 'OPTIONAL',
 });
-const struct = (name: string, num_children: number): SchemaElement => ({
-  name,
-  num_children,
-  repetition_type: 'OPTIONAL',
-});
+type Field = SchemaElement | readonly SchemaElement[];
+/** A group and the fields in it. */
+const struct = (name: string, children: readonly Field[]): SchemaElement[] => [
+  { name, num_children: children.length, repetition_type: 'OPTIONAL' },
+  ...children.flat(),
+];
 const textMap = (name: string): SchemaElement[] => [
   {
     name,
@@ -60,43 +62,57 @@ const textList = (name: string): SchemaElement[] => [
   text('element'),
 ];
 
-/** "Checkpoint schema" of the Delta protocol, without the optional parsed statistics. */
-const schema: SchemaElement[] = [
-  { name: 'spark_schema', num_children: 5, repetition_type: 'REQUIRED' },
-  struct('txn', 3),
-  text('appId'),
-  long('version'),
-  long('lastUpdated'),
-  struct('add', 6),
-  text('path'),
-  ...textMap('partitionValues'),
-  long('size'),
-  long('modificationTime'),
-  flag('dataChange'),
-  text('stats'),
-  struct('remove', 3),
-  text('path'),
-  long('deletionTimestamp'),
-  flag('dataChange'),
-  struct('metaData', 7),
-  text('id'),
-  text('name'),
-  struct('format', 2),
-  text('provider'),
-  ...textMap('options'),
-  text('schemaString'),
-  ...textList('partitionColumns'),
-  ...textMap('configuration'),
-  long('createdTime'),
-  struct('protocol', 2),
-  int('minReaderVersion'),
-  int('minWriterVersion'),
-];
+/**
+ * "Checkpoint schema" of the Delta protocol: every field that a table without optional features can
+ * have, other tools' notes too, but not the optional parsed statistics.
+ */
+const actionFields = {
+  txn: [text('appId'), long('version'), long('lastUpdated')],
+  add: [
+    text('path'),
+    textMap('partitionValues'),
+    long('size'),
+    long('modificationTime'),
+    flag('dataChange'),
+    text('stats'),
+    textMap('tags'),
+  ],
+  remove: [
+    text('path'),
+    long('deletionTimestamp'),
+    flag('dataChange'),
+    flag('extendedFileMetadata'),
+    textMap('partitionValues'),
+    long('size'),
+    text('stats'),
+    textMap('tags'),
+  ],
+  metaData: [
+    text('id'),
+    text('name'),
+    text('description'),
+    struct('format', [text('provider'), textMap('options')]),
+    text('schemaString'),
+    textList('partitionColumns'),
+    textMap('configuration'),
+    long('createdTime'),
+  ],
+  protocol: [int('minReaderVersion'), int('minWriterVersion')],
+} as const satisfies Record<string, readonly Field[]>;
 
-const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol'] as const;
+const actionNames = Object.keys(actionFields) as (keyof typeof actionFields)[];
+const schema: SchemaElement[] = [
+  { name: 'spark_schema', num_children: actionNames.length, repetition_type: 'REQUIRED' },
+  ...actionNames.flatMap((name) => struct(name, actionFields[name])),
+];
 /** What a cold start of a writer reads; `sidecar` is of checkpoints that other tools wrote. */
 const summaryNames: readonly string[] = ['txn', 'metaData', 'protocol', 'sidecar'];
 const readNames = [...summaryNames, 'add', 'remove'];
+const keptFields: ReadonlySet<string> = new Set(
+  actionNames.flatMap((action) =>
+    actionFields[action].map((field) => `${action}.${[field].flat()[0]?.name}`),
+  ),
+);
 const longNames = new Set([
   'version',
   'lastUpdated',
@@ -110,6 +126,7 @@ export const deltaCheckpoint: CheckpointCodec = {
   extension: '.checkpoint.parquet',
 
   encode(actions) {
+    for (const action of actions) assertAllKept(action);
     const columnData = actionNames.map((name) => ({
       name,
       data: actions.map((action) => (action[name] ? withBigints(action[name]) : null)),
@@ -138,6 +155,23 @@ export const deltaCheckpoint: CheckpointCodec = {
 
 function topName({ meta_data }: ColumnChunk): string | undefined {
   return meta_data?.path_in_schema[0];
+}
+
+/**
+ * A checkpoint stands for the log before it, so that what it leaves out is lost. The log is kept, and
+ * a table without the checkpoint is only slower to open.
+ */
+function assertAllKept(action: Action): void {
+  for (const name of actionNames) {
+    for (const [field, value] of Object.entries(action[name] ?? {}) as [string, unknown][]) {
+      if (keptFields.has(`${name}.${field}`) || value === null || value === undefined) continue;
+      throw new StreamError(
+        'STREAM_TABLE_INCOMPATIBLE',
+        `no checkpoint is written: the table's log has a field that a checkpoint of ours cannot keep, ${name}.${field}; have the tool that writes it write the checkpoints too`,
+        { details: { field: `${name}.${field}` } },
+      );
+    }
+  }
 }
 
 function withBigints(fields: object): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { Column, Row, TablePlan } from '../model/table';
-import { assertCells } from './cells';
+import type { Cell, Column, Row, TablePlan } from '../model/table';
+import { columnCells } from './cells';
 import { encodeParquet } from './parquet/encode-parquet';
 import { fileStatistics } from './statistics';
 
@@ -30,7 +30,7 @@ export async function encodeFile(plan: TablePlan, rows: readonly Row[]): Promise
     const encoded = encodeParquet(fileColumns(plan), rows);
     return { bytes: encoded.bytes, stats: fileStatistics(rows.length, encoded.columns) };
   }
-  const bytes = encodeLines(plan.columns, rows);
+  const bytes = encodeLines(plan, rows);
   const stats = JSON.stringify({ numRecords: rows.length });
   if (plan.format === 'ndjson') return { bytes, stats };
   return { bytes: await gzipAsync(bytes, { level: gzipLevel }), stats };
@@ -44,26 +44,27 @@ function fileColumns(plan: TablePlan): { column: Column; place: number }[] {
 }
 
 /** A JSON object a line with every column, those in folder names too: a line speaks for itself. */
-function encodeLines(columns: readonly Column[], rows: readonly Row[]): Uint8Array {
-  const keys = columns.map(({ name }) => JSON.stringify(name));
-  for (const [place, column] of columns.entries()) {
-    assertCells(
-      column,
-      rows.map((row) => row[place] ?? null),
-    );
-  }
-  const lines = rows.map((row) => {
+function encodeLines(plan: TablePlan, rows: readonly Row[]): Uint8Array {
+  const columns = plan.columns.map((column, place) => ({
+    key: JSON.stringify(column.name),
+    type: column.type,
+    cells: columnCells({ column, place }, rows, plan).cells,
+  }));
+  const lines = rows.map((_, index) => {
     const fields = columns.map(
-      ({ type }, place) => `${keys[place]}:${encodeCell(type, row[place] ?? null)}`,
+      ({ cells, key, type }) => `${key}:${encodeCell(type, cells[index] ?? null)}`,
     );
     return `{${fields.join(',')}}\n`;
   });
   return Buffer.from(lines.join(''), 'utf8');
 }
 
-function encodeCell(type: Column['type'], cell: Row[number]): string {
+/** @param cell a canonical one */
+function encodeCell(type: Column['type'], cell: Cell): string {
   if (type === 'timestamp' && typeof cell === 'number') {
     return JSON.stringify(new Date(cell).toISOString());
   }
-  return JSON.stringify(cell);
+  // Digits as they are: a number would be rounded on its way here.
+  if (type === 'integer' && typeof cell === 'string') return cell;
+  return Object.is(cell, -0) && type === 'double' ? '-0.0' : JSON.stringify(cell);
 }

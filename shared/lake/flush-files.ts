@@ -1,3 +1,4 @@
+import { invariant } from '../model/errors';
 import type { Clock, FaultPoint, ObjectStore, Telemetry } from '../model/ports';
 import type { Row, TablePlan } from '../model/table';
 import type { AddAction } from './actions';
@@ -56,6 +57,11 @@ export async function writeFiles(
     }
   };
   await Promise.all(Array.from({ length: filesInFlightMax }, work));
+  invariant(
+    new Set(adds.map(({ path }) => path)).size === adds.length,
+    'every file of a flush has a path of its own',
+    { table: plan.name, task },
+  );
   return {
     adds,
     rows: partitions.reduce((sum, { rows }) => sum + rows.length, 0),
@@ -75,6 +81,7 @@ async function writeFile(
     task,
     firstCommit: range.first,
     lastCommit: range.last,
+    partitionValues: partition.values,
     bytes,
     extension: fileExtensions[plan.format],
   });

@@ -20,8 +20,9 @@ import { tableFormats } from './table-format';
 import type { CommitOutcome } from './transaction-log';
 import { TransactionLog } from './transaction-log';
 import { StreamError, invariant } from '../model/errors';
+import { productVersion } from '../model/version';
 
-const engineInfo = 'millrace';
+const engineInfo = `millrace/${productVersion}`;
 const checkpointEveryDefault = 50;
 /** Times one flush may find its range cut short by another process before it gives up. */
 const recutsMax = 20;

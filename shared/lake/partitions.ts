@@ -1,9 +1,9 @@
 import { invariant } from '../model/errors';
-import type { Cell, Column, ColumnType, Row, TablePlan } from '../model/table';
-import { assertCells } from './cells';
-import { partitionSegment } from './names';
+import type { Cell, ColumnType, Row, TablePlan } from '../model/table';
+import { columnCells, type PlacedColumn } from './cells';
+import { partitionFolders, type PartitionEntry } from './names';
 
-/** The rows of one flush that belong to one folder. */
+/** The rows of one flush whose partition values are the same. */
 export interface PartitionRows {
   /** '' or folders with a slash at the end. */
   readonly folder: string;
@@ -11,64 +11,77 @@ export interface PartitionRows {
   readonly rows: readonly Row[];
 }
 
-/** Splits rows by the plan's partition columns, in order of first appearance. */
+/**
+ * Splits rows by the plan's partition columns, in order of first appearance: by the values as the
+ * log has them, never by folder, since two values may share one.
+ */
 export function splitByPartition(
   plan: TablePlan,
   batches: Iterable<{ readonly rows: readonly Row[] }>,
 ): PartitionRows[] {
-  const columns = plan.partitionBy.map((name) => {
-    const place = plan.columns.findIndex((column) => column.name === name);
-    const column = plan.columns[place];
-    invariant(column !== undefined, 'a table is partitioned by its own columns', { name });
-    return { name, place, column };
-  });
-  const groups = new Map<string, { values: Record<string, string | null>; rows: Row[] }>();
+  const columns = partitionColumns(plan);
+  if (columns.length === 0) {
+    return [{ folder: '', values: {}, rows: Array.from(batches).flatMap(({ rows }) => rows) }];
+  }
+  const groups = new Map<string, { values: PartitionEntry[]; rows: Row[] }>();
   for (const { rows } of batches) {
-    for (const { column, place } of columns) {
-      assertCells(
-        column,
-        rows.map((row) => row[place] ?? null),
-      );
-    }
-    for (const row of rows) {
-      const key = columns.length === 0 ? '' : keyOf(columns, row);
+    const texts = columns.map(({ column, place }) =>
+      columnCells({ column, place }, rows, plan).cells.map((cell) =>
+        partitionValue(plan.format, column.type, cell),
+      ),
+    );
+    for (const [index, row] of rows.entries()) {
+      const values = texts.map((ofColumn) => ofColumn[index] ?? null);
+      const key = keyOf(values);
       let group = groups.get(key);
-      if (group === undefined)
-        groups.set(key, (group = { values: valuesOf(columns, row), rows: [] }));
+      if (group === undefined) {
+        groups.set(key, (group = { values: entriesOf(columns, values), rows: [] }));
+      }
       group.rows.push(row);
     }
   }
   return Array.from(groups.values(), ({ values, rows }) => ({
-    folder: columns.map(({ name }) => `${partitionSegment(name, values[name] ?? null)}/`).join(''),
-    values,
+    folder: partitionFolders(values),
+    values: Object.fromEntries(values),
     rows,
   }));
 }
 
-interface PartitionColumn {
-  readonly name: string;
-  readonly place: number;
-  readonly column: Column;
+function partitionColumns({ columns, partitionBy }: TablePlan): PlacedColumn[] {
+  return partitionBy.map((name) => {
+    const place = columns.findIndex((column) => column.name === name);
+    const column = columns[place];
+    invariant(column !== undefined, 'a table is partitioned by its own columns', { name });
+    return { place, column };
+  });
 }
 
-function keyOf(columns: readonly PartitionColumn[], row: Row): string {
-  const [first] = columns;
-  if (columns.length === 1 && first)
-    return partitionValue(first.column.type, row[first.place]) ?? '';
-  return JSON.stringify(
-    columns.map(({ column, place }) => partitionValue(column.type, row[place])),
-  );
+/** Different for different values, null among them. */
+function keyOf(values: readonly (string | null)[]): string {
+  const [first] = values;
+  if (values.length !== 1 || first === undefined) return JSON.stringify(values);
+  return first === null ? '' : `=${first}`;
 }
 
-function valuesOf(columns: readonly PartitionColumn[], row: Row): Record<string, string | null> {
-  return Object.fromEntries(
-    columns.map(({ name, column, place }) => [name, partitionValue(column.type, row[place])]),
-  );
+function entriesOf(
+  columns: readonly PlacedColumn[],
+  values: readonly (string | null)[],
+): PartitionEntry[] {
+  return columns.map(({ column }, index) => [column.name, values[index] ?? null]);
 }
 
-/** "Partition Value Serialization" of the Delta protocol, by which an empty string is a null. */
-export function partitionValue(type: ColumnType, cell: Cell | undefined): string | null {
-  if (cell === null || cell === undefined || cell === '') return null;
+/**
+ * "Partition Value Serialization" of the Delta protocol, by which an empty string is a null. NDJSON
+ * tables keep the two apart, as their lines do.
+ * @param cell a canonical one
+ */
+export function partitionValue(
+  format: TablePlan['format'],
+  type: ColumnType,
+  cell: Cell,
+): string | null {
+  if (cell === null || (cell === '' && format === 'delta')) return null;
   if (type === 'timestamp') return new Date(Number(cell)).toISOString();
+  if (type === 'double' && Object.is(cell, -0)) return '-0.0';
   return String(cell);
 }

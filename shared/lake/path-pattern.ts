@@ -1,7 +1,8 @@
 import { StreamError } from '../model/errors';
 import type { Row, TablePlan } from '../model/table';
-import { assertCells } from './cells';
-import { encodeSegment, nullSegment } from './names';
+import { columnCells } from './cells';
+import { boundedFolders, nullSegment, valueSegment } from './names';
+import { isOfFourDigitYear } from '../model/cells';
 import { partitionValue } from './partitions';
 import type { PartitionRows } from './partitions';
 
@@ -29,10 +30,11 @@ export function compilePathPattern(
     .split('/')
     .filter((segment) => segment !== '')
     .map((segment) => compileSegment(plan, pattern, segment));
-  return (row, task) => parts.map((part) => `${part(row, task)}/`).join('');
+  return (row, task) => boundedFolders(parts.map((part) => `${part(row, task)}/`).join(''));
 }
 
 function compileSegment(plan: TablePlan, pattern: string, segment: string): Part {
+  if (/^\.+$/.test(segment)) throw invalid(plan, pattern, `${segment} is no name of a folder`);
   // Odd places hold what was between braces.
   const pieces = segment
     .split(/[{}]/)
@@ -46,13 +48,10 @@ function compileToken(plan: TablePlan, pattern: string, token: string): Part {
   const place = plan.columns.findIndex(({ name }) => name === token);
   const column = plan.columns[place];
   if (column !== undefined) {
-    return (row) => {
-      const value = partitionValue(column.type, row[place]);
-      return value === null ? nullSegment : encodeSegment(value);
-    };
+    return (row) => valueSegment(partitionValue(plan.format, column.type, row[place] ?? null));
   }
   if (token === 'partition') {
-    return (_row, task) => encodeSegment(task.split('/')[partitionPlace] ?? task);
+    return (_row, task) => valueSegment(task.split('/')[partitionPlace] ?? task);
   }
   if (token === 'date' || token === 'time') return compileTime(plan, pattern, token);
   throw invalid(plan, pattern, `{${token}} is neither a column nor date, time or partition`);
@@ -65,7 +64,9 @@ function compileTime(plan: TablePlan, pattern: string, token: 'date' | 'time'): 
     const cell = row[place] ?? null;
     if (cell === null) return nullSegment;
     const [date = '', time = ''] = new Date(Number(cell)).toISOString().split('T');
-    return token === 'date' ? date.replaceAll('-', '/') : time.slice(0, 2);
+    if (token === 'time') return time.slice(0, 2);
+    // Years before 1 and after 9999 begin with a sign: no folder of theirs may begin with a slash.
+    return isOfFourDigitYear(Number(cell)) ? date.replaceAll('-', '/') : valueSegment(date);
   };
 }
 
@@ -87,10 +88,7 @@ export function splitByPattern(
   const groups = new Map<string, Row[]>();
   for (const { rows } of batches) {
     for (const [place, column] of plan.columns.entries()) {
-      assertCells(
-        column,
-        rows.map((row) => row[place] ?? null),
-      );
+      columnCells({ column, place }, rows, plan);
     }
     for (const row of rows) {
       const folder = folderOf(row, task);

@@ -4,6 +4,7 @@ import type { TablePlan } from '../model/table';
 import { encodeActions, type Action, type AddAction, type TransactionAction } from './actions';
 import { fileKey } from './checkpoint-codec';
 import { readSnapshot, readVersion, type LogLocation } from './log-reader';
+import { productVersion } from '../model/version';
 import { versionName } from './names';
 import { assertChangeable } from './protocol';
 import { tableFormats } from './table-format';
@@ -125,7 +126,7 @@ function actionsOf(replacement: Replacement, nowMs: number, version: number): Ac
         operation,
         operationParameters: {},
         isBlindAppend: false,
-        engineInfo: 'millrace',
+        engineInfo: `millrace/${productVersion}`,
         txnId: token,
       },
     },

@@ -1,3 +1,4 @@
+import { foldedColumnName } from '../model/column-names';
 import { StreamError } from '../model/errors';
 import type { Column, ColumnType, TablePlan } from '../model/table';
 import type { MetaDataAction, ProtocolAction } from './actions';
@@ -100,33 +101,67 @@ function listNames(names: readonly string[] | undefined): string {
 }
 
 function fieldDifferences(plan: TablePlan, fields: readonly SchemaField[]): string[] {
-  const differences: string[] = [];
   const planned = new Map(plan.columns.map((column) => [column.name, column]));
-  for (const { name, type, nullable, metadata } of fields) {
-    const column = planned.get(name);
-    if ('delta.invariants' in metadata || 'delta.generationExpression' in metadata) {
-      differences.push(
-        `column ${name} has an invariant or is generated: this writer cannot check it`,
-      );
-    }
-    if (column === undefined) {
-      if (!nullable) differences.push(`column ${name} is required and not in the plan`);
-      continue;
-    }
-    const expected = deltaTypes[column.type];
-    if (type !== expected) {
-      differences.push(`column ${name} is ${JSON.stringify(type)}, the plan's ${expected}`);
-    }
-    if (column.nullable && !nullable) {
-      differences.push(`column ${name} is required, in the plan it may be null`);
-    }
+  return [
+    ...fields.flatMap((field) => Array.from(differencesOf(field, planned.get(field.name)))),
+    ...Array.from(newColumnDifferences(plan, fields)),
+  ];
+}
+
+/** @param column of that name in the plan */
+function* differencesOf(
+  { metadata, name, nullable, type }: SchemaField,
+  column: Column | undefined,
+): Generator<string> {
+  for (const key of Object.keys(metadata)) {
+    if (!harmlessMetadata.has(key)) yield `column ${name} ${metadataWords(key, metadata[key])}`;
   }
+  if (column === undefined) {
+    if (!nullable) yield `column ${name} is required and not in the plan`;
+    return;
+  }
+  const expected = deltaTypes[column.type];
+  if (type !== expected) {
+    yield `column ${name} is ${JSON.stringify(type)}, the plan's ${expected}`;
+  }
+  if (column.nullable && !nullable) {
+    yield `column ${name} is required, in the plan it may be null`;
+  }
+}
+
+/** What is said of a column for people only. Everything else may be a rule for whoever writes it. */
+const harmlessMetadata: ReadonlySet<string> = new Set(['comment']);
+
+function metadataWords(key: string, value: unknown): string {
+  const shown = JSON.stringify(value)?.slice(0, 100) ?? '';
+  if (key === '__CHAR_VARCHAR_TYPE_STRING') {
+    return `is ${String(value).toUpperCase().slice(0, 40)}, whose length this writer does not check: make it a plain STRING (ALTER TABLE … ALTER COLUMN … TYPE STRING)`;
+  }
+  if (key === 'delta.invariants') return `has an invariant (${shown}): this writer cannot check it`;
+  if (key === 'delta.generationExpression') {
+    return `is generated (${shown}): this writer cannot compute it`;
+  }
+  if (key.startsWith('delta.identity.')) {
+    return 'is an identity column: this writer cannot number its rows';
+  }
+  if (key === 'CURRENT_DEFAULT' || key === 'EXISTS_DEFAULT') {
+    return `has a default (${shown}), which this writer does not fill in: drop it (ALTER TABLE … ALTER COLUMN … DROP DEFAULT)`;
+  }
+  return `has ${key} (${shown}) in its metadata, a rule that this writer does not know: have the tool that set it take it away`;
+}
+
+function* newColumnDifferences(plan: TablePlan, fields: readonly SchemaField[]): Generator<string> {
   const known = new Set(fields.map(({ name }) => name));
+  const twins = new Map(fields.map(({ name }) => [foldedColumnName(name), name]));
   for (const { name, nullable } of plan.columns) {
-    if (known.has(name) || nullable) continue;
-    differences.push(`column ${name} is new and required: rows already there have no value for it`);
+    if (known.has(name)) continue;
+    const twin = twins.get(foldedColumnName(name));
+    if (twin !== undefined) {
+      yield `column ${name} differs from the table's ${twin} in case or spelling only: with both, readers like Spark could not read the table again; write ${twin} in the schema`;
+    } else if (!nullable) {
+      yield `column ${name} is new and required: rows already there have no value for it`;
+    }
   }
-  return differences;
 }
 
 function parseFields(text: string): readonly SchemaField[] {

@@ -1,4 +1,4 @@
-/** A lake table's columns. `integer` is 64-bit (safe integers), `timestamp` epoch milliseconds, `date` 'YYYY-MM-DD'. */
+/** A lake table's columns. `integer` is 64-bit, `timestamp` epoch milliseconds, `date` 'YYYY-MM-DD'. */
 export type ColumnType = 'string' | 'integer' | 'double' | 'boolean' | 'timestamp' | 'date';
 
 export interface Column {
@@ -7,8 +7,11 @@ export interface Column {
   readonly nullable: boolean;
 }
 
-/** A row in column order; null only where the column is nullable. */
-export type Cell = string | number | boolean | null;
+/**
+ * A row in column order; null only where the column is nullable. An integer beyond ±(2^53 - 1) is a
+ * bigint, or its decimal text, which is what a row in the log has: JSON keeps that whole.
+ */
+export type Cell = string | number | bigint | boolean | null;
 export type Row = readonly Cell[];
 
 /** When rows gathered in the log are written to the lake: at whichever limit comes first. */

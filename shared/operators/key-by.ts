@@ -5,7 +5,8 @@ function keyOf(node: KeyByNode): (value: unknown) => string {
   const select = node.key as (value: unknown) => unknown;
   return (value) => {
     const key = select(value);
-    if (typeof key === 'string') return key;
+    // As in tables: two keys that their UTF-8 cannot tell apart are one key.
+    if (typeof key === 'string') return key.toWellFormed();
     throw new TypeError(
       `a key must be a string, this one is ${JSON.stringify(key) ?? 'undefined'}`,
     );

@@ -1,4 +1,4 @@
-import { cellCheck } from '../model/cells';
+import { canonicalCell, cellRule, type CellRule } from '../model/cells';
 import type { Cell, Column } from '../model/table';
 import type { LakeNode } from '../topology/graph';
 import type { OperatorContext, Receiver } from './context';
@@ -8,20 +8,20 @@ export function compileToLake(node: LakeNode, context: OperatorContext, table: n
   // One called `constructor` is found on every object: a row has it only where it says so itself.
   const columns = node.table.columns.map((column) => ({
     column,
+    rule: cellRule(column, node.table),
     isOnEveryObject: column.name in Object.prototype,
   }));
   return (value) => {
     context.operator = node.name;
     if (typeof value !== 'object' || value === null) {
-      throw new TypeError(
-        `a row must be an object, this one is ${JSON.stringify(value) ?? 'undefined'}`,
-      );
+      throw new TypeError(`a row must be an object, this one is ${spell(value)}`);
     }
     const row: Cell[] = [];
-    for (const { column, isOnEveryObject } of columns) {
+    for (const { column, isOnEveryObject, rule } of columns) {
       const { name } = column;
       const isThere = !isOnEveryObject || Object.hasOwn(value, name);
-      row.push(checkedCell(column, isThere ? (value as Record<string, unknown>)[name] : null));
+      const cell = isThere ? (value as Record<string, unknown>)[name] : null;
+      row.push(checkedCell(column, rule, cell));
     }
     context.outputs.row(table, row);
     context.isEmitted = true;
@@ -29,13 +29,23 @@ export function compileToLake(node: LakeNode, context: OperatorContext, table: n
 }
 
 /** Types end at run time: a cell that its column cannot hold must not spoil a whole file. */
-function checkedCell(column: Column, cell: unknown): Cell {
+function checkedCell(column: Column, rule: CellRule, cell: unknown): Cell {
   if (cell === undefined || cell === null) {
     if (column.nullable) return null;
-  } else if (cellCheck(column.type)(cell)) {
-    return cell as Cell;
+  } else if (rule.accepts(cell) && !isIntegerText(column, cell)) {
+    return canonicalCell(cell as NonNullable<Cell>);
   }
   throw new TypeError(
-    `column ${column.name} is ${column.nullable ? 'nullable ' : ''}${column.type}, the row has ${JSON.stringify(cell) ?? String(cell)}`,
+    `column ${column.name} is ${column.nullable ? 'nullable ' : ''}${column.type} (${rule.words}), the row has ${spell(cell)}`,
   );
+}
+
+/** The log's own form of a large integer: a function that gives texts has not meant numbers. */
+function isIntegerText(column: Column, cell: unknown): boolean {
+  return column.type === 'integer' && typeof cell === 'string';
+}
+
+function spell(cell: unknown): string {
+  if (typeof cell === 'bigint') return `${cell}n`;
+  return JSON.stringify(cell) ?? String(cell);
 }

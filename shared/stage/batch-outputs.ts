@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { invariant } from '../model/errors';
 import type { DeadLetter, TableRows } from '../model/commit';
 import type { ExchangeEvent, NewDeadLetter, ProgramOutputs, StagePlan } from '../model/program';
+import { rowText } from '../model/cells';
 import type { Row } from '../model/table';
 import { Outbox } from '../exchange/outbox';
 import type { KeyedState } from '../state/keyed-state';
@@ -47,7 +48,7 @@ export class BatchOutputs implements ProgramOutputs {
   row(table: number, row: Row): void {
     const lines = this.#lines[table];
     invariant(lines !== undefined, 'the row has a table', { table });
-    lines.push(JSON.stringify(row));
+    lines.push(rowText(row));
   }
 
   send(exchange: number, event: ExchangeEvent): void {

@@ -85,12 +85,13 @@ export class Stream<Value> {
     name: string,
     options: LakeOptions<Schema>,
   ): void {
-    const { columns, faults } = columnsOf(options.schema);
+    const partitionBy = options.partitionBy ?? [];
+    const { columns, faults } = columnsOf(options.schema, partitionBy);
     for (const fault of faults) this.graph.fault(`table ${name}: ${fault}`);
     const table: TablePlan = {
       name,
       columns,
-      partitionBy: options.partitionBy ?? [],
+      partitionBy,
       format: options.format ?? 'delta',
       flush: { ...defaultFlush, ...options.flush },
     };

@@ -125,13 +125,4 @@ function* faultsOf(node: GraphNode): Generator<string> {
       if (!(node[name] >= 0)) yield `source ${node.name}: ${name} must not be negative`;
     }
   }
-  if (node.kind === 'toLake') {
-    const columns = node.table.columns.map(({ name }) => name);
-    for (const name of node.table.partitionBy) {
-      if (!columns.includes(name)) yield `table ${node.name}: no column ${name} to partition by`;
-    }
-    if (node.table.partitionBy.length === columns.length) {
-      yield `table ${node.name}: a column must remain beside those it is partitioned by`;
-    }
-  }
 }

@@ -15,9 +15,11 @@ export interface ColumnData {
 }
 
 export interface Bounds {
-  readonly min: string | number;
-  readonly max: string | number;
+  readonly min: Bound;
+  readonly max: Bound;
 }
+
+export type Bound = string | number | bigint | boolean;
 
 /** Parquet's physical types of ours. */
 export const physicalTypes = {

@@ -2,7 +2,8 @@ import type { ColumnChunk, ParquetType, SchemaElement } from 'hyparquet';
 import { ByteWriter } from 'hyparquet-writer';
 import { writeMetadata } from 'hyparquet-writer/src/metadata.js';
 import type { Cell, Column, ColumnType, Row } from '../../model/table';
-import { assertCells } from '../cells';
+import { productVersion } from '../../model/version';
+import { columnCells, type PlacedColumn } from '../cells';
 import type { Bounds, ColumnData } from './column-data';
 import { physicalTypes } from './column-data';
 import {
@@ -40,7 +41,7 @@ export interface ColumnSummary {
  * @param columns the table's columns with their places in a row
  */
 export function encodeParquet(
-  columns: readonly { readonly column: Column; readonly place: number }[],
+  columns: readonly PlacedColumn[],
   rows: readonly Row[],
 ): { readonly bytes: Uint8Array; readonly columns: readonly ColumnSummary[] } {
   const writer = new ByteWriter(64 * 1024);
@@ -48,8 +49,8 @@ export function encodeParquet(
   const chunks: ColumnChunk[] = [];
   const summaries: ColumnSummary[] = [];
   for (const { column, place } of columns) {
-    const cells = rows.map((row) => row[place] ?? null);
-    const data = encoders[column.type](cells, assertCells(column, cells));
+    const { cells, present } = columnCells({ column, place }, rows);
+    const data = encoders[column.type](cells, present);
     const type: ParquetType = physicalTypes[column.type];
     const { name, nullable: optional } = column;
     const statistics = footerStatistics(column, data);
@@ -65,7 +66,8 @@ export function encodeParquet(
   );
   writeMetadata(writer, {
     version: 2,
-    created_by: 'millrace',
+    // The form that readers take a name and a version from.
+    created_by: `millrace version ${productVersion}`,
     schema: [
       { name: 'spark_schema', num_children: columns.length, repetition_type: 'REQUIRED' },
       ...columns.map(({ column }) => schemaElement(column)),
@@ -87,15 +89,8 @@ function footerStatistics(
   if (column.type === 'integer') {
     return { ...counts, min_value: BigInt(bounds.min), max_value: BigInt(bounds.max) };
   }
-  if (column.type === 'string') {
-    return { ...counts, min_value: bounds.min, max_value: bounds.max };
-  }
-  if (column.type === 'double') {
-    // By the format's rule: a zero may be either one.
-    const [min, max] = [bounds.min, bounds.max] as [number, number];
-    return { ...counts, min_value: min === 0 ? -0 : min, max_value: max === 0 ? 0 : max };
-  }
-  return counts;
+  if (column.type === 'timestamp' || column.type === 'date') return counts;
+  return { ...counts, min_value: bounds.min, max_value: bounds.max };
 }
 
 function schemaElement({ name, type, nullable }: Column): SchemaElement {

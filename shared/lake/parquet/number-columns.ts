@@ -19,16 +19,16 @@ function bytesOf(array: ArrayBufferView, from: number, to: number, width: number
   return new Uint8Array(array.buffer, array.byteOffset + from * width, (to - from) * width);
 }
 
-/** Undefined where there is no value, or one that is not finite: JSON cannot name it. */
+/** Undefined where there is no value. */
 function numberBounds(values: Numbers): Bounds | undefined {
   let min = Infinity;
   let max = -Infinity;
   for (const value of values) {
     if (value < min) min = value;
     if (value > max) max = value;
-    if (value !== value) return undefined;
   }
-  return Number.isFinite(min) && Number.isFinite(max) ? { min, max } : undefined;
+  // A sum with 0 is never -0, which only a double column may name.
+  return values.length === 0 ? undefined : { min: min + 0, max: max + 0 };
 }
 
 /** 64-bit little-endian words of safe integers, without a BigInt for each. */
@@ -88,9 +88,31 @@ export function encodeIntegers(
   cells: readonly Cell[],
   present: Uint8Array | undefined,
 ): ColumnData {
+  if (cells.some((cell) => typeof cell === 'string')) return encodeLargeIntegers(cells, present);
   const values = presentNumbers(cells, present);
   const nullCount = cells.length - values.length;
   return { present, nullCount, bounds: numberBounds(values), ...integersFrom(values, toWords) };
+}
+
+/** Where one of them is beyond the safe integers, all are counted in BigInts: nothing is rounded. */
+function encodeLargeIntegers(cells: readonly Cell[], present: Uint8Array | undefined): ColumnData {
+  const values = BigInt64Array.from(
+    cells.filter((cell) => cell !== null),
+    (cell) => BigInt(cell),
+  );
+  let [min = 0n] = values;
+  let max = min;
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return {
+    present,
+    nullCount: cells.length - values.length,
+    plain: (from, to) => bytesOf(values, from, to, 8),
+    dictionary: undefined,
+    bounds: { min, max },
+  };
 }
 
 /** Epoch milliseconds in, microseconds out, as Delta wants them. */
@@ -135,8 +157,15 @@ export function encodeDoubles(cells: readonly Cell[], present: Uint8Array | unde
     nullCount: cells.length - values.length,
     plain: (from, to) => bytesOf(doubles, from, to, 8),
     dictionary: undefined,
-    bounds: numberBounds(values),
+    bounds: zeroBounds(numberBounds(values)),
   };
+}
+
+/** By the rule of both formats: a zero at either end may be either zero. */
+function zeroBounds(bounds: Bounds | undefined): Bounds | undefined {
+  if (bounds === undefined) return undefined;
+  const { min, max } = bounds;
+  return { min: min === 0 ? -0 : min, max: max === 0 ? 0 : max };
 }
 
 /** 'YYYY-MM-DD' in, days since 1970-01-01 out. */
@@ -177,7 +206,10 @@ export function encodeBooleans(
     nullCount: cells.length - values.length,
     plain: (from, to) => packBits(values, from, to),
     dictionary: undefined,
-    bounds: undefined,
+    bounds:
+      values.length === 0
+        ? undefined
+        : { min: !values.includes(false), max: values.includes(true) },
   };
 }
 

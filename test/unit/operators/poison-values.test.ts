@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { DeadLetter } from '../../../shared/model/commit';
 import type { ProgramOutputs } from '../../../shared/model/program';
 import type { Row } from '../../../shared/model/table';
-import { assertCells } from '../../../shared/lake/cells';
+import { columnCells } from '../../../shared/lake/cells';
 import { plan } from '../../../shared/planner';
 import { compileStage } from '../../../shared/program';
 import { KeyedState } from '../../../shared/state/keyed-state';
@@ -63,7 +63,9 @@ describe('values that nothing can hold', () => {
     expect(letters).toMatchObject([{ operator: 'cells', code: 'STREAM_USER_FUNCTION_THREW' }]);
     const [column] = stage.tables[0]?.columns ?? [];
     if (column === undefined) throw new Error('no column');
-    expect(() => assertCells(column, [value as number])).toThrow(/STREAM_TABLE_INCOMPATIBLE/);
+    expect(() => columnCells({ column, place: 0 }, [[value as number]])).toThrow(
+      /STREAM_TABLE_INCOMPATIBLE/,
+    );
   });
 
   it.each([

@@ -100,6 +100,7 @@ export function compactKind(world: LakeWorld): JobKind {
       const name = dataFileName({
         ...{ task: `compact/${context.jobId}`, firstCommit: 0, lastCommit: rows.length },
         ...{ bytes: encoded.bytes, extension: fileExtensions[plan.format] },
+        partitionValues: first.partitionValues,
       });
       const whole = `${path.slice(0, path.lastIndexOf('/') + 1)}${name}`;
       await world.lake.putIfAbsent(`${tableFolder(table)}/${whole}`, encoded.bytes);
