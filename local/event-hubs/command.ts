@@ -14,6 +14,7 @@ const help = `Event Hubs on this machine, for any Event Hubs SDK.
   --retention-hours N    events older than this may be dropped, a segment at a time (24; 0: never)
   --retention-mebibytes N  what a partition may hold before its oldest segment is dropped (0: any)
   --segment-mebibytes N  size of a segment file (64)
+  --any-key              let clients in whatever key or token they show
   --cut-damage           give up a partition's last file from its first damaged byte on
   --parent-pid N         end when that process ends
   --json                 start message as one JSON line
@@ -33,6 +34,7 @@ const options = {
   'retention-hours': { type: 'string', default: '24' },
   'retention-mebibytes': { type: 'string', default: '0' },
   'segment-mebibytes': { type: 'string', default: '64' },
+  'any-key': { type: 'boolean', default: false },
   'cut-damage': { type: 'boolean', default: false },
   'parent-pid': { type: 'string', default: '0' },
   json: { type: 'boolean', default: false },
@@ -74,8 +76,9 @@ async function run(values: Values): Promise<void> {
       retentionBytes: numberOf(values, 'retention-mebibytes', { min: 0 }) * mebibyte || null,
       segmentBytes: numberOf(values, 'segment-mebibytes', { min: 1 }) * mebibyte,
     },
+    isAnyKeyAccepted: values['any-key'],
     isCuttingDamage: values['cut-damage'],
-    log: (line) => console.error(line),
+    log: (line) => console.error(printable(line)),
   });
   endWhenTold(async () => (await starting).close(), parent);
   const emulator = await starting;
@@ -90,6 +93,18 @@ async function run(values: Values): Promise<void> {
           'Ctrl-C ends it.',
         ].join('\n'),
   );
+}
+
+const logCharactersMax = 2_000;
+
+/** What clients sent is part of the log's lines: it must not steer the terminal, nor flood it. */
+function printable(line: string): string {
+  return line
+    .slice(0, logCharactersMax)
+    .replace(
+      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+      (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+    );
 }
 
 /** Where a program on this machine finds what listens there. */

@@ -8,6 +8,7 @@ import { FaultSwitches } from './faults';
 import { FolderInUse, lockFolder } from './log/folder-lock';
 import type { LogLimits } from './log/partition-log';
 import { Namespace } from './namespace';
+import { developmentKey, SharedAccess } from './shared-access';
 
 export { InvalidConfig, type EmulatorConfig } from './config';
 
@@ -24,6 +25,8 @@ export interface EmulatorOptions {
   /** Makes a hub when somebody first asks for it. */
   readonly createOnTheFly?: boolean | { readonly partitionCount: number };
   readonly limits?: Partial<LogLimits>;
+  /** Lets clients in whatever key or token they show, or none. */
+  readonly isAnyKeyAccepted?: boolean;
   /** Gives up a partition's last file from its first damaged byte on, instead of refusing to start. */
   readonly isCuttingDamage?: boolean;
   /** How often retention is looked after. */
@@ -76,7 +79,8 @@ export async function startEventHubsEmulator(
     opened.unshift(() => namespace.close());
     for (const hub of hubs) namespace.configure(hub);
     const shared = { host, namespace, log, faults: new FaultSwitches() };
-    const amqp = new AmqpServer({ ...shared, port: options.port ?? 5672 });
+    const access = new SharedAccess(options.isAnyKeyAccepted === true ? null : developmentKey);
+    const amqp = new AmqpServer({ ...shared, access, port: options.port ?? 5672 });
     const port = await amqp.listen();
     opened.unshift(() => amqp.close());
     const control = new ControlServer({ ...shared, amqp, port: options.controlPort ?? 5300 });
@@ -91,7 +95,7 @@ export async function startEventHubsEmulator(
     return {
       port,
       controlPort,
-      connectionString: `Endpoint=sb://${name}:${port};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`,
+      connectionString: `Endpoint=sb://${name}:${port};SharedAccessKeyName=${developmentKey.name};SharedAccessKey=${developmentKey.key};UseDevelopmentEmulator=true;`,
       close,
     };
   } catch (error) {

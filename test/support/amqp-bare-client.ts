@@ -2,10 +2,12 @@
  * A bare AMQP client on rhea, in the manner of other SDKs: small frames, settled attach, one-event
  * sends of format 0, addresses and filters in their forms.
  */
+import { createHmac, randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { once } from 'node:events';
 import type * as rhea from 'rhea';
 import { create_container, message as codec } from 'rhea';
+import { developmentKey } from '../../local/event-hubs/shared-access';
 
 export interface BareMessage {
   readonly sequenceNumber: number;
@@ -25,6 +27,10 @@ export function sessionOf(link: rhea.Sender | rhea.Receiver): RheaSession {
   return link.session as unknown as RheaSession;
 }
 
+/** The emulator's key, as SASL PLAIN has it: no token is needed for each link then. */
+const keyHandshake = `\0${developmentKey.name}\0${developmentKey.key}`;
+const answerTimeoutMs = 10_000;
+
 export class BareClient {
   readonly connection: rhea.Connection;
   readonly #sessionBufferSize: number | undefined;
@@ -38,7 +44,7 @@ export class BareClient {
     port: number,
     options: Record<string, unknown> & { readonly mechanism?: string | null } = {},
   ): Promise<BareClient> {
-    const { mechanism = 'ANONYMOUS', sessionBufferSize, ...rest } = options;
+    const { mechanism = 'PLAIN', sessionBufferSize, ...rest } = options;
     const container = create_container();
     container.on('disconnected', () => undefined);
     container.on('error', () => undefined);
@@ -91,6 +97,34 @@ export class BareClient {
     return { receiver, messages: taken };
   }
 
+  /** Shows a token on $cbs and gives the answer's application properties and correlation-id. */
+  async putToken(
+    token: unknown,
+    properties: Readonly<Record<string, unknown>>,
+  ): Promise<Record<string, unknown>> {
+    const session = this.#session();
+    const replyTo = `cbs-${randomUUID()}`;
+    const receiver = session.open_receiver({
+      ...{ source: { address: '$cbs' }, target: { address: replyTo } },
+    });
+    const sender = session.open_sender({ target: { address: '$cbs' } });
+    await Promise.all([
+      opened(sender, 'sendable', 'sender_close'),
+      once(receiver, 'receiver_open'),
+    ]);
+    const answered = once(receiver, 'message', { signal: AbortSignal.timeout(answerTimeoutMs) });
+    sender.send({
+      ...{ message_id: replyTo, reply_to: replyTo, to: '$cbs', body: token },
+      application_properties: {
+        ...{ operation: 'put-token', type: 'servicebus.windows.net:sastoken' },
+        ...properties,
+      },
+    });
+    const [{ message }] = (await answered) as [rhea.EventContext];
+    session.close();
+    return { ...message?.application_properties, correlationId: message?.correlation_id };
+  }
+
   async close(): Promise<void> {
     this.connection.close();
     await new Promise<void>((resolve) => setTimeout(resolve, 50));
@@ -111,10 +145,28 @@ export class BareClient {
   }
 }
 
+/** A token as the SDKs make it from a key. */
+export function sharedAccessToken(
+  audience: string,
+  options: {
+    readonly keyName?: string;
+    readonly key?: string;
+    readonly expiresAtMs?: number;
+  } = {},
+): string {
+  const { key = developmentKey.key, keyName = developmentKey.name } = options;
+  const expirySeconds = Math.floor((options.expiresAtMs ?? Date.now() + 3_600_000) / 1_000);
+  const resource = encodeURIComponent(audience);
+  const signature = createHmac('sha256', key)
+    .update(`${resource}\n${expirySeconds}`)
+    .digest('base64');
+  return `SharedAccessSignature sr=${resource}&sig=${encodeURIComponent(signature)}&se=${expirySeconds}&skn=${keyName}`;
+}
+
 function mechanismOf(name: string): new () => { start(callback: unknown): void } {
   return class {
     start(callback: (error: undefined, response: Buffer) => void): void {
-      callback(undefined, Buffer.from(name === 'PLAIN' ? '\0user\0password' : ''));
+      callback(undefined, Buffer.from(name === 'PLAIN' ? keyHandshake : ''));
     }
   };
 }

@@ -6,27 +6,31 @@ import type { Hub } from '../hub';
 import type { Namespace } from '../namespace';
 import { describeFailure } from './failures';
 
-/** Answers a request on $cbs or $management. */
+/** Answers a request on $management; `assertAllowed` throws unless it may ask about that hub. */
 export function answerManagement(
   namespace: Namespace,
-  address: string,
   request: rhea.Message,
+  assertAllowed: (hub: string) => void,
 ): rhea.Message {
-  if (address.endsWith('$cbs')) return answer(request, { status: 202, description: 'Accepted' });
   try {
-    const body = readEntity(namespace, request.application_properties ?? {});
+    const properties = request.application_properties ?? {};
+    assertAllowed(hubNameOf(properties));
+    const body = readEntity(namespace, properties);
     return { ...answer(request, { status: 200, description: 'OK' }), body };
   } catch (error) {
-    const { condition, description } = describeFailure(error);
-    return answer(request, {
-      status: error instanceof Refusal ? error.status : 500,
-      description,
-      condition,
-    });
+    return answerFailure(request, error);
   }
 }
 
-function answer(
+/** The answer to a request that failed. */
+export function answerFailure(request: rhea.Message, error: unknown): rhea.Message {
+  const { condition, description } = describeFailure(error);
+  const status = error instanceof Refusal ? error.status : 500;
+  return answer(request, { status, description, condition });
+}
+
+/** The head of an answer, as the SDKs look for it on $cbs and $management. */
+export function answer(
   request: rhea.Message,
   outcome: { status: number; description: string; condition?: string },
 ): rhea.Message {
@@ -42,11 +46,14 @@ function answer(
   };
 }
 
+const hubNameOf = (properties: Record<string, unknown>): string =>
+  String(properties['name'] ?? '').replace(/^\/+/, '');
+
 function readEntity(namespace: Namespace, properties: Record<string, unknown>): unknown {
   if (properties['operation'] !== 'READ') {
     throw new Refusal('amqp:not-implemented', `Operation ${String(properties['operation'])}.`, 501);
   }
-  const name = String(properties['name'] ?? '').replace(/^\/+/, '');
+  const name = hubNameOf(properties);
   const hub = namespace.find(name);
   if (hub === undefined) throw notFound(name);
   return properties['type'] === 'com.microsoft:partition'

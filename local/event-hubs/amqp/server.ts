@@ -6,7 +6,10 @@ import { notFound, Refusal } from '../errors';
 import { Where, type FaultSwitches } from '../faults';
 import { listen } from '../listen';
 import type { Namespace } from '../namespace';
+import type { SharedAccess } from '../shared-access';
+import { answerPutToken, assertRequestAllowed } from './claims';
 import { ConnectionGuard, guardReader } from './connection-guard';
+import { ConnectionRights, keyAdvice, PlainHandshake } from './connection-rights';
 import { EventSenders, messageBytesMax } from './event-senders';
 import { describeFailure } from './failures';
 import { IncomingMessages, producerCredit } from './incoming-link';
@@ -42,10 +45,11 @@ export interface AmqpServerOptions {
   readonly port: number;
   readonly namespace: Namespace;
   readonly faults: FaultSwitches;
+  readonly access: SharedAccess;
   readonly log: (line: string) => void;
 }
 
-/** The AMQP face of the namespace. Everything is accepted that proves an identity: none is checked. */
+/** The AMQP face of the namespace. */
 export class AmqpServer {
   readonly #options: AmqpServerOptions;
   readonly #container: rhea.Container;
@@ -53,6 +57,7 @@ export class AmqpServer {
   readonly #senders: EventSenders;
   readonly #messages = new IncomingMessages();
   readonly #guards = new WeakMap<rhea.Connection, ConnectionGuard>();
+  readonly #rights = new WeakMap<rhea.Connection, ConnectionRights>();
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
 
@@ -60,7 +65,7 @@ export class AmqpServer {
     this.#options = options;
     this.#receivers = new ReceiverRegistry(options);
     this.#senders = new EventSenders(options);
-    this.#container = createContainer();
+    this.#container = createContainer(options);
     this.#register();
     guardReader();
     this.#server = createServer((socket) => this.#accept(socket));
@@ -128,6 +133,7 @@ export class AmqpServer {
       },
     });
     this.#guards.set(connection, guard);
+    this.#rights.set(connection, new ConnectionRights(connection, this.#options.access));
   }
 
   /** A link on which the client receives. */
@@ -140,6 +146,7 @@ export class AmqpServer {
     answerAttach(sender, { snd_settle_mode: sender.snd_settle_mode });
     if (isControlAddress(address)) return;
     this.#refusing(sender, () => {
+      this.#rightsOf(connection).assert('Listen', address, Date.now());
       const source = resolveSource(this.#options.namespace, address);
       this.#receivers.open({
         ...source,
@@ -159,8 +166,18 @@ export class AmqpServer {
     this.#guards.get(connection)?.openLink(receiver);
     receiver.set_source(receiver.source);
     receiver.set_target(receiver.target);
-    if (isControlAddress(targetAddress(receiver))) return;
-    this.#refusing(receiver, () => this.#senders.open(receiver));
+    const address = targetAddress(receiver);
+    if (isControlAddress(address)) return;
+    this.#refusing(receiver, () => {
+      this.#rightsOf(connection).assert('Send', address, Date.now());
+      this.#senders.open(receiver);
+    });
+  }
+
+  #rightsOf(connection: rhea.Connection): ConnectionRights {
+    const rights = this.#rights.get(connection);
+    if (rights === undefined) throw new Error('a link without a connection of this server');
+    return rights;
   }
 
   /** Answers the attach and then detaches with the error: the form in which SDKs expect a no. */
@@ -169,6 +186,8 @@ export class AmqpServer {
       open();
     } catch (error) {
       const reason = describeFailure(error);
+      const isUnauthorized = error instanceof Refusal && error.status === 401;
+      if (isUnauthorized) this.#options.log(`link refused: ${reason.description} (${keyAdvice})`);
       if (!(error instanceof Refusal)) this.#options.log(`link refused: ${reason.description}`);
       // A sender that is given credit goes on to send, and waits for an answer in vain.
       Object.assign(link, { credit: 0, issue_flow: false });
@@ -186,7 +205,15 @@ export class AmqpServer {
     }
     delivery.accept();
     const request = message as rhea.Message;
-    this.#reply(context, answerManagement(this.#options.namespace, address, request));
+    this.#reply(context, this.#answer(context.connection, address, request));
+  }
+
+  #answer(connection: rhea.Connection, address: string, request: rhea.Message): rhea.Message {
+    const { access, log, namespace } = this.#options;
+    const claims = { access, rights: this.#rightsOf(connection), nowMs: Date.now(), log };
+    return address.endsWith('$cbs')
+      ? answerPutToken(claims, request)
+      : answerManagement(namespace, request, (hub) => assertRequestAllowed(claims, request, hub));
   }
 
   /** Goes to the link of the same connection that the request names. */
@@ -236,18 +263,17 @@ export class AmqpServer {
   }
 }
 
-function createContainer(): rhea.Container {
+function createContainer({ access, log }: AmqpServerOptions): rhea.Container {
   const container = create_container({ id: 'millrace-event-hubs' });
   const { sasl_server_mechanisms: mechanisms } = container as unknown as {
     sasl_server_mechanisms: Record<string, unknown> & {
       enable_anonymous(): void;
-      enable_plain(isRight: () => boolean): void;
     };
   };
   mechanisms.enable_anonymous();
   // .NET's name for a handshake without credentials; the token follows on $cbs.
   mechanisms['MSSBCBS'] = mechanisms['ANONYMOUS'];
   mechanisms['EXTERNAL'] = mechanisms['ANONYMOUS'];
-  mechanisms.enable_plain(() => true);
+  mechanisms['PLAIN'] = () => new PlainHandshake(access, log);
   return container;
 }

@@ -33,8 +33,9 @@ export class HubConnection {
       host: place.host,
       port: place.port,
       hostname: place.host,
-      // A name without a password: SASL ANONYMOUS. The emulator asks for no token.
-      username: 'anonymous',
+      // The key goes with SASL PLAIN, which needs no token for each link; without one: SASL ANONYMOUS.
+      username: place.key?.name ?? 'anonymous',
+      ...(place.key !== null && { password: place.key.value }),
       idle_time_out: idleTimeoutMs,
       max_frame_size: frameBytesMax,
       session_buffer_size: { incoming: sessionWindow, outgoing: sessionWindow },
@@ -182,7 +183,11 @@ function connectionError(error: unknown, place: HubPlace): HubError {
     readonly description?: string;
     readonly message?: string;
   };
-  const text = `${place.host}:${place.port}: ${description ?? message ?? 'the connection ended'}`;
+  const said =
+    condition === 'amqp:unauthorized-access'
+      ? "the emulator does not take the connection string's SharedAccessKeyName and SharedAccessKey: use the one that it prints at its start"
+      : (description ?? message ?? 'the connection ended');
+  const text = `${place.host}:${place.port}: ${said}`;
   return condition === undefined ? HubError.connectionLost(text) : new HubError(condition, text);
 }
 

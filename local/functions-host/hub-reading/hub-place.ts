@@ -5,6 +5,8 @@ export interface HubPlace {
   readonly eventHubName: string;
   /** As checkpoint stores have it: the host without the port. */
   readonly fullyQualifiedNamespace: string;
+  /** Null: the connection string has none, which an emulator started with --any-key lets in. */
+  readonly key: { readonly name: string; readonly value: string } | null;
 }
 
 const emulatorPort = 5672;
@@ -52,5 +54,12 @@ export function hubPlace(connectionString: string, eventHubName: string): HubPla
     port: port === undefined ? emulatorPort : Number(port),
     eventHubName: name,
     fullyQualifiedNamespace: host,
+    key: keyOf(fields),
   };
+}
+
+function keyOf(fields: ReadonlyMap<string, string>): HubPlace['key'] {
+  const name = fields.get('sharedaccesskeyname') ?? '';
+  const value = fields.get('sharedaccesskey') ?? '';
+  return name === '' || value === '' ? null : { name, value };
 }

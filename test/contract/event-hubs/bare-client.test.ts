@@ -12,6 +12,7 @@ import {
   errorOf,
   outcomeOf,
   sessionOf,
+  sharedAccessToken,
   until,
 } from '../../support/amqp-bare-client';
 
@@ -57,7 +58,10 @@ test.each(['ANONYMOUS', 'MSSBCBS', 'EXTERNAL', 'PLAIN', null])(
   'the handshake %s is let in',
   async (mechanism) => {
     const other = await BareClient.open(emulator.port, { mechanism });
-    await send(aHub(), [Buffer.from('x')], other);
+    const hub = aHub();
+    const audience = `sb://localhost/${hub}`;
+    await other.putToken(sharedAccessToken(audience), { name: audience });
+    await send(hub, [Buffer.from('x')], other);
     await other.close();
   },
 );

@@ -129,3 +129,12 @@ test('an emulator that is not there is reported until the reader is closed', asy
   expect(reader.errors[0]).toMatch(/127\.0\.0\.1:1: .*ECONNREFUSED.*connection-lost/);
   await reader.processor.close();
 });
+
+test('a wrong key in the connection string is reported with what to do', async () => {
+  const reader = await world.read('stranger', {
+    connectionString: world.emulator.connectionString.replace('SAS_KEY_VALUE', 'another'),
+  });
+  await reader.until(({ errors }) => errors.length >= 1);
+  expect(reader.errors[0]).toMatch(/SharedAccessKey: use the one that it prints at its start/);
+  await reader.processor.close();
+});

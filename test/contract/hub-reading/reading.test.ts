@@ -164,7 +164,10 @@ test('what a slow function has not taken stays with the hub', async () => {
     release = resolve;
   });
   const reader = await world.read('slow', {
-    connectionString: `Endpoint=sb://127.0.0.1:${proxy.port};UseDevelopmentEmulator=true`,
+    connectionString: world.emulator.connectionString.replace(
+      `localhost:${world.emulator.port}`,
+      `127.0.0.1:${proxy.port}`,
+    ),
     maxBatchSize: 50,
     prefetchCount: 200,
     onBatch: () => released,

@@ -15,7 +15,13 @@ test.each([
     port,
     eventHubName: 'orders',
     fullyQualifiedNamespace: host,
+    key: { name: 'Root', value: 'abc=' },
   });
+});
+
+test('a connection string without a key', () => {
+  const text = 'Endpoint=sb://localhost;UseDevelopmentEmulator=true';
+  expect(hubPlace(text, 'orders').key).toBeNull();
 });
 
 test('EntityPath names the hub when the trigger does not', () => {
