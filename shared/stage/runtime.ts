@@ -1,4 +1,5 @@
 import { messagesOfIncarnation } from './batch-order';
+import { HaltMarks } from './halt-marks';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { incarnationOf, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
@@ -14,6 +15,7 @@ interface StageEntry {
   readonly stage: CompiledStage;
   readonly services: StageServices;
   readonly tasks: Map<string, Promise<Task>>;
+  readonly halts: HaltMarks;
   hub: Promise<HubDescription> | null;
   hubCheckedAtMs: number;
 }
@@ -61,7 +63,11 @@ export class Runtime {
     this.#stages = new Map(
       options.stages.map(({ stage, services }) => [
         stage.plan.functionName,
-        { stage, services, tasks: new Map(), hub: null, hubCheckedAtMs: 0 },
+        {
+          ...{ stage, services, tasks: new Map<string, Promise<Task>>() },
+          halts: new HaltMarks(stage.plan, services),
+          ...{ hub: null, hubCheckedAtMs: 0 },
+        },
       ]),
     );
   }
@@ -108,10 +114,9 @@ export class Runtime {
       await this.#checkIncarnation(entry);
       await forEachOf(Array.from(entry.tasks), async ([partition, opening]) => {
         if (entry.services.clock.nowMs() >= deadlineMs) return;
-        const task = await opening;
-        const isElsewhere = await this.#letGoOnFailure(entry, partition, () =>
-          task.tend({ deadlineMs, isDraining }),
-        );
+        const isElsewhere = await this.#tend(entry, partition, await opening, {
+          ...{ deadlineMs, isDraining },
+        });
         if (isElsewhere) entry.tasks.delete(partition);
       });
     });
@@ -139,7 +144,7 @@ export class Runtime {
         if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) return;
         // Not kept: who gets the partition's input holds the task.
         const task = await this.#open(entry, partition);
-        await task.tend({ deadlineMs: request.deadlineMs, isDraining });
+        await this.#tend(entry, partition, task, { deadlineMs: request.deadlineMs, isDraining });
       });
     });
   }
@@ -156,9 +161,10 @@ export class Runtime {
     // Not kept when opened for this alone: who gets the partition's input holds the task.
     const task = await (held ?? this.#open(entry, request.partition));
     const before = { commit: task.state.commit, read: task.state.ledger.read };
-    const isElsewhere = await this.#letGoOnFailure(entry, request.partition, () =>
-      task.tend({ ...request, isDraining }),
-    );
+    const isElsewhere = await this.#tend(entry, request.partition, task, {
+      ...request,
+      isDraining,
+    });
     if (isElsewhere && held !== undefined) entry.tasks.delete(request.partition);
     const { commit, ledger, pendingOutbox } = task.state;
     return {
@@ -254,6 +260,17 @@ export class Runtime {
   }
 
   async #open(entry: StageEntry, partition: string): Promise<Task> {
+    try {
+      const task = await this.#openFromLog(entry, partition);
+      entry.halts.opened(partition);
+      return task;
+    } catch (error) {
+      await entry.halts.failed(partition, error);
+      throw error;
+    }
+  }
+
+  async #openFromLog(entry: StageEntry, partition: string): Promise<Task> {
     const { services, stage } = entry;
     const { appends } = services;
     let hub = await this.#hub(entry);
@@ -335,6 +352,18 @@ export class Runtime {
     }
   }
 
+  /** True: another process is committing to the task. */
+  async #tend(
+    entry: StageEntry,
+    partition: string,
+    task: Task,
+    request: TendRequest,
+  ): Promise<boolean> {
+    const isElsewhere = await this.#letGoOnFailure(entry, partition, () => task.tend(request));
+    if (!isElsewhere) await entry.halts.wentOn(partition);
+    return isElsewhere;
+  }
+
   /** A task that failed is opened anew from its log the next time: memory is never the truth. */
   async #letGoOnFailure<Result>(
     entry: StageEntry,
@@ -348,6 +377,7 @@ export class Runtime {
       if (error instanceof StreamError && error.code === 'STREAM_HUB_RECREATED') {
         entry.hubCheckedAtMs = 0;
       }
+      await entry.halts.failed(partition, error);
       throw error;
     }
   }
