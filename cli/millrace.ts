@@ -20,63 +20,66 @@ import { assertKnown, explainPlan, queryLake, showLedger } from './commands/insp
 import { scale, scalingOf, type ScaleFlags } from './commands/scale';
 import { simulate, type SimulateFlags } from './commands/simulate';
 import { start } from './commands/start';
+import type { EngineLocation } from './engine';
 import { createOutput, type Output } from './output';
+import { askedPorts, readAddress, usualHubs, usualStorage, withPorts } from './ports';
 import { addJobCommands, addRecoveryCommands } from './recovery-commands';
 import { markDrain, openStore, type Store } from './store';
-
-const localStorage =
-  'DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1';
-
-const localHubs =
-  'Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;';
 
 const program = new Command('millrace')
   .description('Streams into exactly-once tables, on Azure Functions and on this machine.')
   .option('--json', 'results as JSON')
-  .addOption(
-    new Option(
-      '--storage <connection>',
-      'storage connection string, or an https:// blob endpoint',
-    ).default(localStorage, 'that of `millrace start`'),
+  .option('--data <folder>', 'of the stack: where everything is kept', '.millrace')
+  .option(
+    '--storage <connection>',
+    'storage connection string, or an https:// blob endpoint (default: that of the stack)',
   )
-  .addOption(
-    new Option(
-      '--hubs <connection>',
-      'Event Hubs connection string, or a namespace as in name.servicebus.windows.net',
-    ).default(localHubs, 'those of `millrace start`'),
+  .option(
+    '--hubs <connection>',
+    'Event Hubs connection string, or a namespace as in name.servicebus.windows.net (default: those of the stack)',
   )
   .showHelpAfterError()
   .exitOverride();
 
-const isLocalStore = (): boolean => program.opts<{ storage: string }>().storage === localStorage;
+const given = program.opts.bind(program)<{ data: string; storage?: string; hubs?: string }>;
+const isLocalStore = (): boolean => given().storage === undefined;
+/** What was named, or else the stack that runs on the data folder. */
+const location = (): EngineLocation => {
+  const { data, hubs, storage } = given();
+  if (storage !== undefined && hubs !== undefined) return { storage, hubs };
+  const stack = readAddress(data);
+  return {
+    storage: storage ?? stack?.storage ?? usualStorage,
+    hubs: hubs ?? stack?.hubs ?? usualHubs,
+  };
+};
 let speaking: Output | undefined;
 /** One for the whole command: it knows whether a line of progress stands there. */
 const output = (): Output =>
   (speaking ??= createOutput({ isJson: program.opts<{ json?: boolean }>().json === true }));
-const store = (): Store => openStore(program.opts<{ storage: string }>().storage);
+const store = (): Store => openStore(location().storage);
 
-withScaling(
-  program
-    .command('start')
-    .description('emulator, storage, workers and the replay of flights, until Ctrl-C')
-    .option('--data <folder>', 'where everything is kept', '.millrace')
-    .option('--events <count>', 'flights to replay', wholeNumberFrom(0, flightsMax), flightsMax)
-    .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 10_000)
-    .option('--packed', '100 events per message'),
-).action(
-  async (
-    options: ScaleFlags & { data: string; events: number; rate: number; packed?: boolean },
-  ) => {
-    const { data, events, rate } = options;
-    await start(
-      {
-        ...{ events, rate, dataDirectory: data, isPacked: options.packed === true },
-        ...scalingOf(options),
-      },
-      output(),
-    );
-  },
-);
+withPorts(
+  withScaling(
+    program
+      .command('start')
+      .description('emulator, storage, workers and the replay of flights, until Ctrl-C')
+      .option('--events <count>', 'flights to replay', wholeNumberFrom(0, flightsMax), flightsMax)
+      .option('--rate <events>', 'events per second; 0: as fast as possible', wholeNumber, 10_000)
+      .option('--packed', '100 events per message'),
+  ),
+  ['amqp', 'control', 'blob', 'http'],
+).action(async (options: ScaleFlags & { events: number; rate: number; packed?: boolean }) => {
+  const { events, rate } = options;
+  await start(
+    {
+      ...{ events, rate, dataDirectory: given().data, isPacked: options.packed === true },
+      asked: askedPorts({ ...options }),
+      ...scalingOf(options),
+    },
+    output(),
+  );
+});
 
 withScaling(
   program
@@ -120,10 +123,7 @@ program
   .command('scale')
   .description('workers of the running stack: how many and why; or 4, 1..4, auto')
   .argument('[workers]', 'a count, a range to vote within, or auto')
-  .option('--data <folder>', 'of the running stack', '.millrace')
-  .action((to: string | undefined, options: { data: string }) =>
-    scale({ to, dataDirectory: options.data }, output()),
-  );
+  .action((to: string | undefined) => scale({ to, dataDirectory: given().data }, output()));
 
 program
   .command('simulate')
@@ -169,12 +169,16 @@ program
     return runEmulator(written[0] === '--' ? written.slice(1) : written);
   });
 
-program
-  .command('emulators')
-  .description('emulator and storage on their usual ports, for `func start`')
-  .option('--data <folder>', 'where everything is kept', '.millrace')
-  .option('--config <file>', "hubs of another app, as the emulator's Config.json has them")
-  .action((options: { data: string; config?: string }) => emulators(options, output()));
+withPorts(
+  program
+    .command('emulators')
+    .description('emulator and storage, for `func start` or apps of your own')
+    .option('--config <file>', "hubs of another app, as the emulator's Config.json has them"),
+  ['amqp', 'control', 'blob', 'queue', 'table'],
+).action((options: { config?: string }) => {
+  const asked = askedPorts({ ...options });
+  return emulators({ ...options, asked, data: given().data }, output());
+});
 
 program
   .command('explain')
@@ -202,7 +206,7 @@ program
 const commandContext = {
   output,
   store,
-  location: () => program.opts<{ storage: string; hubs: string }>(),
+  location,
 };
 addRecoveryCommands(program, commandContext);
 addJobCommands(program, commandContext);

@@ -1,10 +1,18 @@
 /** Where a command speaks: lines for people, or one JSON document for programs. */
 export interface Output {
   say(line: string): void;
-  /** A line that replaces the one before it on a terminal. */
-  progress(line: string): void;
+  /**
+   * A line that replaces the one before it on a terminal, made for the room that there is: one that
+   * is longer would not be replaced.
+   */
+  progress(line: string | ((room: ProgressRoom) => string)): void;
   /** The result: printed as JSON, or as the text given. */
   result(value: unknown, text: string): void;
+}
+
+export interface ProgressRoom {
+  readonly columns: number;
+  readonly isColoured: boolean;
 }
 
 /** Events are others' words: what would move the cursor or clear the terminal is shown as text. */
@@ -35,11 +43,16 @@ export function createOutput(options: { readonly isJson: boolean }): Output {
     },
     progress: (line) => {
       if (isTerminal) {
-        process.stderr.write(`${clearLine}${line.slice(0, (process.stderr.columns || 80) - 1)}`);
+        const columns = (process.stderr.columns || 80) - 1;
+        const isColoured = process.stderr.hasColors();
+        const text =
+          typeof line === 'string' ? line.slice(0, columns) : line({ columns, isColoured });
+        process.stderr.write(`${clearLine}${text}`);
         hasProgress = true;
       } else if (Date.now() - toldAtMs >= plainProgressIntervalMs) {
         toldAtMs = Date.now();
-        process.stderr.write(`${line}\n`);
+        const text = typeof line === 'string' ? line : line({ columns: 80, isColoured: false });
+        process.stderr.write(`${text}\n`);
       }
     },
     result: (value, text) => {

@@ -10,6 +10,7 @@ import { platformPace, type ScalingPace } from '../local/scaler/target';
 import type { WorkerRange } from '../local/scaler/worker-range';
 import { startAzurite, type Azurite } from '../local/storage';
 import { emulatorConfig, type Plan } from '../shared/planner';
+import type { StackAddress, StackPorts } from './ports';
 
 /** Everything that Azure provides, on this machine, with the app's workers on it. */
 export interface Stack {
@@ -29,13 +30,8 @@ export interface StackOptions {
   /** How many to begin with. */
   readonly workers: number;
   readonly scaling?: Scaling;
-  /** 0: free ports. */
-  readonly ports: {
-    readonly amqp: number;
-    readonly control: number;
-    readonly blob: number;
-    readonly http: number;
-  };
+  /** 0: any that is free. */
+  readonly ports: Pick<StackPorts, 'amqp' | 'control' | 'blob' | 'http'> & Partial<StackPorts>;
   readonly settings?: Readonly<Record<string, string>>;
   readonly hostJson?: Readonly<Record<string, unknown>>;
   readonly leases?: {
@@ -73,7 +69,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     started.push(emulator);
     const azurite = await startAzurite({
       dataDirectory: join(dataDirectory, 'storage'),
-      ports: { blob: ports.blob },
+      ports: { blob: ports.blob, queue: ports.queue ?? 0, table: ports.table ?? 0 },
     });
     started.push(azurite);
     const host = await startFunctionsHost({
@@ -99,6 +95,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await close();
     throw error;
   }
+}
+
+/** Where a running stack listens. */
+export function addressOf(
+  stack: Pick<Stack, 'emulator' | 'azurite'> & Partial<Stack>,
+): StackAddress {
+  const { azurite, emulator, host } = stack;
+  return {
+    ports: {
+      ...{ amqp: emulator.port, control: emulator.controlPort },
+      ...{ blob: azurite.blobPort, queue: azurite.queuePort, table: azurite.tablePort },
+      ...(host && { http: Number(new URL(host.httpUrl).port) }),
+    },
+    hubs: emulator.connectionString,
+    storage: azurite.connectionString,
+  };
 }
 
 /** Settles with what to say when emulator or storage has ended. */

@@ -6,12 +6,17 @@ import { emulatorConfig, plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { makeDataDirectory } from '../data-directory';
 import type { Output } from '../output';
-import { lostPart } from '../stack';
+import { choosePorts, keepAddress, type StackPorts } from '../ports';
+import { addressOf, lostPart } from '../stack';
 import { stopSignal } from '../stop-signal';
 
-/** Emulator and storage on their usual ports, until Ctrl-C; whatever started ends with the command. */
+/** Emulator and storage without the app, until Ctrl-C; whatever started ends with the command. */
 export async function emulators(
-  options: { readonly data: string; readonly config?: string },
+  options: {
+    readonly data: string;
+    readonly config?: string;
+    readonly asked: Partial<StackPorts>;
+  },
   output: Output,
 ): Promise<void> {
   const dataDirectory = makeDataDirectory(options.data);
@@ -19,21 +24,23 @@ export async function emulators(
   if (options.config === undefined) {
     writeFileSync(config, JSON.stringify(emulatorConfig(plan(topologies))));
   }
+  const ports = await choosePorts({ asked: options.asked, dataDirectory });
   const stop = stopSignal();
   const started: { close(): Promise<void> }[] = [];
   try {
     const emulator = await startEmulatorProcess({
       dataDirectory: join(dataDirectory, 'event-hubs'),
       config,
-      port: 5672,
-      controlPort: 5300,
+      port: ports.amqp,
+      controlPort: ports.control,
     });
     started.push(emulator);
     const azurite = await startAzurite({
       dataDirectory: join(dataDirectory, 'storage'),
-      ports: { blob: 10000, queue: 10001, table: 10002 },
+      ports: { blob: ports.blob, queue: ports.queue, table: ports.table },
     });
     started.push(azurite);
+    keepAddress(dataDirectory, addressOf({ emulator, azurite }));
     output.say(
       `Event Hubs: ${emulator.connectionString}\nStorage: ${azurite.connectionString}\nCtrl-C ends both.`,
     );

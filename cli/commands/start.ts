@@ -1,15 +1,16 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import { plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { appDirectory } from '../app-directory';
 import { makeDataDirectory } from '../data-directory';
 import type { Output } from '../output';
+import { choosePorts, keepAddress, type StackPorts } from '../ports';
 import { startReplay } from '../replay/process';
-import { startStack, type Scaling, type Stack } from '../stack';
+import { addressOf, startStack, type Scaling, type Stack } from '../stack';
+import { StackWatch } from '../stack-watch';
+import { statusLine } from '../status-line';
 import { stopSignal, type StopSignal } from '../stop-signal';
-import { openStore } from '../store';
 
 export interface StartOptions {
   readonly dataDirectory: string;
@@ -18,6 +19,8 @@ export interface StartOptions {
   readonly events: number;
   readonly rate: number;
   readonly isPacked: boolean;
+  /** Ports that were asked for. */
+  readonly asked: Partial<StackPorts>;
 }
 
 const statusIntervalMs = 1_000;
@@ -30,13 +33,14 @@ export async function start(options: StartOptions, output: Output): Promise<void
     `Starting emulator, storage and ${options.workers} worker(s); data in ${dataDirectory} …`,
   );
   const stop = stopSignal();
+  const ports = await choosePorts({ asked: options.asked, dataDirectory });
   const stack = await startStack({
     plan: plan(topologies),
     appDirectory: appDirectory(),
     dataDirectory,
     workers: options.workers,
     scaling: options.scaling,
-    ports: { amqp: 5672, control: 5300, blob: 10000, http: 7071 },
+    ports,
     leases: {
       partitionOwnershipExpirationIntervalMs: 10_000,
       loadBalancingUpdateIntervalMs: 1_000,
@@ -44,6 +48,8 @@ export async function start(options: StartOptions, output: Output): Promise<void
     log: (line) => appendFileSync(logFile, `${line}\n`),
   });
   try {
+    keepAddress(dataDirectory, addressOf(stack));
+    output.say(`HTTP functions: ${stack.host.httpUrl}`);
     output.say(`Log of the host: ${logFile}. Ctrl-C drains the workers; start again to go on.`);
     await run(options, { stack, stop }, output);
     output.say('Draining …');
@@ -70,19 +76,18 @@ async function run(
   });
   output.say(`Send your own events: ${stack.emulator.connectionString}`);
   output.say(`Tables: npm run millrace -- query "select * from airport_days limit 10"`);
-  const ledger = openStore(stack.azurite.connectionString).ledger('flights');
-  let before: { readonly read: number; readonly atMs: number } | null = null;
+  const watch = new StackWatch(stack);
+  const told = new Set<string>();
   let isOver = false;
   const showStatus = async (): Promise<void> => {
     while (!isOver) {
-      const accounts = await ledger.refresh();
+      const { status, troubles } = await watch.look(replay.sent());
       if (isOver) return;
-      const now = { read: readBySources(accounts), atMs: Date.now() };
-      const rate =
-        before === null ? 0 : ((now.read - before.read) * 1000) / (now.atMs - before.atMs);
-      const workers = stack.host.workers.length;
-      output.progress(statusLine(accounts, { sent: replay.sent(), rate, workers }));
-      before = now;
+      for (const { text } of troubles) if (!told.has(text)) output.say(text);
+      // One that is over and comes again is said again.
+      told.clear();
+      for (const { text } of troubles) told.add(text);
+      output.progress((room) => statusLine(status, room));
       await new Promise((wake) => setTimeout(wake, statusIntervalMs));
     }
   };
@@ -97,28 +102,4 @@ async function run(
     isOver = true;
     await replay.stop();
   }
-}
-
-function readBySources(accounts: readonly TaskAccount[]): number {
-  return totalsByStage(accounts).get('flights')?.read ?? 0;
-}
-
-function statusLine(
-  accounts: readonly TaskAccount[],
-  replay: { readonly sent: number; readonly rate: number; readonly workers: number },
-): string {
-  const commits = accounts.reduce((total, account) => total + account.commits, 0);
-  const totals = totalsByStage(accounts);
-  const source = totals.get('flights');
-  const byAirport = totals.get('by-origin');
-  const balance = accounts.every(({ ledger }) => isBalanced(ledger)) ? 'balanced' : 'NOT BALANCED';
-  return [
-    `workers ${replay.workers}`,
-    `sent ${replay.sent}`,
-    `read ${source?.read ?? 0} (${Math.round(replay.rate)}/s, lag ${Math.max(0, replay.sent - (source?.read ?? 0))})`,
-    `by airport ${byAirport?.read ?? 0}`,
-    `dead ${source?.deadLettered ?? 0}`,
-    `commits ${commits}`,
-    `ledger ${balance}`,
-  ].join('  ');
 }

@@ -4,6 +4,9 @@ import {
   type SupervisorReport,
 } from '../../shared/recovery/supervisor/supervisor-report';
 import type { SupervisorDecision } from '../../shared/recovery/supervisor/decision-log';
+import { plan } from '../../shared/planner';
+import { readHaltMarks } from '../../shared/stage/halt-marks';
+import { topologies } from '../../topologies';
 import type { Output } from '../output';
 import type { Store } from '../store';
 
@@ -11,7 +14,7 @@ const quietAfterMs = 120_000;
 
 /**
  * What the supervisor saw and decided, from the store alone.
- * @returns false when a task is marked, a breaker is not closed, or nobody has looked after the tasks
+ * @returns false when a task has halted or is marked, a breaker is not closed, or nobody has looked after the tasks
  * for long: neither the orchestration nor the timer
  */
 export async function showSupervisor(
@@ -22,8 +25,16 @@ export async function showSupervisor(
   const world = { appends: store.appends, objects: store.commits, clock: systemClock };
   const report = await readSupervisorReport(world, request);
   const { breakers, decisions, lifeSign, tasks } = report;
+  const functionNames = new Set(plan(topologies).stages.map(({ functionName }) => functionName));
+  const halts = (await readHaltMarks(store.commits)).filter(({ functionName }) =>
+    functionNames.has(functionName),
+  );
   const lines = [
     lifeLine(report),
+    ...halts.map(
+      ({ atMs, functionName, message, partition }) =>
+        `HALTED ${functionName}/${partition} since ${new Date(atMs).toISOString()}: ${message}`,
+    ),
     ...(lifeSign?.troubles ?? []).map(
       ({ attempt, error, functionName, isMarked, partition }) =>
         `${isMarked ? 'MARKED ' : 'trouble'} ${functionName}/${partition} after ${attempt} attempts: ${error}`,
@@ -47,7 +58,8 @@ export async function showSupervisor(
     ...(decisions.length > 0 ? ['', 'Decisions, newest first:'] : []),
     ...decisions.map(decisionLine),
   ];
-  output.result(report, lines.join('\n'));
+  output.result({ ...report, halts }, lines.join('\n'));
+  if (halts.length > 0) return false;
   if (breakers.some(({ phase }) => phase !== 'closed')) return false;
   const isMarked = (lifeSign?.troubles ?? []).some((trouble) => trouble.isMarked);
   return !isMarked && systemClock.nowMs() - heardAtMs(report) < quietAfterMs;

@@ -18,7 +18,7 @@ import type { HubTrigger } from './hub-triggers';
 import { readSettings, resolveSettings, type HostSettings } from './settings';
 import type { SequenceNumberForm } from './trigger-metadata';
 import type { FromWorker } from './worker';
-import { WorkerProcess } from './worker-process';
+import { WorkerProcess, type RunningInvocation } from './worker-process';
 
 export { InvalidSettings } from './settings';
 
@@ -153,6 +153,18 @@ export class FunctionsHost extends EventEmitter {
     return Array.from(this.#workers.values(), ({ id, pid }) => ({ id, pid }));
   }
 
+  /** Every invocation under way, of all workers. */
+  get running(): readonly RunningInvocation[] {
+    return Array.from(this.#workers.values(), ({ invocations }) =>
+      Array.from(invocations.values()),
+    ).flat();
+  }
+
+  /** How long an invocation may take until its worker is ended. */
+  get functionTimeoutMs(): number {
+    return this.#host.functionTimeoutMs;
+  }
+
   async start(): Promise<void> {
     this.#httpPort = await this.#front.listen(this.#httpPort);
     // As `func start` has it; the app may say otherwise.
@@ -263,6 +275,7 @@ export class FunctionsHost extends EventEmitter {
         worker.invocations.set(message.invocationId, {
           functionName: message.functionName,
           startedAtMs: Date.now(),
+          details: message.details,
         });
         return;
       case 'ended':

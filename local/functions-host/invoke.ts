@@ -24,7 +24,7 @@ export interface InvocationRequest {
 export interface HostWorld {
   readonly log: (level: string, category: string, message: string) => void;
   /** Tells the parent, which ends this process when an invocation takes too long. */
-  readonly began: (invocationId: string, functionName: string) => void;
+  readonly began: (invocationId: string, functionName: string, details: string | null) => void;
   readonly ended: (invocationId: string) => void;
   /** Data of durableClient inputs. */
   readonly durableClient?: string;
@@ -67,7 +67,7 @@ export async function invoke(
   const category = `Function.${target.name}`;
   const ending = (outcome: string): string =>
     `Executed 'Functions.${target.name}' (${outcome}, Id=${invocationId}, Duration=${Math.round(performance.now() - startedAt)}ms)`;
-  world.began(invocationId, target.name);
+  world.began(invocationId, target.name, extras.details ?? null);
   world.log(
     'information',
     category,

@@ -21,11 +21,19 @@ export interface WorkerProcessOptions {
   ) => void;
 }
 
+/** A function that has begun and not ended. */
+export interface RunningInvocation {
+  readonly functionName: string;
+  readonly startedAtMs: number;
+  /** `Trigger Details:` of the log, where the trigger has them. */
+  readonly details: string | null;
+}
+
 /** One worker as the host sees it. */
 export class WorkerProcess {
   readonly id: number;
   readonly startedAtMs = Date.now();
-  readonly invocations = new Map<string, { functionName: string; startedAtMs: number }>();
+  readonly invocations = new Map<string, RunningInvocation>();
   /** Resolves when the app is loaded; rejects when it does not load, or the process ends before. */
   readonly ready: Promise<void>;
   readonly #child: ChildProcess;

@@ -59,7 +59,12 @@ export type FromWorker =
       readonly category: string;
       readonly message: string;
     }
-  | { readonly kind: 'began'; readonly invocationId: string; readonly functionName: string }
+  | {
+      readonly kind: 'began';
+      readonly invocationId: string;
+      readonly functionName: string;
+      readonly details: string | null;
+    }
   | { readonly kind: 'ended'; readonly invocationId: string };
 
 /** Something that listens and invokes. */
@@ -93,7 +98,8 @@ let outputs: Outputs | null = null;
 
 let world: HostWorld = {
   log: (level, category, message) => tell({ kind: 'log', level, category, message }),
-  began: (invocationId, functionName) => tell({ kind: 'began', invocationId, functionName }),
+  began: (invocationId, functionName, details) =>
+    tell({ kind: 'began', invocationId, functionName, details }),
   ended: (invocationId) => tell({ kind: 'ended', invocationId }),
   writeOutputs: async (target, request, response) => outputs?.write(target, request, response),
 };
