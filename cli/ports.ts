@@ -145,7 +145,5 @@ function parseAddress(text: string): StackAddress | null {
   if (typeof ports !== 'object' || ports === null) return null;
   const isPort = (one: unknown): boolean =>
     Number.isInteger(one) && Number(one) > 0 && Number(one) <= portMax;
-  return Object.values(ports).every(isPort)
-    ? { hubs, storage, ports: ports }
-    : null;
+  return Object.values(ports).every(isPort) ? { hubs, storage, ports: ports } : null;
 }

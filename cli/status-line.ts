@@ -71,8 +71,8 @@ export function statusLine(
 /** Up to six characters: 999, 12.3k, 3.00M. */
 function short(count: number): string {
   if (count < 1_000) return String(Math.round(count));
-  const [unit, size] = count < 999_950 ? ['k', 1_000] : ['M', 1_000_000];
-  const scaled = count / (size);
+  const [unit, size] = count < 999_500 ? ['k', 1_000] : ['M', 1_000_000];
+  const scaled = count / size;
   const digits = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
   return `${scaled.toFixed(digits)}${unit}`;
 }

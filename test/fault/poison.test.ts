@@ -1,4 +1,5 @@
 // Goal: one bad event costs one dead letter, whatever it does, and nothing else.
+import { stuckFunctions } from '../../cli/troubles';
 import { someOrders, type Order } from '../support/orders';
 import { OrdersRun } from './orders-run';
 
@@ -53,10 +54,25 @@ describe('poison', () => {
     async (harm, code, options) => {
       run = await OrdersRun.start({ workers: 1, ...options });
       const orders = someOrders(300);
-      await run.send([...orders.slice(0, 150), aBadOrder(harm), ...orders.slice(150)]);
-      await run.finish({ timeoutMs: 400_000 });
+      const { host } = run.cluster;
+      const stuck = new Set<string>();
+      const watching = setInterval(() => {
+        for (const { short } of stuckFunctions(host, Date.now())) stuck.add(short);
+      }, 100);
+      try {
+        await run.send([...orders.slice(0, 150), aBadOrder(harm), ...orders.slice(150)]);
+        await run.finish({ timeoutMs: 400_000 });
+      } finally {
+        clearInterval(watching);
+      }
       await run.expectOracle();
       expect(await codes()).toEqual([code]);
+      if (harm !== 'loop') return;
+      // Before the time-out has isolated it, the screen says where it hangs.
+      const said = [...stuck].filter((text) =>
+        /^STUCK orders-orders on partition \d, sequence numbers? \d+/.test(text),
+      );
+      expect(said).not.toEqual([]);
     },
   );
 });

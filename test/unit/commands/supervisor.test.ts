@@ -2,11 +2,19 @@
 import type { Store } from '../../../cli/store';
 import { showSupervisor } from '../../../cli/commands/supervisor';
 import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/commit-log/memory-stores';
+import type { HaltMark } from '../../../shared/stage/halt-marks';
 import { surveyPageName, type SurveyPage } from '../../../shared/recovery/survey/surveyor';
 import { emptyDigest } from '../../../shared/recovery/survey/task-digest';
 
-async function shown(surveyedAtMs: number | null): Promise<{ isRight: boolean; text: string }> {
+async function shown(
+  surveyedAtMs: number | null,
+  halted: readonly HaltMark[] = [],
+): Promise<{ isRight: boolean; text: string }> {
   const commits = new MemoryObjectStore();
+  for (const mark of halted) {
+    const name = `control/halted/${mark.functionName}/${mark.partition}.json`;
+    await commits.put(name, Buffer.from(JSON.stringify(mark)));
+  }
   if (surveyedAtMs !== null) {
     const task = {
       ...{ partition: '0', incarnation: '1', digest: emptyDigest, hubLast: 6, lag: 7 },
@@ -46,4 +54,26 @@ it('is not where nothing has run', async () => {
   const { isRight, text } = await shown(null);
   expect(text).toContain('Nothing has looked after the tasks of this store yet');
   expect(isRight).toBe(false);
+});
+
+describe('where a task has halted', () => {
+  const mark: HaltMark = {
+    ...{ format: 1, topology: 'flights', stage: 'flights', functionName: 'flights-flights' },
+    ...{ partition: '1', code: 'STREAM_STATE_MISMATCH', writer: 'worker-1', atMs: 0 },
+    message: 'STREAM_STATE_MISMATCH: the window was renamed',
+  };
+
+  it('is not, and says why', async () => {
+    const { isRight, text } = await shown(Date.now(), [mark]);
+    expect(text).toContain(
+      'HALTED flights-flights/1 since 1970-01-01T00:00:00.000Z: STREAM_STATE_MISMATCH: the window was renamed',
+    );
+    expect(isRight).toBe(false);
+  });
+
+  it('is right when the stage is no more', async () => {
+    const { isRight, text } = await shown(Date.now(), [{ ...mark, functionName: 'former' }]);
+    expect(text).not.toContain('HALTED');
+    expect(isRight).toBe(true);
+  });
 });
