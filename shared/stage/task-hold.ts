@@ -98,7 +98,7 @@ export class TaskHold {
     const loaded = await log.load();
     const hold = new TaskHold(options, log, TaskState.fromSnapshot(stage.plan, loaded.snapshot));
     hold.#takeIn(loaded.records);
-    const task = { address, plan: stage.plan, state: hold.state, services };
+    const task = { address, log, plan: stage.plan, state: hold.state, services };
     await assertNotRestored(task, async () => hold.#takeIn(await log.catchUp()));
     await hold.#finishRoll();
     services.telemetry.emit('info', 'task.opened', {
