@@ -110,8 +110,10 @@ function readAttempt(fields: FieldReader): AttemptRecord {
     writer: fields.text('writer'),
     startedAtMs: fields.integer('startedAtMs'),
     from: readCursor(fields.object('from')),
-    events: fields.count('events'),
     attempt: fields.count('attempt'),
+    scope: fields.oneOf('scope', ['messages', 'decoding', 'events']),
+    count: fields.count('count'),
+    suspectMessages: fields.count('suspectMessages'),
     suspectEvents: fields.count('suspectEvents'),
   };
 }

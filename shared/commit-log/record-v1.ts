@@ -25,9 +25,9 @@ import type {
   HeaderRecord,
   LogRecord,
   OutboxMessage,
+  StateChange,
   TableRows,
 } from '../model/commit';
-import { invariant } from '../model/errors';
 import { corruptLog, type LogPlace } from './corruption';
 import { assertReadable, readHeaderJson, type SectionDescription } from './record-v1-json';
 
@@ -43,16 +43,18 @@ const frameBytes = 16;
 const headerLengthBytes = 4;
 /** The service's limit for one append block: no honest record is longer. */
 const payloadBytesMax = 100 * 1024 * 1024;
+/** Of a store's changes, made text at one time. */
+const putsPerPiece = 32;
 
-export function encodeRecordV1(record: LogRecord): Buffer {
+/** @returns null where the block would be longer than `bytesMax`: the rest of it is not made */
+export function encodeRecordV1(record: LogRecord, bytesMax = payloadBytesMax): Buffer | null {
   const sections = record.kind === 'commit' ? sectionBytes(record) : [];
-  const fields = headerOf(record);
-  assertReadable(fields);
-  const header = JSON.stringify(fields);
+  const header = headerText(record, bytesMax);
+  if (header === null) return null;
   const headerLength = Buffer.byteLength(header);
   let payloadLength = headerLengthBytes + headerLength;
   for (const section of sections) payloadLength += section.byteLength;
-  invariant(payloadLength <= payloadBytesMax, 'a record fits one append block', { payloadLength });
+  if (frameBytes + payloadLength > bytesMax) return null;
 
   const block = Buffer.allocUnsafeSlow(frameBytes + payloadLength);
   block.writeUInt32BE(magic, 0);
@@ -67,6 +69,51 @@ export function encodeRecordV1(record: LogRecord): Buffer {
   }
   block.writeUInt32BE(checksum(block), crcOffset);
   return block;
+}
+
+const noState = '"state":[]';
+
+/** The header's JSON, its state piece by piece: all of what a batch changed may be beyond any limit. */
+function headerText(record: LogRecord, lengthMax: number): string | null {
+  const fields = headerOf(record);
+  assertReadable(fields);
+  if (record.kind !== 'commit' || record.state.length === 0) return JSON.stringify(fields);
+  const state = stateText(record.state, lengthMax);
+  if (state === null) return null;
+  const text = JSON.stringify({ ...fields, state: [] });
+  // No text in it can hold this: its quotes would be escaped.
+  const at = text.indexOf(noState);
+  return `${text.slice(0, at)}"state":[${state}]${text.slice(at + noState.length)}`;
+}
+
+function stateText(changes: readonly StateChange[], lengthMax: number): string | null {
+  const texts: string[] = [];
+  let length = 0;
+  for (const { deletes, puts, store } of changes) {
+    const pieces: string[] = [];
+    for (let start = 0; start < puts.length; start += putsPerPiece) {
+      const piece = pieceText(puts.slice(start, start + putsPerPiece));
+      if (piece === null) return null;
+      length += piece.length;
+      if (length > lengthMax) return null;
+      pieces.push(piece);
+    }
+    const rest = JSON.stringify(deletes);
+    length += rest.length;
+    if (length > lengthMax) return null;
+    texts.push(`{"store":${JSON.stringify(store)},"puts":[${pieces.join(',')}],"deletes":${rest}}`);
+  }
+  return texts.join(',');
+}
+
+/** Null for what no text can hold. */
+function pieceText(puts: StateChange['puts']): string | null {
+  try {
+    return JSON.stringify(puts).slice(1, -1);
+  } catch (cause) {
+    if (cause instanceof RangeError) return null;
+    throw cause;
+  }
 }
 
 /** @param start where the record begins in `buffer`; magic and version are known to be right */
@@ -119,8 +166,19 @@ function headerOf(record: LogRecord): object {
     case 'commit':
       return commitHeader(record);
     case 'attempt': {
-      const { attempt, events, from, kind, startedAtMs, suspectEvents, writer } = record;
-      return { kind, writer, startedAtMs, from: cursorOf(from), events, attempt, suspectEvents };
+      const { attempt, count, from, kind, scope, startedAtMs, writer } = record;
+      const { suspectEvents, suspectMessages } = record;
+      const suspects = { suspectMessages, suspectEvents };
+      return {
+        kind,
+        writer,
+        startedAtMs,
+        from: cursorOf(from),
+        attempt,
+        scope,
+        count,
+        ...suspects,
+      };
     }
     case 'header': {
       const { afterCommit, generation, kind, snapshot } = record;

@@ -1,5 +1,5 @@
 import type { LogRecord } from '../model/commit';
-import { StreamError } from '../model/errors';
+import { invariant, StreamError } from '../model/errors';
 import { corruptLog } from './corruption';
 import { decodeRecordV1, encodeRecordV1, versionV1 } from './record-v1';
 
@@ -13,14 +13,21 @@ const encoded = new WeakMap<LogRecord, Buffer>();
 
 /** One record as the block that is appended. Records are immutable: the bytes are made once. */
 export function encodeRecord(record: LogRecord): Buffer {
-  let block = encoded.get(record);
-  if (block === undefined) encoded.set(record, (block = encodeRecordV1(record)));
+  const block = encoded.get(record) ?? encodeRecordV1(record);
+  invariant(block !== null, 'a record is measured before it is appended', { kind: record.kind });
+  encoded.set(record, block);
   return block;
 }
 
-/** Bytes that the record takes in the log. */
-export function encodedLength(record: LogRecord): number {
-  return encodeRecord(record).byteLength;
+/**
+ * Bytes that the record takes in the log; Infinity where they are more than `bytesMax` (by default
+ * what the service takes in one append).
+ */
+export function encodedLength(record: LogRecord, bytesMax?: number): number {
+  const block = encoded.get(record) ?? encodeRecordV1(record, bytesMax);
+  if (block === null) return Infinity;
+  encoded.set(record, block);
+  return block.byteLength;
 }
 
 /** Where bytes came from, for errors. */

@@ -1,4 +1,5 @@
-import { elementTexts } from '../ingest/json-elements';
+import { ingestLimits } from '../ingest/limits';
+import { splitEvents } from '../ingest/split-events';
 import { StreamError } from '../model/errors';
 
 /**
@@ -34,12 +35,14 @@ export function encodeEnvelope(
   return Buffer.from(`${text.slice(0, -1)},"events":[${eventTexts.join(',')}]}`);
 }
 
-/** The texts of a sound envelope's events, by their positions. */
-export function envelopeEventTexts(body: Uint8Array): readonly string[] {
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
-  // The fields before it hold names and numbers alone.
-  const events = text.indexOf('"events":[');
-  return events === -1 ? [] : elementTexts(text, text.indexOf('[', events));
+/** Gives the bytes of a sound envelope's events, as its producer wrote them, by their positions. */
+export function envelopeEventBytes(body: Uint8Array): (index: number) => Uint8Array {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  // The fields before it hold names and numbers alone; a brace ends the envelope.
+  const start = bytes.indexOf('"events":[') + '"events":'.length;
+  const events = bytes.subarray(start, bytes.lastIndexOf('}'));
+  const { bounds } = splitEvents(events, 0, ingestLimits);
+  return (index) => events.subarray(bounds[2 * index], bounds[2 * index + 1]);
 }
 
 /** Reads an envelope; rejects what is none with STREAM_EVENT_UNDECODABLE. */

@@ -54,12 +54,14 @@ export class Outbox {
     this.#texts = Array.from({ length: partitionCount }, () => []);
   }
 
-  add(event: ExchangeEvent): void {
+  /** @returns the length of the event's text, in UTF-16 units */
+  add(event: ExchangeEvent): number {
     const partition = partitionOfKey(event.key, this.#partitionCount);
     const text = JSON.stringify([event.key, event.eventTimeMs, event.value]);
     assertFitsMessage(text);
     this.#texts[partition]?.push(text);
     this.#order.push(partition);
+    return text.length;
   }
 
   mark(): number {

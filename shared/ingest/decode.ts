@@ -1,126 +1,233 @@
 import { isUtf8 } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
-import { elementTexts } from './json-elements';
-
-/** Gzip may expand a thousandfold: what one message may become, at most. */
-const decompressedBytesMax = 32 * 1024 * 1024;
-/** Of one message; each costs a worker far more memory than its two bytes of NDJSON. */
-const eventsMax = 100_000;
-const newline = 0x0a;
+import type { InexactNumber } from '../model/program';
+import { inexactNumbers, mayHoldInexactNumber } from './exact-numbers';
+import { ingestLimits } from './limits';
+import { splitEvents, type EventPlaces } from './split-events';
 
 /** One event of a message, or why there is none. */
 export type DecodedEvent =
-  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: true;
+      readonly value: unknown;
+      /** Numbers that `value` does not hold as they were written: seldom any. */
+      readonly inexact?: readonly InexactNumber[];
+    }
   | { readonly ok: false; readonly reason: string; readonly payload: Uint8Array };
 
+/** The events of a message by their positions, each made when it is asked for. */
+export interface MessageEvents {
+  readonly length: number;
+  /** Throws for no bytes whatever. */
+  at(index: number): DecodedEvent;
+  /**
+   * The bytes that an event was made from, as they stand in the message: what a dead letter keeps. An
+   * event itself may have been changed since by a function that took it.
+   */
+  bytesOf(index: number): Uint8Array;
+}
+
+const byteOrderMark = [0xef, 0xbb, 0xbf];
+/** No valid JSON of this length is nested deeper, or holds more values, than an event may. */
+const surelyWithinLimitsBytes = 2 * ingestLimits.depthMax;
+
 /**
- * Decodes a message into its events: a JSON value, a JSON array (one event an element), NDJSON (one
- * a line, blank lines skipped), or gzip of any of these. Never throws: bytes that make no event
- * come back as a failure in their place, so that positions stay the same whenever they are read.
+ * Opens a message: a JSON value, a JSON array (one event an element), values one after the other
+ * (NDJSON, pretty-printed, or with nothing between them), or gzip of any of these. Bytes that make no
+ * event are a failure in their place, so that positions stay the same whenever they are read; a
+ * message in which nothing at all is JSON is one failure.
  */
-export function decodeMessage(body: Uint8Array): DecodedEvent[] {
-  let bytes: Uint8Array;
+export function openMessage(body: Uint8Array): MessageEvents {
+  const whole = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  if (whole.byteLength <= surelyWithinLimitsBytes && !isGzip(whole)) {
+    const events = openSmall(whole);
+    if (events !== null) return events;
+  }
+  let bytes: Buffer;
   try {
-    bytes = inflated(body);
+    bytes = isGzip(whole) ? gunzipSync(whole, { maxOutputLength: ingestLimits.bytesMax }) : whole;
   } catch (cause) {
-    return [failure(`gzip does not inflate: ${reasonOf(cause)}`, body)];
+    return new NoEvents(gzipFault(cause), body);
   }
-  if (!isUtf8(bytes)) return [failure('bytes are not UTF-8', body)];
-  const text = textOf(bytes);
-  if (hasTooManyLines(bytes)) return [tooMany(body)];
-  return splitsIntoLines(text) ? decodeLines(text) : decodeWhole(text, body);
+  const fault = wholeFault(bytes);
+  if (fault !== null) return new NoEvents(fault, body);
+  const places = splitEvents(bytes, textStart(bytes), ingestLimits);
+  if (places.isOverfull) {
+    const { eventsMax } = ingestLimits;
+    return new NoEvents(`it holds more than ${eventsMax} events: send fewer in a message`, body);
+  }
+  const events = new PlacedEvents(bytes, places);
+  const reason = events.whyNone();
+  return reason === null ? events : new NoEvents(reason, body);
 }
 
 /**
- * The texts that the events of a message were made from, by their positions: what a dead letter
- * keeps. An event itself may have been changed since by a function that took it, or be nested deeper
- * than it can be written again. Empty where nothing could be decoded.
+ * Opens messages, and keeps the last one open where that is dear: a large message is committed in
+ * several commits, each of which asks for its events again.
  */
-export function eventTexts(body: Uint8Array): readonly string[] {
-  try {
-    const text = textOf(inflated(body));
-    if (splitsIntoLines(text) || !isJson(text)) return linesOf(text);
-    const start = text.search(/\S/);
-    return text[start] === '[' ? elementTexts(text, start) : [text];
-  } catch {
-    return [];
+export class MessageOpener {
+  #last: { readonly body: Uint8Array; readonly events: MessageEvents } | null = null;
+
+  open(body: Uint8Array): MessageEvents {
+    if (this.#last?.body === body) return this.#last.events;
+    const events = openMessage(body);
+    // Those of a small message are made at once: whoever took them may have changed them.
+    this.#last = events instanceof PlacedEvents ? { body, events } : null;
+    return events;
+  }
+
+  forget(): void {
+    this.#last = null;
   }
 }
 
-function inflated(body: Uint8Array): Uint8Array {
-  const isGzip = body[0] === 0x1f && body[1] === 0x8b;
-  return isGzip ? gunzipSync(body, { maxOutputLength: decompressedBytesMax }) : body;
+/** All events of a message. */
+export function decodeMessage(body: Uint8Array): DecodedEvent[] {
+  const events = openMessage(body);
+  return Array.from({ length: events.length }, (_, index) => events.at(index));
 }
 
-function linesOf(text: string): string[] {
-  return text.split('\n').filter((line) => line.trim() !== '');
+/** The most common message, a value or a few: null where it is not that. */
+function openSmall(bytes: Buffer): MessageEvents | null {
+  if (mayHoldInexactNumber(bytes, 0, bytes.length) || !isUtf8(bytes)) return null;
+  const start = textStart(bytes);
+  try {
+    return new SmallEvents(bytes, JSON.parse(bytes.toString('utf8', start)));
+  } catch {
+    // Whoever looks at it event by event says what is wrong with which.
+    return null;
+  }
 }
 
-function decodeWhole(text: string, body: Uint8Array): DecodedEvent[] {
+class SmallEvents implements MessageEvents {
+  readonly #bytes: Buffer;
+  readonly #values: readonly unknown[];
+  #places: EventPlaces | null = null;
+
+  constructor(bytes: Buffer, value: unknown) {
+    this.#bytes = bytes;
+    this.#values = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  }
+
+  get length(): number {
+    return this.#values.length;
+  }
+
+  at(index: number): DecodedEvent {
+    return { ok: true, value: this.#values[index] };
+  }
+
+  bytesOf(index: number): Uint8Array {
+    this.#places ??= splitEvents(this.#bytes, textStart(this.#bytes), ingestLimits);
+    return bytesAt(this.#bytes, this.#places, index);
+  }
+}
+
+class PlacedEvents implements MessageEvents {
+  readonly #bytes: Buffer;
+  readonly #places: EventPlaces;
+  readonly length: number;
+  /** Most events are asked for once, in order; the first one that is sound, twice. */
+  #last: { readonly index: number; readonly event: DecodedEvent } | null = null;
+
+  constructor(bytes: Buffer, places: EventPlaces) {
+    this.#bytes = bytes;
+    this.#places = places;
+    this.length = places.bounds.length / 2;
+  }
+
+  at(index: number): DecodedEvent {
+    if (this.#last?.index === index) {
+      const { event } = this.#last;
+      // Whoever takes a value may change it: it is given out once.
+      this.#last = null;
+      return event;
+    }
+    const payload = bytesAt(this.#bytes, this.#places, index);
+    const fault = this.#places.faults.get(index);
+    return fault === undefined ? decodeEvent(payload) : { ok: false, reason: fault, payload };
+  }
+
+  bytesOf(index: number): Uint8Array {
+    return bytesAt(this.#bytes, this.#places, index);
+  }
+
+  /** Why nothing in it is an event; null where something is, or where an array is empty. */
+  whyNone(): string | null {
+    if (this.length === 0 && this.#bytes.includes('[')) return null;
+    let reason = 'it is empty';
+    for (let index = 0; index < this.length; index += 1) {
+      const event = this.at(index);
+      if (event.ok) {
+        this.#last = { index, event };
+        return null;
+      }
+      if (index === 0) ({ reason } = event);
+    }
+    return reason;
+  }
+}
+
+/** A message that is one failure. */
+class NoEvents implements MessageEvents {
+  readonly length = 1;
+  readonly #reason: string;
+  readonly #body: Uint8Array;
+
+  constructor(reason: string, body: Uint8Array) {
+    this.#reason = reason;
+    this.#body = body;
+  }
+
+  at(): DecodedEvent {
+    return { ok: false, reason: this.#reason, payload: this.#body };
+  }
+
+  bytesOf(): Uint8Array {
+    return this.#body;
+  }
+}
+
+/** Reads the bytes of one event that is known to be within the limits of ingest. */
+export function decodeEvent(bytes: Buffer): DecodedEvent {
+  if (!isUtf8(bytes)) return { ok: false, reason: 'its bytes are not UTF-8', payload: bytes };
+  const text = bytes.toString('utf8');
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    // The quick test for NDJSON misses lines that are not objects: numbers, arrays, broken ones.
-    const lines = linesOf(text);
-    if (lines.length > 1 && lines.some(isJson)) return decodeLines(text);
-    return [failure(`not JSON: ${reasonOf(cause)}`, body)];
+    return { ok: false, reason: `it is not JSON: ${reasonOf(cause)}`, payload: bytes };
   }
-  if (!Array.isArray(value)) return [{ ok: true, value }];
-  if (value.length > eventsMax) return [tooMany(body)];
-  return value.map((element: unknown) => ({ ok: true, value: element }));
+  if (!mayHoldInexactNumber(bytes, 0, bytes.length)) return { ok: true, value };
+  const inexact = inexactNumbers(text);
+  return inexact.length === 0 ? { ok: true, value } : { ok: true, value, inexact };
 }
 
-function decodeLines(text: string): DecodedEvent[] {
-  const events: DecodedEvent[] = [];
-  for (const line of text.split('\n')) {
-    if (line === '' || line.trim() === '') continue;
-    try {
-      events.push({ ok: true, value: JSON.parse(line) as unknown });
-    } catch (cause) {
-      events.push(failure(`line is not JSON: ${reasonOf(cause)}`, Buffer.from(line)));
-    }
-  }
-  return events;
+function bytesAt(bytes: Buffer, { bounds }: EventPlaces, index: number): Buffer {
+  return bytes.subarray(bounds[2 * index], bounds[2 * index + 1]);
 }
 
-/** Counted before the text is split: a small message must not take a worker's whole memory. */
-function hasTooManyLines(bytes: Uint8Array): boolean {
-  if (bytes.byteLength <= eventsMax) return false;
-  let lines = 0;
-  for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, at + 1)) {
-    lines += 1;
-    if (lines > eventsMax) return true;
-  }
-  return false;
+function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
-function tooMany(body: Uint8Array): DecodedEvent {
-  return failure(`it holds more than ${eventsMax} events: send fewer in a message`, body);
+function textStart(bytes: Uint8Array): number {
+  if (bytes[0] !== byteOrderMark[0]) return 0;
+  return byteOrderMark.every((byte, index) => bytes[index] === byte) ? byteOrderMark.length : 0;
 }
 
-/** No valid JSON text holds `}` newline `{`: there is a comma between two objects in an array. */
-function splitsIntoLines(text: string): boolean {
-  return text.includes('}\n{') || text.includes('}\r\n{');
+/** What makes reading the message event by event senseless. */
+function wholeFault(bytes: Uint8Array): string | null {
+  const [first, second] = bytes;
+  const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  return isUtf16 ? 'it is UTF-16: send UTF-8' : null;
 }
 
-function isJson(line: string): boolean {
-  try {
-    JSON.parse(line);
-    return true;
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return false;
-    throw cause;
-  }
-}
-
-function textOf(bytes: Uint8Array): string {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
-}
-
-function failure(reason: string, payload: Uint8Array): DecodedEvent {
-  return { ok: false, reason, payload };
+function gzipFault(cause: unknown): string {
+  const { code } = cause as { code?: string };
+  return code === 'ERR_BUFFER_TOO_LARGE'
+    ? `its gzip inflates to more than ${ingestLimits.bytesMax} bytes: send fewer events in a message`
+    : `gzip does not inflate: ${reasonOf(cause)}`;
 }
 
 function reasonOf(cause: unknown): string {

@@ -105,18 +105,23 @@ export interface CommitRecord {
 }
 
 /**
- * Appended before a range is tried by a worker that finds it uncommitted: it is what makes attempt
- * counts survive a crash. The suspect range is bisected from the third attempt on.
+ * Appended before a range is tried by a worker that finds it uncommitted, and before any of it is
+ * decoded: it is what makes attempt counts survive a crash. From the third attempt on the suspect
+ * range is bisected.
  */
 export interface AttemptRecord {
   readonly kind: 'attempt';
   readonly writer: string;
   readonly startedAtMs: number;
   readonly from: Cursor;
-  /** Events that this attempt takes on, at most. */
-  readonly events: number;
   readonly attempt: number;
-  /** Events, from `from` on, among which a killing one is suspected (≥ `events`). */
+  /** What `count` counts. `decoding`: the first message is read, and nothing is done with it. */
+  readonly scope: 'messages' | 'decoding' | 'events';
+  /** What this attempt takes on, at most. */
+  readonly count: number;
+  /** Messages, from `from` on, among which a killing one is suspected. */
+  readonly suspectMessages: number;
+  /** Events of the first message among which it is; 0 where that is not known of the message. */
   readonly suspectEvents: number;
 }
 

@@ -12,6 +12,7 @@ export const errorTable = {
   STREAM_EVENT_INVALID: 'quarantine',
   STREAM_EVENT_TOO_LARGE: 'quarantine',
   STREAM_EVENT_KILLED_WORKER: 'quarantine',
+  STREAM_MESSAGE_KILLED_WORKER: 'quarantine',
   STREAM_USER_FUNCTION_THREW: 'quarantine',
   STREAM_RESULT_FAILED: 'quarantine',
   STREAM_STORE_UNAVAILABLE: 'retry',

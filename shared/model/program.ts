@@ -46,6 +46,18 @@ export interface ProgramEvent {
   readonly key: string | null;
   readonly eventTimeMs: number | null;
   readonly value: unknown;
+  /** Numbers that `value` does not hold as they were sent: seldom any. */
+  readonly inexact?: readonly InexactNumber[];
+}
+
+/** A number of a JSON text that JavaScript cannot hold as it is written. */
+export interface InexactNumber {
+  /** Keys and array positions that lead to it; empty where the event is the number. */
+  readonly path: readonly (string | number)[];
+  /** As it is written. */
+  readonly token: string;
+  /** True where it is written as a whole number, false where it has a point or an exponent. */
+  readonly isWhole: boolean;
 }
 
 /** An event for an exchange: `partition` is not known yet, the key decides. */
@@ -57,6 +69,8 @@ export interface ExchangeEvent {
 
 /** Where a program puts what it makes. */
 export interface ProgramOutputs {
+  /** True when this commit should take on no more: what is due fires in the next one. */
+  readonly isFull: boolean;
   /** Remembers how much there is, for one `rollbackToMark`. */
   mark(): void;
   /** Takes back what was put out since the last `mark`. */

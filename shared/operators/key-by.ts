@@ -1,12 +1,33 @@
+import { StreamError } from '../model/errors';
 import type { KeyByNode } from '../topology/graph';
 import type { OperatorContext, Receiver } from './context';
+
+/**
+ * A key is in the state, in each change of it, and in results, all of one commit: with a longer one
+ * a window could be opened and its result never be committed.
+ */
+const keyBytesMax = 64 * 1024;
+const jsonBytesPerUnitMax = 6;
+
+function assertKeyFits(key: string): void {
+  if (key.length * jsonBytesPerUnitMax <= keyBytesMax) return;
+  const bytes = Buffer.byteLength(JSON.stringify(key));
+  if (bytes <= keyBytesMax) return;
+  throw new StreamError(
+    'STREAM_EVENT_TOO_LARGE',
+    `its key takes ${bytes} bytes, ${keyBytesMax} are allowed: key by less of it, or by its hash`,
+  );
+}
 
 function keyOf(node: KeyByNode): (value: unknown) => string {
   const select = node.key as (value: unknown) => unknown;
   return (value) => {
     const key = select(value);
-    // As in tables: two keys that their UTF-8 cannot tell apart are one key.
-    if (typeof key === 'string') return key.toWellFormed();
+    if (typeof key === 'string') {
+      assertKeyFits(key);
+      // As in tables: two keys that their UTF-8 cannot tell apart are one key.
+      return key.toWellFormed();
+    }
     throw new TypeError(
       `a key must be a string, this one is ${JSON.stringify(key) ?? 'undefined'}`,
     );

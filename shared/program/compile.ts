@@ -14,6 +14,7 @@ import { toAll, type OperatorContext, type Receiver, type PlaceTime } from '../o
 import { compileExchange, compileKeyBy } from '../operators/key-by';
 import { compileToLake } from '../operators/to-lake';
 import { TumblingWindowOperator } from '../operators/window';
+import { withSafeIntegers } from './exact-numbers';
 import { StageProgram, type PlacedTimed } from './stage-program';
 
 /** A stage ready to be bound to the state of each of its tasks. */
@@ -33,7 +34,7 @@ export function compileStage(plan: StagePlan, topologies: readonly Topology[]): 
       `no topology has the stage ${plan.topology}/${plan.name}`,
     );
   }
-  const validator = root.kind === 'source' ? Compile(root.schema) : null;
+  const validator = root.kind === 'source' ? Compile(withSafeIntegers(root.schema)) : null;
   return {
     plan,
     bind: (state, outputs) => {

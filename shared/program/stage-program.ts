@@ -10,6 +10,7 @@ import type {
 } from '../operators/context';
 import type { KeyedStore } from '../state/keyed-state';
 import type { SourceNode } from '../topology/graph';
+import { settleInexact } from './exact-numbers';
 
 /** Beyond these the ends of windows would no longer be exact, nor have their place in order. */
 const timeMsMin = -(10 ** 15);
@@ -89,17 +90,23 @@ export class StageProgram implements Program {
     context.outputs.mark();
     context.isEmitted = false;
     context.isLate = false;
+    let { value } = event;
     let eventTimeMs: number;
     try {
       if (this.#source === null) {
         eventTimeMs = event.eventTimeMs ?? 0;
       } else {
-        const fault = this.#faultIn(event.value);
-        if (fault !== null) return this.#deadLetter('STREAM_EVENT_INVALID', fault);
         context.operator = this.#source.name;
-        eventTimeMs = this.#timeOf(event.value);
+        if (event.inexact !== undefined) {
+          const settled = settleInexact(this.#source.schema, value, event.inexact);
+          if ('fault' in settled) return this.#deadLetter('STREAM_EVENT_INVALID', settled.fault);
+          ({ value } = settled);
+        }
+        const fault = this.#faultIn(value);
+        if (fault !== null) return this.#deadLetter('STREAM_EVENT_INVALID', fault);
+        eventTimeMs = this.#timeOf(value);
       }
-      this.#head(event.value, event.key, eventTimeMs);
+      this.#head(value, event.key, eventTimeMs);
     } catch (error) {
       context.state.rollback(stateMark);
       context.outputs.rollbackToMark();
@@ -116,7 +123,6 @@ export class StageProgram implements Program {
     const [error] = validator.Errors(value);
     const path =
       error === undefined || error.instancePath === '' ? 'the event' : error.instancePath;
-    this.#context.operator = this.#source?.name ?? '';
     return `${path} ${error?.message ?? 'does not match the schema'}`;
   }
 
@@ -161,7 +167,7 @@ export class StageProgram implements Program {
 
   #fireDue(): void {
     for (const { operator, time } of this.#timed) {
-      if (this.#resultsLeft <= 0) return;
+      if (this.#resultsLeft <= 0 || this.#context.outputs.isFull) return;
       const { watermarkMs } = time;
       if (operator.dueAtMs <= watermarkMs) operator.fire(watermarkMs, this.#emitResult);
     }
@@ -187,7 +193,7 @@ export class StageProgram implements Program {
     context.isEmitted = isEmitted;
     context.isLate = isLate;
     this.#resultsLeft -= 1;
-    return this.#resultsLeft > 0;
+    return this.#resultsLeft > 0 && !context.outputs.isFull;
   };
 
   #assertNotRefused(result: TimedResult): void {

@@ -6,23 +6,36 @@ import { rowText } from '../model/cells';
 import type { Row } from '../model/table';
 import { Outbox } from '../exchange/outbox';
 import type { KeyedState } from '../state/keyed-state';
+import { tooLarge } from './commit-cut';
 import { keptPayload } from './dead-letter-payload';
 
-/** Of a commit's bytes: in base64 it takes a third more, and the record needs room beside it. */
-const payloadShareMax = 0.5;
+/**
+ * Of a commit's bytes, what a dead letter's payload may take before base64 and what its message may:
+ * with what else a commit of one event says, a dead letter always fits.
+ */
+const payloadShareMax = 0.375;
+const messageShareMax = 0.125;
 /** Of what a user function throws. */
 const messageLengthMax = 2_000;
+const jsonBytesPerUnitMax = 6;
+/** From here on a commit takes on no more: what state and the last event add should still fit. */
+const fullShare = 0.75;
+/** Of a value's fields, where the whole of it cannot be written. */
+const keptFieldLengthMax = 65_536;
 
 /** Gathers what a program puts out for one commit. */
 export class BatchOutputs implements ProgramOutputs {
   readonly #plan: StagePlan;
-  readonly #payloadBytesMax: number;
+  readonly #blockBytesMax: number;
   readonly #lines: string[][];
   readonly outboxes: readonly Outbox[];
   readonly #deadLetters: DeadLetter[] = [];
   readonly #rowMarks: number[];
   readonly #eventMarks: number[];
   #deadLetterMark = 0;
+  /** UTF-16 units of all that is gathered: it takes that many bytes at least. */
+  #length = 0;
+  #lengthMark = 0;
   /** Bytes of the event under way, for its dead letter; made only when needed. */
   payload: () => Uint8Array = () => new Uint8Array();
   attempts = 1;
@@ -36,7 +49,7 @@ export class BatchOutputs implements ProgramOutputs {
   }) {
     const { exchangePartitionCounts, plan, state } = options;
     this.#plan = plan;
-    this.#payloadBytesMax = Math.floor(options.blockBytesMax * payloadShareMax);
+    this.#blockBytesMax = options.blockBytesMax;
     this.#lines = plan.tables.map(() => []);
     this.#rowMarks = plan.tables.map(() => 0);
     this.#eventMarks = plan.exchanges.map(() => 0);
@@ -45,27 +58,49 @@ export class BatchOutputs implements ProgramOutputs {
     );
   }
 
+  /** True when this commit should take on no more. */
+  get isFull(): boolean {
+    return this.#length >= this.#blockBytesMax * fullShare;
+  }
+
   row(table: number, row: Row): void {
     const lines = this.#lines[table];
     invariant(lines !== undefined, 'the row has a table', { table });
-    lines.push(rowText(row));
+    const line = rowText(row);
+    this.#grow(line.length);
+    lines.push(line);
   }
 
   send(exchange: number, event: ExchangeEvent): void {
     const outbox = this.outboxes[exchange];
     invariant(outbox !== undefined, 'the event has an exchange', { exchange });
-    outbox.add(event);
+    this.#grow(outbox.add(event));
+  }
+
+  /** What one event makes is refused as soon as no commit can hold it: it might have no end. */
+  #grow(length: number): void {
+    this.#length += length;
+    if (this.#length - this.#lengthMark <= this.#blockBytesMax) return;
+    throw tooLarge('this one event', { bytesMax: this.#blockBytesMax });
   }
 
   deadLetter({ payload, ...letter }: NewDeadLetter): void {
     const whole = payload === undefined ? this.payload() : jsonBytes(payload);
-    const { bytes, note } = keptPayload(whole, this.#payloadBytesMax);
-    this.#deadLetters.push({
-      ...letter,
-      message: `${letter.message.slice(0, messageLengthMax)}${note}`,
-      attempts: this.attempts,
-      payloadBase64: Buffer.from(bytes).toString('base64'),
-    });
+    const { bytes, note } = keptPayload(whole, Math.floor(this.#blockBytesMax * payloadShareMax));
+    const message = this.#keptMessage(letter.message, note);
+    const payloadBase64 = Buffer.from(bytes).toString('base64');
+    this.#length += message.length + payloadBase64.length + letter.operator.length;
+    this.#deadLetters.push({ ...letter, message, attempts: this.attempts, payloadBase64 });
+  }
+
+  /** The beginning of a message, in memory of its own: what a function throws may be of any length. */
+  #keptMessage(message: string, note: string): string {
+    const bytesMax = Math.floor(this.#blockBytesMax * messageShareMax);
+    const lengthMax = Math.min(messageLengthMax, Math.floor(bytesMax / jsonBytesPerUnitMax));
+    const kept = message.slice(0, lengthMax);
+    const own =
+      kept.length < message.length ? Buffer.from(kept, 'utf16le').toString('utf16le') : kept;
+    return `${own}${note}`;
   }
 
   /** Called once per event: it writes into arrays that are there. */
@@ -77,6 +112,7 @@ export class BatchOutputs implements ProgramOutputs {
       this.#eventMarks[index] = this.outboxes[index]?.mark() ?? 0;
     }
     this.#deadLetterMark = this.#deadLetters.length;
+    this.#lengthMark = this.#length;
   }
 
   rollbackToMark(): void {
@@ -86,6 +122,7 @@ export class BatchOutputs implements ProgramOutputs {
     });
     this.#eventMarks.forEach((events, index) => this.outboxes[index]?.rollback(events));
     this.#deadLetters.length = this.#deadLetterMark;
+    this.#length = this.#lengthMark;
   }
 
   /** Forgets everything: it is in the log, or was refused. */
@@ -93,6 +130,8 @@ export class BatchOutputs implements ProgramOutputs {
     for (const lines of this.#lines) lines.length = 0;
     for (const outbox of this.outboxes) outbox.clear();
     this.#deadLetters.length = 0;
+    this.#length = 0;
+    this.#lengthMark = 0;
   }
 
   /** The rows of each table that has any, as the log keeps them. */
@@ -116,9 +155,11 @@ function jsonBytes(value: unknown): Uint8Array {
   try {
     return Buffer.from(JSON.stringify(value));
   } catch {
-    const plain = Object.entries(value ?? {}).filter(([, field]) =>
-      ['string', 'number', 'boolean'].includes(typeof field),
-    );
+    const plain = Object.entries(value ?? {}).filter(([name, field]) => {
+      if (name.length > keptFieldLengthMax) return false;
+      if (typeof field === 'string') return field.length <= keptFieldLengthMax;
+      return typeof field === 'number' || typeof field === 'boolean';
+    });
     return Buffer.from(JSON.stringify(Object.fromEntries(plain)));
   }
 }

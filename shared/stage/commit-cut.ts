@@ -1,4 +1,5 @@
 import { invariant, StreamError } from '../model/errors';
+import type { Quarantine } from './run-range';
 
 /** Every try costs a run: results shrink faster than events, of which most are innocent. */
 const resultsDivisor = 16;
@@ -8,8 +9,7 @@ export interface CommitCut {
   readonly eventsMax: number;
   /** Results (closed windows) that may fire in it. */
   readonly resultsMax: number;
-  /** Dead-letter the first event unprocessed, with this error. */
-  readonly quarantineFirst: StreamError | null;
+  readonly quarantineFirst: Quarantine | null;
   /** Dead-letter the first result that is due, with this error. */
   readonly refuseFirstResult: StreamError | null;
 }
@@ -17,7 +17,6 @@ export interface CommitCut {
 /** A commit that was made and does not fit one append. */
 export interface TooLarge {
   readonly events: number;
-  readonly bytes: number;
   readonly bytesMax: number;
 }
 
@@ -31,16 +30,17 @@ export function cutSmaller(cut: CommitCut, made: TooLarge): CommitCut {
   if (cut.resultsMax > 1) return { ...cut, resultsMax: Math.ceil(cut.resultsMax / resultsDivisor) };
   if (events === 1 && cut.resultsMax === 1) return { ...cut, resultsMax: 0 };
   if (events === 1 && cut.quarantineFirst === null) {
-    return { ...cut, quarantineFirst: tooLarge('this one event', made) };
+    return { ...cut, quarantineFirst: { what: 'event', error: tooLarge('this one event', made) } };
   }
   const isResultToBlame = events === 0 && cut.refuseFirstResult === null;
   invariant(isResultToBlame, 'a dead letter fits one commit', { ...made });
   return { ...cut, refuseFirstResult: tooLarge('this one result', made) };
 }
 
-function tooLarge(what: string, { bytes, bytesMax }: TooLarge): StreamError {
+/** Why what one event or one result makes is a dead letter instead. */
+export function tooLarge(what: string, { bytesMax }: Pick<TooLarge, 'bytesMax'>): StreamError {
   return new StreamError(
     'STREAM_EVENT_TOO_LARGE',
-    `what ${what} makes takes ${bytes} bytes, a commit holds ${bytesMax}`,
+    `what ${what} makes takes more than the ${bytesMax} bytes that a commit holds`,
   );
 }

@@ -1,4 +1,5 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { decodeEvent, type DecodedEvent } from '../ingest/decode';
 
 /** From here on a payload is compressed: it came in compressed, or as a message near the limit. */
 const plainBytesMax = 256 * 1024;
@@ -26,15 +27,16 @@ export function keptPayload(
 }
 
 /**
- * The value of an event whose dead letter kept these bytes; undefined where only their beginning was
- * kept, or they never were JSON.
+ * The event whose dead letter kept these bytes; undefined where only their beginning was kept, or
+ * they never were JSON.
  */
-export function valueOfPayload(bytes: Uint8Array): { readonly value: unknown } | undefined {
+export function eventOfPayload(bytes: Uint8Array): (DecodedEvent & { ok: true }) | undefined {
   try {
     const inflated = isGzip(bytes)
       ? gunzipSync(bytes, { maxOutputLength: inflatedBytesMax })
-      : bytes;
-    return { value: JSON.parse(Buffer.from(inflated).toString('utf8')) as unknown };
+      : Buffer.from(bytes);
+    const event = decodeEvent(inflated);
+    return event.ok ? event : undefined;
   } catch {
     return undefined;
   }

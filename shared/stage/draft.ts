@@ -9,6 +9,7 @@ import type { TaskState } from './task-state';
 /** A commit ready to append. */
 export interface Draft {
   readonly record: CommitRecord;
+  /** Infinity where it does not fit one append. */
   readonly bytes: number;
 }
 
@@ -61,5 +62,5 @@ export function encodeDraft(request: DraftRequest): Draft {
     outboxConfirmedThrough: task.outboxConfirmedThrough,
     flushedThrough: Object.fromEntries(task.flushedThrough),
   };
-  return { record, bytes: encodedLength(record) };
+  return { record, bytes: encodedLength(record, services.limits.log.blockBytesMax) };
 }

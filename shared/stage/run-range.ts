@@ -2,9 +2,9 @@ import type { Cursor, Gap, LedgerCounts } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { Clock, HubMessage } from '../model/ports';
 import type { LedgerDraft, Program, StagePlan } from '../model/program';
-import { decodeEnvelope, envelopeEventTexts, type Envelope } from '../exchange/envelope';
+import { decodeEnvelope, envelopeEventBytes, type Envelope } from '../exchange/envelope';
 import type { Producers } from '../exchange/producers';
-import { decodeMessage, eventTexts, type DecodedEvent } from '../ingest/decode';
+import type { DecodedEvent, MessageEvents, MessageOpener } from '../ingest/decode';
 import type { BatchOutputs } from './batch-outputs';
 import { hashBodies } from './batch-outputs';
 
@@ -22,10 +22,16 @@ export interface RangeRequest {
   readonly from: Cursor;
   readonly eventsMax: number;
   readonly deadlineMs: number;
-  /** Dead-letter the first event unprocessed, with this error. */
-  readonly quarantineFirst: StreamError | null;
+  readonly quarantineFirst: Quarantine | null;
+  readonly opener: MessageOpener;
   /** Why input before the first message is gone. */
   readonly gapReason: Gap['reason'];
+}
+
+/** What is dead-lettered with which error, unprocessed: the first event, or the first message unread. */
+export interface Quarantine {
+  readonly what: 'event' | 'message';
+  readonly error: StreamError;
 }
 
 export interface RangeResult {
@@ -52,8 +58,9 @@ class RangeRun {
   readonly #bodies: Uint8Array[] = [];
   #cursor: Cursor;
   #events = 0;
-  #quarantine: StreamError | null;
-  #texts: { readonly message: HubMessage; readonly texts: readonly string[] } | null = null;
+  #quarantine: Quarantine | null;
+  /** Of the envelope under way: taken apart once for all of its dead letters. */
+  #envelopeBytes: ((index: number) => Uint8Array) | null = null;
 
   constructor(request: RangeRequest) {
     this.#request = request;
@@ -67,11 +74,7 @@ class RangeRun {
       invariant(message.sequenceNumber >= this.#cursor.sequenceNumber, 'a cursor never goes back');
       this.#declareGapBefore(message);
       this.#bodies.push(message.body);
-      const isDone =
-        this.#request.plan.input.kind === 'exchange'
-          ? this.#runEnvelope(message)
-          : this.#runMessage(message);
-      if (!isDone) break;
+      if (!this.#run(message)) break;
       this.#cursor = { sequenceNumber: message.sequenceNumber + 1, index: 0 };
     }
     return {
@@ -84,7 +87,26 @@ class RangeRun {
     };
   }
 
+  /** False where it stopped before the message's end. */
+  #run(message: HubMessage): boolean {
+    const quarantine = this.#quarantine;
+    if (quarantine?.what === 'message') {
+      this.#quarantine = null;
+      this.#count();
+      this.#request.outputs.payload = () => message.body;
+      const { input, name } = this.#request.plan;
+      const operator = input.kind === 'exchange' ? 'exchange' : name;
+      this.#letter(message, this.#cursor.index, quarantine.error, operator);
+      return true;
+    }
+    return this.#request.plan.input.kind === 'exchange'
+      ? this.#runEnvelope(message)
+      : this.#runMessage(message);
+  }
+
   #isOver(): boolean {
+    // What is there already, were it only results that were due, is a commit of its own.
+    if (this.#request.outputs.isFull) return true;
     if (this.#events >= this.#request.eventsMax) return true;
     // The first event always runs: a batch must make progress, however late it started.
     return (
@@ -107,29 +129,27 @@ class RangeRun {
   }
 
   #runMessage(message: HubMessage): boolean {
-    const events = decodeMessage(message.body);
+    const events = this.#request.opener.open(message.body);
     for (let index = this.#cursor.index; index < events.length; index += 1) {
       if (this.#isOver()) return false;
-      const event = events[index];
-      if (event !== undefined) this.#runSourceEvent(message, index, event);
+      this.#runSourceEvent(message, index, events);
       this.#cursor = { sequenceNumber: message.sequenceNumber, index: index + 1 };
     }
     return true;
   }
 
-  #runSourceEvent(message: HubMessage, index: number, event: DecodedEvent): void {
+  #runSourceEvent(message: HubMessage, index: number, events: MessageEvents): void {
     const { outputs, program } = this.#request;
     const { sequenceNumber, enqueuedTimeMs } = message;
     this.#count();
-    outputs.payload = () => (event.ok ? this.#textOf(message, index) : event.payload);
+    outputs.payload = () => events.bytesOf(index);
     if (this.#quarantined(message, index)) return;
+    const event: DecodedEvent = events.at(index);
     if (!event.ok) {
-      this.#letter(
-        message,
-        index,
-        new StreamError('STREAM_EVENT_UNDECODABLE', event.reason),
-        'ingest',
-      );
+      const { payload, reason } = event;
+      outputs.payload = () => payload;
+      const error = new StreamError('STREAM_EVENT_UNDECODABLE', reason);
+      this.#letter(message, index, error, 'ingest');
       return;
     }
     const end = program.process({
@@ -139,6 +159,7 @@ class RangeRun {
       key: null,
       eventTimeMs: null,
       value: event.value,
+      ...(event.inexact !== undefined && { inexact: event.inexact }),
     });
     this.#ledger[end] += 1;
   }
@@ -146,6 +167,7 @@ class RangeRun {
   #runEnvelope(message: HubMessage): boolean {
     const { outputs, producers, program } = this.#request;
     let envelope: Envelope;
+    this.#envelopeBytes = null;
     try {
       envelope = decodeEnvelope(message.body);
     } catch (error) {
@@ -181,7 +203,10 @@ class RangeRun {
   ): void {
     if (event === undefined) return;
     this.#count();
-    this.#request.outputs.payload = () => this.#textOf(message, index);
+    this.#request.outputs.payload = () => {
+      this.#envelopeBytes ??= envelopeEventBytes(message.body);
+      return this.#envelopeBytes(index);
+    };
     if (this.#quarantined(message, index)) return;
     const end = this.#request.program.process({
       sequenceNumber: message.sequenceNumber,
@@ -192,16 +217,6 @@ class RangeRun {
       value: event[2],
     });
     this.#ledger[end] += 1;
-  }
-
-  /** An event's bytes as they came; a message is taken apart once for all of its dead letters. */
-  #textOf(message: HubMessage, index: number): Uint8Array {
-    if (this.#texts?.message !== message) {
-      const isExchange = this.#request.plan.input.kind === 'exchange';
-      const texts = isExchange ? envelopeEventTexts(message.body) : eventTexts(message.body);
-      this.#texts = { message, texts };
-    }
-    return Buffer.from(this.#texts.texts[index] ?? '');
   }
 
   #declareMissing(message: HubMessage, missing: number): void {
@@ -220,10 +235,10 @@ class RangeRun {
   }
 
   #quarantined(message: HubMessage, index: number): boolean {
-    const error = this.#quarantine;
-    if (error === null) return false;
+    const quarantine = this.#quarantine;
+    if (quarantine === null) return false;
     this.#quarantine = null;
-    this.#letter(message, index, error, this.#request.plan.name);
+    this.#letter(message, index, quarantine.error, this.#request.plan.name);
     return true;
   }
 
@@ -256,22 +271,17 @@ export function runRange(request: RangeRequest): RangeResult {
   return new RangeRun(request).run();
 }
 
-/** How many events a range holds from the cursor on: what an attempt record counts in. */
+/** How many events a message holds from the cursor on. */
 export function countEvents(
-  plan: StagePlan,
-  messages: readonly HubMessage[],
+  request: { readonly plan: StagePlan; readonly opener: MessageOpener },
+  message: HubMessage,
   from: Cursor,
 ): number {
-  let events = 0;
-  for (const message of messages) {
-    const held =
-      plan.input.kind === 'exchange'
-        ? envelopeLength(message.body)
-        : decodeMessage(message.body).length;
-    const skipped = message.sequenceNumber === from.sequenceNumber ? from.index : 0;
-    events += Math.max(0, held - skipped);
-  }
-  return events;
+  const held =
+    request.plan.input.kind === 'exchange'
+      ? envelopeLength(message.body)
+      : request.opener.open(message.body).length;
+  return Math.max(0, held - (message.sequenceNumber === from.sequenceNumber ? from.index : 0));
 }
 
 function envelopeLength(body: Uint8Array): number {

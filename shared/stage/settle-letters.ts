@@ -1,10 +1,11 @@
 import { emptyLedger, type DeadLetter, type LedgerCounts } from '../model/commit';
-import { StreamError } from '../model/errors';
+import { invariant, StreamError } from '../model/errors';
 import type { EventEnd, LedgerDraft, StagePlan } from '../model/program';
 import type { EnvelopeEvent } from '../exchange/envelope';
-import { decodeMessage, eventTexts, type DecodedEvent } from '../ingest/decode';
+import { openMessage, type DecodedEvent } from '../ingest/decode';
 import type { KeyedStore } from '../state/keyed-state';
-import { valueOfPayload } from './dead-letter-payload';
+import { tooLarge } from './commit-cut';
+import { eventOfPayload } from './dead-letter-payload';
 import type { Draft } from './draft';
 import type { StageServices } from './services';
 import type { TaskHold } from './task-hold';
@@ -99,53 +100,75 @@ function draftSettlement(
 ): { readonly draft: Draft; readonly taken: number } {
   const { blockBytesMax } = services.limits.log;
   let count = Math.min(request.letters.length, lettersPerCommit);
-  let tooLarge: StreamError | null = null;
+  let refusal: StreamError | null = null;
   for (;;) {
     // What redriven events make due fires with the task's next batch, which cuts it to size.
     hold.program.beginCommit(0);
-    const ledger = runLetters(hold, request, count, tooLarge, services.clock.nowMs());
+    const { ledger, taken } = runLetters(hold, request, {
+      lettersMax: count,
+      refusal,
+      nowMs: services.clock.nowMs(),
+    });
     const position = { to: hold.cursor, messages: 0, inputHash: 0, gaps: [] };
     const draft = hold.draft({ ...position, ledger }, 'events');
-    if (draft.bytes <= blockBytesMax) return { draft, taken: count };
+    if (draft.bytes <= blockBytesMax) return { draft, taken };
     hold.rollback();
     if (count > 1) {
-      count = Math.ceil(count / 2);
+      count = Math.ceil(Math.min(count, taken) / 2);
     } else {
-      tooLarge = new StreamError(
-        'STREAM_EVENT_TOO_LARGE',
-        `what this one event makes takes ${draft.bytes} bytes, a commit holds ${blockBytesMax}`,
-      );
+      invariant(refusal === null, 'a dead letter fits one commit');
+      refusal = tooLarge('this one letter', { bytesMax: blockBytesMax });
     }
   }
 }
 
+/** Runs letters in order, as many as are asked for and seem to fit one commit. */
 function runLetters(
   hold: TaskHold,
   request: SettleRequest & { readonly plan: StagePlan },
-  count: number,
-  tooLarge: StreamError | null,
-  nowMs: number,
-): LedgerCounts {
+  run: {
+    readonly lettersMax: number;
+    readonly refusal: StreamError | null;
+    readonly nowMs: number;
+  },
+): { readonly ledger: LedgerCounts; readonly taken: number } {
   const store: KeyedStore<LetterVerdict> = hold.state.keyed.store(lettersStore);
   const ledger: LedgerDraft = { ...emptyLedger };
   const { by, kind, reason } = request;
-  for (const { id, letter } of request.letters.slice(0, count)) {
-    const verdict = { kind, atMs: nowMs, by, reason };
-    if (kind === 'discarded') {
-      store.put(id, { ...verdict, end: null });
-      continue;
-    }
-    hold.outputs.attempts = letter.attempts + 1;
-    let end: EventEnd = 'filtered';
-    for (const event of eventsOf(letter)) {
-      ledger.read += 1;
-      hold.outputs.payload = event.payload;
-      end = runEvent(hold, letter, event.decoded, { plan: request.plan, tooLarge });
-      ledger[end] += 1;
-    }
+  let taken = 0;
+  for (const { id, letter } of request.letters.slice(0, run.lettersMax)) {
+    if (taken > 0 && hold.outputs.isFull) break;
+    taken += 1;
+    const verdict = { kind, atMs: run.nowMs, by, reason };
+    const end = kind === 'discarded' ? null : redrive(hold, letter, ledger, { ...request, ...run });
     store.put(id, { ...verdict, end });
   }
-  return ledger;
+  return { ledger, taken };
+}
+
+function redrive(
+  hold: TaskHold,
+  letter: DeadLetter,
+  ledger: LedgerDraft,
+  run: { readonly plan: StagePlan; readonly refusal: StreamError | null },
+): EventEnd {
+  hold.outputs.attempts = letter.attempts + 1;
+  if (run.refusal !== null) {
+    // What it holds may be many events: it stays the one letter that it is.
+    ledger.read += 1;
+    ledger.deadLettered += 1;
+    hold.outputs.payload = () => Buffer.from(letter.payloadBase64, 'base64');
+    const { code, message } = run.refusal;
+    return refuse(hold, letter, { code: isOfMessage(letter) ? letter.code : code, message });
+  }
+  let end: EventEnd = 'filtered';
+  for (const event of eventsOf(letter)) {
+    ledger.read += 1;
+    hold.outputs.payload = event.payload;
+    end = runEvent(hold, letter, event.decoded, run.plan);
+    ledger[end] += 1;
+  }
+  return end;
 }
 
 const notWhole =
@@ -157,42 +180,55 @@ interface LetterEvent {
   readonly payload: () => Uint8Array;
 }
 
-/** A letter's event as it was read. Bytes that made no event may make several by now. */
-function eventsOf(letter: DeadLetter): LetterEvent[] {
+/** A letter's event as it was read. Bytes that made no event, or were never read, may make several. */
+function* eventsOf(letter: DeadLetter): Generator<LetterEvent> {
   const bytes = Buffer.from(letter.payloadBase64, 'base64');
-  if (letter.code === 'STREAM_EVENT_UNDECODABLE') {
-    let texts: readonly string[] | null = null;
-    const textOf = (index: number): string => (texts ??= eventTexts(bytes))[index] ?? '';
-    return decodeMessage(bytes).map((decoded, index) => ({
-      decoded,
-      payload: () => (decoded.ok ? Buffer.from(textOf(index)) : decoded.payload),
-    }));
+  if (isOfMessage(letter)) {
+    const events = openMessage(bytes);
+    for (let index = 0; index < events.length; index += 1) {
+      yield { decoded: events.at(index), payload: () => events.bytesOf(index) };
+    }
+    return;
   }
   // Of an event that was decoded the letter holds the JSON text.
-  const whole = valueOfPayload(bytes);
-  const decoded: DecodedEvent =
-    whole === undefined
-      ? { ok: false, reason: notWhole, payload: bytes }
-      : { ok: true, value: whole.value };
-  return [{ decoded, payload: () => bytes }];
+  const whole = eventOfPayload(bytes);
+  yield {
+    decoded: whole ?? { ok: false, reason: notWhole, payload: bytes },
+    payload: () => bytes,
+  };
+}
+
+/** The letter's bytes were never decoded: how many events they make is not known. */
+function isOfMessage({ code }: DeadLetter): boolean {
+  return code === 'STREAM_EVENT_UNDECODABLE' || code === 'STREAM_MESSAGE_KILLED_WORKER';
+}
+
+function refuse(
+  hold: TaskHold,
+  letter: DeadLetter,
+  { code, message }: { readonly code: string; readonly message: string },
+): EventEnd {
+  const { enqueuedTimeMs, index, operator, sequenceNumber } = letter;
+  const position = { sequenceNumber, index, enqueuedTimeMs };
+  hold.outputs.deadLetter({ ...position, code, message, operator });
+  return 'deadLettered';
 }
 
 function runEvent(
   hold: TaskHold,
   letter: DeadLetter,
   event: DecodedEvent,
-  run: { readonly plan: StagePlan; readonly tooLarge: StreamError | null },
+  plan: StagePlan,
 ): EventEnd {
-  const { enqueuedTimeMs, index, operator, sequenceNumber } = letter;
+  if (!event.ok) {
+    return refuse(hold, letter, new StreamError('STREAM_EVENT_UNDECODABLE', event.reason));
+  }
+  const { enqueuedTimeMs, index, sequenceNumber } = letter;
   const position = { sequenceNumber, index, enqueuedTimeMs };
-  const refuse = ({ code, message }: StreamError): EventEnd => {
-    hold.outputs.deadLetter({ ...position, code, message, operator });
-    return 'deadLettered';
-  };
-  if (!event.ok) return refuse(new StreamError('STREAM_EVENT_UNDECODABLE', event.reason));
-  if (run.tooLarge !== null) return refuse(run.tooLarge);
-  if (run.plan.input.kind === 'source') {
-    return hold.program.process({ ...position, key: null, eventTimeMs: null, value: event.value });
+  if (plan.input.kind === 'source') {
+    const { inexact, value } = event;
+    const exactness = inexact === undefined ? {} : { inexact };
+    return hold.program.process({ ...position, key: null, eventTimeMs: null, value, ...exactness });
   }
   const [key, eventTimeMs, value] = event.value as EnvelopeEvent;
   return hold.program.process({ ...position, key, eventTimeMs, value });
@@ -207,8 +243,8 @@ export function whyNotRedriven(letter: DeadLetter): string | null {
     return 'it is a message of an exchange that cannot be read: its producer sent what this build does not know';
   }
   if (
-    letter.code !== 'STREAM_EVENT_UNDECODABLE' &&
-    valueOfPayload(Buffer.from(letter.payloadBase64, 'base64')) === undefined
+    !isOfMessage(letter) &&
+    eventOfPayload(Buffer.from(letter.payloadBase64, 'base64')) === undefined
   ) {
     return notWhole;
   }

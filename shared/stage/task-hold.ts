@@ -162,7 +162,7 @@ export class TaskHold {
     }
     this.state.settleCommit(draft.record);
     this.outputs.clear();
-    this.attempts.applyCommit(draft.record.ledger.read);
+    this.attempts.applyCommit(draft.record);
     this.commitsByThisProcess += 1;
     this.reports.deadLettered(draft.record.deadLetters);
     this.#assertStateFits();
@@ -221,7 +221,7 @@ export class TaskHold {
       if (record.kind === 'commit') {
         this.#assertFollows(record);
         this.state.applyCommit(record);
-        this.attempts.applyCommit(record.ledger.read);
+        this.attempts.applyCommit(record);
       } else if (record.kind === 'attempt') {
         this.attempts.applyAttempt(record);
       }

@@ -2,12 +2,13 @@ import { emptyLedger } from '../model/commit';
 import type { Cursor, Gap } from '../model/commit';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubMessage } from '../model/ports';
-import { killedWorker } from './attempts';
+import { MessageOpener } from '../ingest/decode';
+import { killedWorker, type Try } from './attempts';
 import { contiguousPrefix, freshMessages } from './batch-order';
 import { cutSmaller, type CommitCut } from './commit-cut';
 import type { Draft } from './draft';
 import { lastWriteMs, readIncarnation } from './incarnations';
-import { countEvents, runRange } from './run-range';
+import { countEvents, runRange, type Quarantine } from './run-range';
 import type { StageServices } from './services';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
@@ -17,7 +18,20 @@ import type { TaskState } from './task-state';
 /** The watermark of a drained topology: no event is older than this. */
 export const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
 const idleDoublingsMax = 10;
-const noSuspicion = { eventsMax: Infinity, quarantineFirst: null };
+const noSuspicion: TakenOn = { messages: 0, eventsMax: Infinity, quarantineFirst: null };
+
+/** What of a range one commit takes on. */
+interface TakenOn {
+  readonly messages: number;
+  readonly eventsMax: number;
+  readonly quarantineFirst: Quarantine | null;
+}
+
+function takenOn(next: { readonly scope: 'messages' | 'events'; readonly count: number }): TakenOn {
+  return next.scope === 'messages'
+    ? { messages: next.count, eventsMax: Infinity, quarantineFirst: null }
+    : { messages: 1, eventsMax: next.count, quarantineFirst: null };
+}
 
 export interface BatchReport {
   readonly committedEvents: number;
@@ -49,6 +63,9 @@ export class Task {
   readonly #hold: TaskHold;
   readonly #options: TaskOptions;
   readonly #services: StageServices;
+  readonly #opener = new MessageOpener();
+  /** Commits of more events were too large for one append. */
+  #eventsThatMayFit = Infinity;
   #turn: Promise<unknown> = Promise.resolve();
   /** When input last came to this process, by its clock; 0: never. Idleness is judged by it. */
   #lastInputAtMs = 0;
@@ -187,18 +204,15 @@ export class Task {
     return outcome;
   }
 
-  /** Writes the attempt record where suspicion asks for one. */
+  /** Writes the attempt record where suspicion asks for one: before any of the range is decoded. */
   async #beginAttempt(
     range: readonly HubMessage[],
     deadlineMs: number,
-  ): Promise<'conflict' | { eventsMax: number; quarantineFirst: StreamError | null }> {
-    const { clock, faultPoint, limits, telemetry, writer } = this.#services;
-    // Counting decodes: it is done only when a record may have to be written.
-    const available = this.#hold.attempts.isSettled()
-      ? Infinity
-      : Math.max(1, countEvents(this.#options.stage.plan, range, this.cursor));
-    const next = this.#hold.attempts.next(available);
-    if (next.kind === 'plain') return { eventsMax: next.events, quarantineFirst: null };
+  ): Promise<'conflict' | TakenOn> {
+    const { clock, limits, telemetry } = this.#services;
+    const { attempts } = this.#hold;
+    const next = attempts.next(range.length);
+    if (next.kind === 'plain') return takenOn(next);
     if (next.kind === 'quarantine') {
       // Whoever tried it last may live and be at it at this moment. A host that ends batches sooner
       // than that would end this process too, again and again.
@@ -207,42 +221,55 @@ export class Task {
         Math.floor((deadlineMs - clock.nowMs()) / 2),
       );
       if (!(await this.#hold.staysQuiet(Math.max(0, waitMs)))) return 'conflict';
-      telemetry.emit('error', 'task.quarantine', { ...this.address, cursor: this.cursor });
-      return { eventsMax: 1, quarantineFirst: killedWorker(next.attempts) };
+      const { what } = next;
+      telemetry.emit('error', 'task.quarantine', { ...this.address, cursor: this.cursor, what });
+      const error = killedWorker(what, next.attempts);
+      return { messages: 1, eventsMax: 1, quarantineFirst: { what, error } };
     }
+    if (next.kind === 'try') {
+      if (!(await this.#recordAttempt(next))) return 'conflict';
+      if (next.scope !== 'decoding') return takenOn({ ...next, scope: next.scope });
+    }
+    const [first] = range;
+    const { plan } = this.#options.stage;
+    const held = first && countEvents({ plan, opener: this.#opener }, first, this.cursor);
+    const events = attempts.counted(held ?? 0);
+    if (!(await this.#recordAttempt(events))) return 'conflict';
+    return takenOn({ scope: 'events', count: events.count });
+  }
+
+  /** False when somebody else has written to the log. */
+  async #recordAttempt({
+    attempt,
+    count,
+    scope,
+    suspectEvents,
+    suspectMessages,
+  }: Try): Promise<boolean> {
+    const { clock, faultPoint, writer } = this.#services;
     await faultPoint('stage.before-attempt');
     const record = {
-      kind: 'attempt',
-      writer,
-      startedAtMs: clock.nowMs(),
-      from: this.cursor,
-      events: next.events,
-      attempt: next.attempt,
-      suspectEvents: next.suspectEvents,
-    } as const;
+      ...({ kind: 'attempt', writer, startedAtMs: clock.nowMs(), from: this.cursor } as const),
+      ...{ attempt, scope, count, suspectMessages, suspectEvents },
+    };
     if ((await this.#hold.log.append(record)) === 'conflict') {
       await this.#hold.catchUp();
-      return 'conflict';
+      return false;
     }
     this.#hold.attempts.began(record);
     await faultPoint('stage.after-attempt');
-    return { eventsMax: next.events, quarantineFirst: null };
+    return true;
   }
 
   /** Runs the range and encodes its commit, cutting it smaller until the record fits one append. */
   #process(
     range: readonly HubMessage[],
-    run: {
-      deadlineMs: number;
-      isIdle: boolean;
-      eventsMax: number;
-      quarantineFirst: StreamError | null;
-    },
+    run: TakenOn & { deadlineMs: number; isIdle: boolean },
   ): Draft {
     const { clock, limits } = this.#services;
     const bytesMax = limits.log.blockBytesMax;
     let cut: CommitCut = {
-      eventsMax: run.eventsMax,
+      eventsMax: Math.min(run.eventsMax, this.#eventsThatMayFit),
       resultsMax: limits.firedResultsMax,
       quarantineFirst: run.quarantineFirst,
       refuseFirstResult: null,
@@ -255,8 +282,9 @@ export class Task {
         program: this.#hold.program,
         producers: this.#hold.producers,
         outputs: this.#hold.outputs,
+        opener: this.#opener,
         clock,
-        messages: range,
+        messages: range.slice(0, run.messages),
         from: this.cursor,
         eventsMax: cut.eventsMax,
         deadlineMs: run.deadlineMs,
@@ -264,9 +292,13 @@ export class Task {
         gapReason: 'retention',
       });
       const draft = this.#hold.draft(result, 'events', run.isIdle);
-      if (draft.bytes <= bytesMax) return draft;
+      if (draft.bytes <= bytesMax) {
+        // The next commit need not find it out again; what it holds may be smaller.
+        if (cut.eventsMax < run.eventsMax) this.#eventsThatMayFit = 2 * cut.eventsMax;
+        return draft;
+      }
       this.#hold.rollback();
-      cut = cutSmaller(cut, { events: result.events, bytes: draft.bytes, bytesMax });
+      cut = cutSmaller(cut, { events: result.events, bytesMax });
     }
   }
 

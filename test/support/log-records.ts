@@ -74,8 +74,10 @@ export const sampleRecords: Readonly<Record<string, LogRecord>> = {
     writer: 'worker-2/4712/0c9a6f1e',
     startedAtMs: 1_764_000_001_000,
     from: { sequenceNumber: 103, index: 0 },
-    events: 8,
     attempt: 3,
+    scope: 'events',
+    count: 8,
+    suspectMessages: 1,
     suspectEvents: 16,
   },
   seal: {
@@ -191,8 +193,10 @@ const attempt: fc.Arbitrary<AttemptRecord> = fc.record({
   writer: text,
   startedAtMs: integer,
   from: cursor,
-  events: count,
   attempt: count,
+  scope: fc.constantFrom('messages', 'decoding', 'events'),
+  count,
+  suspectMessages: count,
   suspectEvents: count,
 });
 

@@ -48,7 +48,7 @@ describe('format 1', () => {
   it('refuses to write figures that JSON has no words for, which nobody could read again', () => {
     const { attempt, commit } = sampleRecords;
     const records = [
-      { ...attempt, events: Infinity },
+      { ...attempt, count: Infinity },
       { ...commit, watermarkMs: Number.NaN },
       { ...commit, messages: -1 },
     ];

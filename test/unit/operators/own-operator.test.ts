@@ -39,6 +39,7 @@ describe('an operator of its own', () => {
     expect(stage.operators).toEqual(['machines', 'changes-1', 'changes']);
     const state = new KeyedState();
     const program = compileStage(stage, [machines]).bind(state, {
+      isFull: false,
       mark: () => undefined,
       rollbackToMark: () => undefined,
       row: (_table, row) => rows.push(row),

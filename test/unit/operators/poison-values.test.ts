@@ -27,6 +27,7 @@ function run(defined: Topology, value: unknown) {
   const rows: Row[] = [];
   const letters: Omit<DeadLetter, 'attempts' | 'payloadBase64'>[] = [];
   const outputs: ProgramOutputs = {
+    isFull: false,
     mark: () => undefined,
     rollbackToMark: () => undefined,
     row: (_table, row) => rows.push(row),

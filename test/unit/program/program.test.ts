@@ -53,6 +53,7 @@ const folding = (late: LatePolicy) =>
   });
 
 class Gathered implements ProgramOutputs {
+  readonly isFull = false;
   readonly rows: { table: number; row: Row }[] = [];
   readonly letters: Omit<DeadLetter, 'attempts' | 'payloadBase64'>[] = [];
   #mark = 0;

@@ -77,6 +77,15 @@ it('does not take a task for idle since 1970 when its log was rolled and nothing
   expect(account?.watermarkMs).toBe(Math.max(...orders.map(({ time }) => time)) + 60_000);
 });
 
+/** A worker dies with what it has said that it tries, having read it. */
+function diesAtWork(): (point: string) => boolean {
+  let isTried = false;
+  return (point) => {
+    isTried ||= point === 'stage.after-attempt';
+    return isTried && point === 'stage.before-process';
+  };
+}
+
 it('counts deaths on when the log is due to roll between them', async () => {
   const appends = new MemoryAppendStore({ nowMs: () => world.nowMs });
   const world: StageWorld = new StageWorld({
@@ -89,7 +98,7 @@ it('counts deaths on when the log is due to roll between them', async () => {
     world.hub('orders').append(0, Buffer.from(JSON.stringify(order)));
   }
   for (let life = 0; life < 7; life += 1) {
-    const dying = world.worker((point) => point === 'stage.after-attempt');
+    const dying = world.worker(diesAtWork());
     const delivery = world.deliver(dying, { stage: 'orders', partition: 0 });
     await expect(delivery).rejects.toThrow(WorkerDied);
     // Somebody else looks after the task without trying its input: a roll would be his to make.
@@ -145,7 +154,7 @@ it('dead-letters a killing event although its host ends every batch after two se
   world.hub('orders').append(0, Buffer.from(JSON.stringify(orders[0])));
   const first = { stage: 'orders', partition: 0 };
   for (let deaths = 0; deaths < 3; deaths += 1) {
-    const dying = world.worker((point) => point === 'stage.after-attempt');
+    const dying = world.worker(diesAtWork());
     const outcome = world.deliver(dying, first);
     await outcome.catch((error: unknown) => expect(error).toBeInstanceOf(WorkerDied));
   }

@@ -1,7 +1,7 @@
 // Goal: what a dead letter keeps can be read again as it was, or is known not to be whole.
 import { randomBytes } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { keptPayload, valueOfPayload } from '../../../shared/stage/dead-letter-payload';
+import { eventOfPayload, keptPayload } from '../../../shared/stage/dead-letter-payload';
 
 const bytesMax = 1024 * 1024;
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
@@ -14,7 +14,7 @@ describe('the payload of a dead letter', () => {
   ])('gives %s back for its redrive', (_name, value) => {
     const { bytes, note } = keptPayload(json(value), bytesMax);
     expect(note).toBe('');
-    expect(valueOfPayload(bytes)).toEqual({ value });
+    expect(eventOfPayload(bytes)).toEqual({ ok: true, value });
   });
 
   it('is not compressed twice where the message came compressed', () => {
@@ -28,13 +28,13 @@ describe('the payload of a dead letter', () => {
     ['gzip that is damaged', gzipSync('{"id":1}').subarray(0, 12)],
     ['gzip of far more than an event', gzipSync(Buffer.alloc(80 * 1024 * 1024, ' '))],
   ])('is known to be none where it is %s', (_name, bytes) => {
-    expect(valueOfPayload(bytes)).toBeUndefined();
+    expect(eventOfPayload(bytes)).toBeUndefined();
   });
 
   it('is known not to be whole where only its beginning fits', () => {
     const event = json({ text: randomBytes(2_000_000).toString('base64') });
     const { bytes, note } = keptPayload(event, bytesMax);
     expect([bytes.byteLength, note]).toEqual([65_536, expect.stringContaining('are kept')]);
-    expect(valueOfPayload(bytes)).toBeUndefined();
+    expect(eventOfPayload(bytes)).toBeUndefined();
   });
 });

@@ -96,7 +96,7 @@ describe('an event too large', () => {
     const bodies = [bodyOf(1, 'a'), bodyOf(2, noise(10_000)), bodyOf(3, 'c'), bodyOf(4, 'd')];
     const { ids, letters } = await run(results, bodies);
     expect(ids).toEqual([1, 3, 4]);
-    expect(letters).toMatchObject([{ code: 'STREAM_RESULT_FAILED', operator: 'window-1' }]);
+    expect(letters).toMatchObject([{ code: 'STREAM_RESULT_FAILED', operator: 'texts' }]);
     const result = Buffer.from(letters[0]?.payloadBase64 ?? '', 'base64');
     expect(JSON.parse(result.toString())).toMatchObject({ key: '2', windowEnd: 3_000 });
   });
