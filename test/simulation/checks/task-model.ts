@@ -199,7 +199,8 @@ export abstract class TaskModel {
     );
     if (letter === undefined) return false;
     const last = this.#attempts.at(-1);
-    const isAlone = last !== undefined && last.scope === 'events' && last.count === 1 && last.attempt >= 3;
+    const isAlone =
+      last !== undefined && last.scope === 'events' && last.count === 1 && last.attempt >= 3;
     const place = `${this.name} ${sequenceNumber}.${index}`;
     holds(isAlone, 'I9', () => `${place} is quarantined after ${JSON.stringify(last)}`);
     holds(event.isKilling || this.context.wasLost(last.writer), 'I9', () => {
