@@ -85,10 +85,24 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     }
   }
 
+  // Nobody publishes with a user name and a password: Entra alone says who may.
+  resource ftpPassword 'basicPublishingCredentialsPolicies' = {
+    name: 'ftp'
+    properties: { allow: false }
+  }
+
+  // One after the other: the service refuses changes to one site at the same time.
+  resource scmPassword 'basicPublishingCredentialsPolicies' = {
+    name: 'scm'
+    properties: { allow: false }
+    dependsOn: [ftpPassword]
+  }
+
   resource package 'extensions' = if (!empty(packageUri)) {
     name: 'onedeploy'
     #disable-next-line BCP187
     properties: { packageUri: packageUri, remoteBuild: false }
+    dependsOn: [scmPassword]
   }
 }
 

@@ -40,6 +40,23 @@ function rights(deployment: Deployment): string[][] {
     .sort((left, right) => (left.join() < right.join() ? -1 : 1));
 }
 
+describe('publishing code', () => {
+  it('with a user name and a password is off, for FTP and for SCM', () => {
+    for (const packageUri of ['', 'https://example.org/millrace.zip']) {
+      const deployment = deploy({ packageUri });
+      const site = only(ofType(deployment, 'Microsoft.Web/sites'));
+      const policies = ofType(
+        deployment,
+        'Microsoft.Web/sites/basicPublishingCredentialsPolicies',
+      ).map((policy) => [policy.name, properties(policy)]);
+      expect(policies).toEqual([
+        [`${site.name}/ftp`, { allow: false }],
+        [`${site.name}/scm`, { allow: false }],
+      ]);
+    }
+  });
+});
+
 describe('role assignments', () => {
   it('are these for the app, and none for anyone else', () => {
     expect(rights(deploy())).toEqual(appRights);

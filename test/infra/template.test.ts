@@ -47,6 +47,7 @@ const allowedVersions: Readonly<Record<string, string>> = {
   'Microsoft.Storage/storageAccounts/managementPolicies': '2025-06-01',
   'Microsoft.Web/serverfarms': '2025-03-01',
   'Microsoft.Web/sites': '2025-03-01',
+  'Microsoft.Web/sites/basicPublishingCredentialsPolicies': '2025-03-01',
   'Microsoft.Web/sites/extensions': '2025-03-01',
 };
 
