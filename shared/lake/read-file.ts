@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { parquetReadObjects } from 'hyparquet';
+import { canonicalCell } from '../model/cells';
 import type { Cell, Column, Row, TablePlan } from '../model/table';
 
 /**
@@ -36,12 +37,26 @@ async function readObjects(
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+    .map((line) => JSON.parse(withLargeIntegersAsTexts(line)) as Record<string, unknown>);
+}
+
+const longDigits = /\d{16}/;
+const textOrNumber = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+/** JSON.parse rounds integers beyond the safe ones: these become texts, which a cell may be. */
+function withLargeIntegersAsTexts(line: string): string {
+  if (!longDigits.test(line)) return line;
+  return line.replaceAll(textOrNumber, (token) => {
+    const isLarge = /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token));
+    return isLarge ? `"${token}"` : token;
+  });
 }
 
 function ofValue(column: Column, value: unknown): Cell {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint') return canonicalCell(value);
+  // A double of many digits, which only looks like a large integer.
+  if (column.type === 'double' && typeof value === 'string') return Number(value);
   if (value instanceof Date) {
     return column.type === 'date' ? value.toISOString().slice(0, 10) : value.getTime();
   }
@@ -54,6 +69,7 @@ function ofText(column: Column, text: string | null): Cell {
   if (text === null || text === '') return null;
   switch (column.type) {
     case 'integer':
+      return /^-?\d+$/.test(text) ? canonicalCell(BigInt(text)) : Number(text);
     case 'double':
       return Number(text);
     case 'boolean':
