@@ -24,6 +24,14 @@ export function resolveTarget(namespace: Namespace, address: string): SendTarget
   return { hub, partition: partitionNumber(hub, partition) };
 }
 
+/** `$cbs`, `$management`, or one of them below a hub that is there. */
+export function assertControlNode(namespace: Namespace, address: string): void {
+  const segments = segmentsOf(address);
+  const [name = ''] = segments;
+  if (segments.length > 2) throw notFound(address);
+  if (segments.length === 2 && namespace.find(name) === undefined) throw notFound(name);
+}
+
 export interface ReceiveSource {
   readonly hub: Hub;
   readonly group: string;
@@ -62,6 +70,33 @@ export function partitionNumber(hub: Hub, text: string): number {
   return number;
 }
 
+const selectorCharactersMax = 1_024;
+const annotationPrefix = 'amqp.annotation.';
+const selectable = ['x-opt-offset', 'x-opt-sequence-number', 'x-opt-enqueued-time'] as const;
+
+interface Selector {
+  readonly kind: (typeof selectable)[number];
+  readonly comparison: '>' | '>=';
+  readonly value: string;
+}
+
+/** One clause: an annotation, a comparison, a value that may stand in quotes; blanks between them. */
+function readSelector(filter: string): Selector {
+  const cannotBeRead = new Refusal(
+    'com.microsoft:argument-error',
+    `The filter '${filter.slice(0, 100)}' cannot be read.`,
+  );
+  const at = filter.indexOf('>');
+  if (filter.length > selectorCharactersMax || at === -1) throw cannotBeRead;
+  const name = filter.slice(0, at).trim();
+  const kind = selectable.find((one) => name === `${annotationPrefix}${one}`);
+  const comparison = filter[at + 1] === '=' ? '>=' : '>';
+  const text = filter.slice(at + comparison.length).trim();
+  const value = text.slice(text.startsWith("'") ? 1 : 0, text.endsWith("'") ? -1 : undefined);
+  if (kind === undefined || value.includes("'")) throw cannotBeRead;
+  return { kind, comparison, value };
+}
+
 /**
  * Where a receiver begins, from its selector filter: one clause over offset, sequence number or
  * enqueued time. Without a filter: the start.
@@ -69,14 +104,7 @@ export function partitionNumber(hub: Hub, text: string): number {
 export function startSequence(hub: Hub, partition: number, filter: string | undefined): number {
   const log = hub.log(partition);
   if (filter === undefined) return log.firstSequenceNumber;
-  const match =
-    /^\s*amqp\.annotation\.(x-opt-offset|x-opt-sequence-number|x-opt-enqueued-time)\s*(>=?)\s*'?([^']*)'?\s*$/.exec(
-      filter,
-    );
-  if (match === null) {
-    throw new Refusal('com.microsoft:argument-error', `The filter '${filter}' cannot be read.`);
-  }
-  const [, kind, comparison, value = ''] = match;
+  const { comparison, kind, value } = readSelector(filter);
   const isInclusive = comparison === '>=';
   if (kind === 'x-opt-enqueued-time') {
     if (!/^-?\d{1,15}$/.test(value)) {
@@ -95,7 +123,9 @@ export function startSequence(hub: Hub, partition: number, filter: string | unde
         `The supplied sequence number '${value}' is invalid.`,
       );
     }
-    assertWithin('sequence number', { number, isInclusive }, log.nextSequenceNumber - 1);
+    // From the next event on waits for it; further is a position of another life of the hub.
+    const last = log.nextSequenceNumber - 1;
+    assertWithin('sequence number', number, { last, max: isInclusive ? last + 1 : last });
     return Math.max(log.firstSequenceNumber, isInclusive ? number : number + 1);
   }
   if (!isPosition) {
@@ -104,18 +134,17 @@ export function startSequence(hub: Hub, partition: number, filter: string | unde
       `The supplied offset '${value}' is invalid.`,
     );
   }
-  assertWithin('offset', { number, isInclusive }, log.lastOffset);
+  assertWithin('offset', number, { last: log.lastOffset, max: log.lastOffset });
   const { isExact, sequenceNumber } = log.sequenceAtOffset(number);
   return isExact && !isInclusive ? sequenceNumber + 1 : sequenceNumber;
 }
 
 function assertWithin(
   what: string,
-  { isInclusive, number }: { readonly number: number; readonly isInclusive: boolean },
-  last: number,
+  number: number,
+  { last, max }: { readonly last: number; readonly max: number },
 ): void {
-  // From the next event on waits for it; further is a position of another life of the hub.
-  if (number <= (isInclusive ? last + 1 : last)) return;
+  if (number <= max) return;
   throw new Refusal(
     'com.microsoft:argument-error',
     `The supplied ${what} '${number}' is invalid. The last ${what} in the system is '${last}'`,

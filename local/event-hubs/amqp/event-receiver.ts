@@ -5,6 +5,7 @@ import type { LogCursor, PartitionLog } from '../log/partition-log';
 import { OutgoingLink, type WaitingFragments } from './outgoing-link';
 import { runtimeMetricSection, withDeliveryAnnotations } from './runtime-metric';
 import { frameHeadBytes } from './transfer-frame';
+import { UnsettledDeliveries, type Disposition, type Settlement } from './unsettled-deliveries';
 
 /** Sent at a time, so that links take turns: an idle SDK link's credit grows without bound. */
 const eventsPerTurn = 5_000;
@@ -35,6 +36,9 @@ export class EventReceiver {
   readonly #link: OutgoingLink;
   readonly #log: PartitionLog;
   readonly #stopListening: () => void;
+  readonly #unsettled: UnsettledDeliveries | null;
+  /** Events that the receiver gave back, by sequence number: they come before those it has not seen. */
+  #again: number[] = [];
   #cursor: LogCursor;
   #isDue = false;
   #isClosed = false;
@@ -46,6 +50,7 @@ export class EventReceiver {
     this.facts = facts;
     this.#options = options;
     this.#link = new OutgoingLink(facts.sender, options.waiting);
+    this.#unsettled = this.#link.isUnsettled ? new UnsettledDeliveries() : null;
     this.#log = facts.hub.log(facts.partition);
     this.#cursor = this.#log.cursorAt(facts.start);
     this.#stopListening = facts.hub.onAppend((partition) => {
@@ -74,6 +79,15 @@ export class EventReceiver {
     this.due();
   }
 
+  /** The receiver says what became of deliveries of its session; gives those it wants settled. */
+  settle(disposition: Disposition): Settlement['awaited'] {
+    if (this.#unsettled === null) return [];
+    const { again, awaited } = this.#unsettled.settle(disposition);
+    this.#again = [...this.#again, ...again].sort((left, right) => left - right);
+    this.due();
+    return awaited;
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#stopListening();
@@ -84,11 +98,11 @@ export class EventReceiver {
   /** Sends what there is, as far as credit, window, socket and turn go. */
   #turn(): void {
     this.#link.flush();
-    if (this.#cursor.sequenceNumber >= this.#log.nextSequenceNumber) {
+    if (this.#isAtEnd) {
       this.#link.giveCreditBack();
       return;
     }
-    if (this.#link.room <= 0) return;
+    if (this.#room <= 0) return;
     if (this.#link.isCongested) {
       this.#link.onceDrained(() => this.due());
       return;
@@ -105,25 +119,51 @@ export class EventReceiver {
     if (this.#send()) this.due();
   }
 
-  /** One stretch of the log; true when something went out. */
+  get #isAtEnd(): boolean {
+    const isRead = this.#cursor.sequenceNumber >= this.#log.nextSequenceNumber;
+    return isRead && this.#again.length === 0;
+  }
+
+  get #room(): number {
+    return Math.min(this.#link.room, this.#unsettled?.room ?? Infinity);
+  }
+
+  /** One stretch of the log, or one event that was given back; true when something went out. */
   #send(): boolean {
+    const [again] = this.#again;
+    if (again === undefined)
+      return this.#sendFrom(this.#cursor, Math.min(this.#room, eventsPerTurn));
+    this.#again.shift();
+    const cursor = this.#log.cursorAt(again);
+    // What retention has dropped meanwhile cannot come again.
+    return cursor.sequenceNumber !== again || this.#sendFrom(cursor, 1);
+  }
+
+  #sendFrom(cursor: LogCursor, events: number): boolean {
     const isSlow = this.facts.wantsRuntimeMetric || this.#hasLongEvents;
-    const run = this.#log.readFrames(this.#cursor, {
-      events: Math.min(this.#link.room, eventsPerTurn),
+    const run = this.#log.readFrames(cursor, {
+      events,
       bytes: isSlow ? bytesPerSlowTurn : bytesPerTurn,
     });
     if (run === null) return false;
+    const start = cursor.sequenceNumber - run.count;
     const isLong = !isWithin(run.frames, this.#link.frameBytesMax);
     this.#hasLongEvents ||= isLong;
     if (!this.facts.wantsRuntimeMetric && !isLong) {
-      this.#link.sendFrames(run.frames, run.count);
+      const deliveryId = this.#link.sendFrames(run.frames, run.count);
+      for (let index = 0; this.#unsettled !== null && index < run.count; index += 1) {
+        this.#unsettled.add((deliveryId + index) >>> 0, start + index);
+      }
       return true;
     }
     const metric = this.facts.wantsRuntimeMetric ? runtimeMetricSection(this.#log) : null;
-    for (let at = 0; at < run.frames.length;) {
+    for (let at = 0, sequenceNumber = start; at < run.frames.length; sequenceNumber += 1) {
       const end = at + run.frames.readUInt32BE(at);
       const message = run.frames.subarray(at + frameHeadBytes, end);
-      this.#link.sendMessage(metric === null ? message : withDeliveryAnnotations(message, metric));
+      this.#link.sendMessage(
+        metric === null ? message : withDeliveryAnnotations(message, metric),
+        (deliveryId) => this.#unsettled?.add(deliveryId, sequenceNumber),
+      );
       at = end;
     }
     return true;

@@ -5,7 +5,8 @@ import { Refusal } from '../errors';
 import type { FaultSwitches, Where } from '../faults';
 import type { Hub } from '../hub';
 import { partitionOfKey } from '../key-hash';
-import type { ProducerClaim } from '../log/producer-states';
+import type { PartitionLog } from '../log/partition-log';
+import { afterSequence, sequenceNumberMax, type ProducerClaim } from '../log/producer-states';
 import type { Namespace } from '../namespace';
 import { annotationValue, batchFormat, parseTransfer, type IncomingEvent } from './event';
 import { describeFailure } from './failures';
@@ -25,9 +26,8 @@ const idempotent = {
   sequenceNumber: 'com.microsoft:producer-sequence-number',
 } as const;
 
-/** They go back to the client as a short and an int. */
+/** It goes back to the client as a short. */
 const epochMax = 0x7fff;
-const sequenceNumberMax = 0x7fffffff;
 
 export interface EventSendersOptions {
   readonly namespace: Namespace;
@@ -48,8 +48,9 @@ export class EventSenders {
   open(receiver: rhea.Receiver): void {
     const address = targetAddress(receiver);
     const target = resolveTarget(this.#options.namespace, address);
-    if (capabilitiesOf(receiver).includes(idempotent.capability)) {
-      openProducer(receiver, target, address);
+    // On a link to the hub the partition is not known yet: the batches say who their producer is.
+    if (target.partition !== null && capabilitiesOf(receiver).includes(idempotent.capability)) {
+      openProducer(receiver, target.hub.log(target.partition));
     }
     this.#open.set(receiver, target);
   }
@@ -72,6 +73,11 @@ export class EventSenders {
 
   /** Writes a batch and acknowledges it, or rejects it with the reason. */
   take(receiver: rhea.Receiver, delivery: rhea.Delivery, message: unknown): void {
+    if (!this.#open.has(receiver)) {
+      // Detached from here: its client sends again what it heard nothing of.
+      Object.assign(delivery, { settled: true });
+      return;
+    }
     try {
       const target = resolveTarget(this.#options.namespace, targetAddress(receiver));
       const fault = this.#options.faults.onSend(target);
@@ -110,15 +116,8 @@ function choosePartition(hub: Hub, key: string | number | undefined): number {
 }
 
 /** Tells an idempotent producer who it is and after which number it goes on. */
-function openProducer(receiver: rhea.Receiver, target: SendTarget, address: string): void {
-  const { hub, partition } = target;
-  if (partition === null) {
-    throw new Refusal(
-      'amqp:not-allowed',
-      `An idempotent producer sends to one partition: '${address}' names none.`,
-    );
-  }
-  const position = hub.log(partition).producers.open({
+function openProducer(receiver: rhea.Receiver, { producers }: PartitionLog): void {
+  const position = producers.open({
     producerId: numberProperty(receiver, idempotent.id),
     epoch: numberProperty(receiver, idempotent.epoch, epochMax),
     sequenceNumber: numberProperty(receiver, idempotent.sequenceNumber, sequenceNumberMax),
@@ -141,14 +140,14 @@ function claimOf(events: readonly IncomingEvent[]): ProducerClaim | null {
   if (typeof producerId !== 'number' || typeof epoch !== 'number' || typeof number !== 'number') {
     return null;
   }
-  const sequenceNumber = number + events.length - 1;
   if (
     ![producerId, epoch, number].every(isUnsigned) ||
     epoch > epochMax ||
-    sequenceNumber > sequenceNumberMax
+    number > sequenceNumberMax
   ) {
     throw new MalformedMessage('the numbers of the idempotent producer are out of range');
   }
+  const sequenceNumber = afterSequence(number, events.length - 1);
   return { producerId, epoch, firstSequenceNumber: number, sequenceNumber };
 }
 

@@ -41,13 +41,16 @@ export function parseEvent(buffer: Buffer): IncomingEvent {
   };
 }
 
-/** Neighbouring sections, each under the short number that every reader knows, whatever it came under. */
+/** Sections one behind another, each under the short number that every reader knows, whatever it came under. */
 function encodedAlike(buffer: Buffer, sections: readonly Section[]): Buffer {
   const [first] = sections;
   const last = sections.at(-1);
   if (first === undefined || last === undefined) return Buffer.alloc(0);
   const isShort = ({ start }: Section): boolean => buffer[start + 1] === 0x53;
-  if (sections.every(isShort)) return buffer.subarray(first.start, last.end);
+  const areNeighbours = sections.every(
+    ({ start }, index) => index === 0 || start === sections[index - 1]?.end,
+  );
+  if (areNeighbours && sections.every(isShort)) return buffer.subarray(first.start, last.end);
   return Buffer.concat(
     sections.flatMap(({ code, end, value }) => [
       Buffer.from([0x00, 0x53, code]),

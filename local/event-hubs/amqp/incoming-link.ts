@@ -1,4 +1,5 @@
 import type * as rhea from 'rhea';
+import { Refusal } from '../errors';
 
 /** Plain messages (format 0) come under this one, which rhea does not decode. */
 export const rawMessageFormat = 1;
@@ -15,6 +16,9 @@ interface RheaTransfer {
 }
 
 interface RheaReceiver {
+  readonly name: string;
+  readonly state: { readonly local_open: boolean };
+  is_receiver(): boolean;
   _incomplete?: object;
   credit: number;
   delivery_count: number;
@@ -55,20 +59,29 @@ const partBytes = 256;
  */
 export class IncomingMessages {
   readonly #gathered = new Map<RheaReceiver, number>();
-  readonly #ended = new WeakSet<RheaReceiver>();
   readonly #watched = new WeakSet();
   #bytesInTotal = 0;
 
-  /** Takes over the transfers of a session; those on links for events stay as they are encoded. */
-  watch(session: rhea.Session, isEventLink: (receiver: unknown) => boolean): void {
+  /** Takes over the transfers of a session; messages stay as they are encoded. */
+  watch(session: rhea.Session): void {
     if (this.#watched.has(session)) return;
     this.#watched.add(session);
     const own = session as unknown as RheaSession;
     const onTransfer = own.on_transfer.bind(own);
     own.on_transfer = (frame) => {
       const link = own._get_link(frame);
-      if (this.#ended.has(link)) return skip(own, link, frame);
-      if (frame.performative.aborted === true) return this.#abort(own, link, frame);
+      assertReceives(link);
+      // Detached from here: nothing that still comes is taken, lest its client, who sends it again, has it
+      // twice in the hub.
+      if (!link.state.local_open) {
+        this.#drop(link);
+        return skip(own, link, frame);
+      }
+      if (link._incomplete === undefined) {
+        assertBegins(frame);
+        if (link.credit <= 0) return this.#end(own, link, frame, withoutCredit);
+      }
+      if (Boolean(frame.performative.aborted)) return this.#abort(own, link, frame);
       const bytes = this.#gather(link, frame);
       if (bytes > gatheredBytesMax) {
         return this.#end(own, link, frame, {
@@ -82,9 +95,10 @@ export class IncomingMessages {
           description: `Unfinished messages of all clients hold more than ${gatheredBytesMaxInTotal} bytes.`,
         });
       }
-      if (isEventLink(link)) frame.performative.message_format ||= rawMessageFormat;
-      if (frame.performative.more !== true) this.forget(link);
+      frame.performative.message_format ||= rawMessageFormat;
+      if (!Boolean(frame.performative.more)) this.forget(link);
       onTransfer(frame);
+      wrapNumbers(own);
       openWindow(own, link);
     };
   }
@@ -121,7 +135,6 @@ export class IncomingMessages {
   }
 
   #end(session: RheaSession, link: RheaReceiver, frame: RheaTransfer, error: rhea.AmqpError): void {
-    this.#ended.add(link);
     this.#drop(link);
     link.close(error);
     skip(session, link, frame);
@@ -133,6 +146,33 @@ export class IncomingMessages {
     Object.assign(link._incomplete, { settled: true, frames: [] });
     delete link._incomplete;
   }
+}
+
+const withoutCredit = {
+  condition: 'amqp:link:transfer-limit-exceeded',
+  description: 'A message came for which the link had no credit.',
+};
+
+function assertReceives(link: RheaReceiver): void {
+  if (link.is_receiver()) return;
+  throw new Refusal(
+    'amqp:not-allowed',
+    `transfer: on the link '${link.name}' the client receives.`,
+  );
+}
+
+/** The first frame of a delivery says which it is (AMQP 1.0 part 2 §2.7.5). */
+function assertBegins({ performative: { delivery_id: id } }: RheaTransfer): void {
+  if (id !== undefined && id !== null) return;
+  throw new Refusal('amqp:invalid-field', 'transfer: the first of a delivery has no delivery-id.');
+}
+
+const numbers = 0x1_0000_0000;
+
+/** rhea adds to serial numbers as if they never began again. */
+function wrapNumbers({ incoming }: RheaSession): void {
+  incoming.next_transfer_id %= numbers;
+  if (incoming.next_delivery_id !== undefined) incoming.next_delivery_id %= numbers;
 }
 
 /** Counts a transfer that nobody takes. */

@@ -1,11 +1,18 @@
 import type * as rhea from 'rhea';
 import { Refusal } from '../errors';
+import { code } from './performatives';
+import { describedList } from './rhea-mending';
 
 type Link = rhea.Sender | rhea.Receiver;
 
-/** Links to these are for requests, not for events. */
+/** Links to these are for requests, not for events; the node may stand below a hub. */
 export function isControlAddress(address: string): boolean {
-  return address.endsWith('$cbs') || address.endsWith('$management');
+  return /(?:^|\/)\$(?:cbs|management)$/.test(address);
+}
+
+/** The node for requests that an address names, whatever stands before it. */
+export function controlNode(address: string): string {
+  return address.slice(address.lastIndexOf('/') + 1);
 }
 
 /** Where a client sends to. */
@@ -54,4 +61,39 @@ export function numberProperty(
 /** The answer to the attach is not written yet: rhea gives no setter for its properties. */
 export function answerAttach(link: Link, fields: Readonly<Record<string, unknown>>): void {
   Object.assign((link as unknown as { local: { attach: object } }).local.attach, fields);
+}
+
+/** What rhea makes of a terminus that came: its fields in order. */
+interface RheaTerminus {
+  readonly value: readonly unknown[];
+}
+
+/** Sender settle mode `mixed` and receiver settle mode `first`: what an attach means that names none. */
+const mixed = 2;
+const first = 0;
+
+/** Answers an attach as it was asked: the same ends, settled in the same way. */
+export function echoAttach(link: Link): void {
+  answerAttach(link, {
+    source: echoed(code.source, link.source),
+    target: echoed(code.target, link.target),
+    snd_settle_mode: link.snd_settle_mode ?? mixed,
+    rcv_settle_mode: link.rcv_settle_mode ?? first,
+    // A name that comes again is the same link for rhea.
+    ...(link.is_sender() && { initial_delivery_count: countOf(link) }),
+  });
+}
+
+const countOf = (link: Link): number =>
+  (link as unknown as { delivery_count: number }).delivery_count;
+
+/** Answers an attach with no: the end that would be ours is not there (AMQP 1.0 part 2 §2.6.3). */
+export function refuseAttach(link: Link): void {
+  answerAttach(link, link.is_receiver() ? { target: null } : { source: null });
+}
+
+/** A terminus of its own: what rhea decoded may be shared. */
+function echoed(descriptor: number, terminus: unknown): unknown {
+  if (terminus === undefined || terminus === null) return null;
+  return describedList(descriptor, [...(terminus as RheaTerminus).value]);
 }

@@ -88,5 +88,8 @@ function partitionBody(hub: Hub, partition: string): unknown {
     last_enqueued_offset: types.wrap_string(String(log.lastOffset)),
     last_enqueued_time_utc: types.wrap_timestamp(log.lastEnqueuedTimeMs),
     is_partition_empty: log.isEmpty,
+    // Of a namespace without geo-replication; Rust's SDK takes no answer without them.
+    begin_sequence_number_epoch: types.wrap_long(0),
+    last_enqueued_sequence_number_epoch: types.wrap_long(0),
   };
 }

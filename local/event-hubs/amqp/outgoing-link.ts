@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type * as rhea from 'rhea';
 import { Refusal } from '../errors';
-import { addressFrames, fragmentMessage, frameHeadBytes } from './transfer-frame';
+import { addressFrames, fragmentMessage, frameHeadBytes, type FrameTarget } from './transfer-frame';
 
 /** What rhea keeps of a session's outgoing side (rhea 3.0.5 lib/session.js, pinned). */
 interface RheaOutgoing {
@@ -26,7 +26,10 @@ interface RheaSession {
 }
 
 interface RheaSender {
-  readonly local: { readonly handle: number };
+  readonly local: {
+    readonly handle: number;
+    readonly attach: { readonly snd_settle_mode?: number | null };
+  };
   readonly session: RheaSession;
   readonly connection: {
     readonly socket?: Socket;
@@ -47,6 +50,15 @@ const frameBytesMin = 512;
 const fragmentBytesMaxInTotal = 256 * 1024 * 1024;
 const numbers = 0x1_0000_0000;
 
+/** The sender settle mode in which every delivery waits for its receiver's word (AMQP 1.0 part 2 §2.8.2). */
+const unsettledMode = 0;
+
+/** A message, and whom to tell the number of its delivery. */
+interface WaitingMessage {
+  readonly bytes: Buffer;
+  readonly onNumbered: (deliveryId: number) => void;
+}
+
 /** What waits on all links of a server, in bytes. */
 export interface WaitingFragments {
   bytes: number;
@@ -63,7 +75,7 @@ export class OutgoingLink {
   /** Shared by the links of a session: the one whose message is on its way, if any. */
   readonly #turns: { link: OutgoingLink | null };
   /** Messages of which nothing was sent yet, which wait for the session's window. */
-  #messages: Buffer[] = [];
+  #messages: WaitingMessage[] = [];
   /** What is left of the message that is on its way: its delivery has a number, and is not counted yet. */
   #fragments: Buffer[] = [];
   #fragmentBytes = 0;
@@ -128,18 +140,25 @@ export class OutgoingLink {
     this.#sender.connection._register();
   }
 
-  /** Sends finished frames, a delivery each, within `room`. */
-  sendFrames(frames: Buffer, count: number): void {
-    addressFrames(frames, this.#target, this.#nextDeliveryId);
+  /** The receiver settles each delivery. */
+  get isUnsettled(): boolean {
+    return this.#sender.local.attach.snd_settle_mode === unsettledMode;
+  }
+
+  /** Sends finished frames, a delivery each, within `room`; gives the number of the first. */
+  sendFrames(frames: Buffer, count: number): number {
+    const first = this.#nextDeliveryId;
+    addressFrames(frames, this.#target, first);
     this.#write(frames);
     this.#number(count);
     this.#count({ deliveries: count, frames: count });
+    return first;
   }
 
   /** Sends one message in as many frames as it needs; those past the window wait for `flush`. */
-  sendMessage(message: Buffer): void {
-    this.#messages.push(message);
-    this.#account(message.length);
+  sendMessage(bytes: Buffer, onNumbered: (deliveryId: number) => void): void {
+    this.#messages.push({ bytes, onNumbered });
+    this.#account(bytes.length);
     this.flush();
   }
 
@@ -164,12 +183,9 @@ export class OutgoingLink {
     const [message] = this.#messages;
     if (message === undefined || credit <= 0 || session.outgoing.deliveries.size > 0) return false;
     this.#messages.shift();
-    this.#fragments = fragmentMessage(
-      message,
-      this.frameBytesMax,
-      this.#target,
-      this.#nextDeliveryId,
-    );
+    const deliveryId = this.#nextDeliveryId;
+    this.#fragments = fragmentMessage(message.bytes, this.frameBytesMax, this.#target, deliveryId);
+    message.onNumbered(deliveryId);
     this.#number(1);
     this.#turns.link = this;
     return true;
@@ -200,9 +216,13 @@ export class OutgoingLink {
     this.#waiting.bytes += bytes;
   }
 
-  get #target(): { channel: number; handle: number } {
+  get #target(): FrameTarget {
     const { local, session } = this.#sender;
-    return { channel: session.local.channel, handle: local.handle };
+    return {
+      channel: session.local.channel,
+      handle: local.handle,
+      isUnsettled: this.isUnsettled,
+    };
   }
 
   get #nextDeliveryId(): number {
@@ -256,7 +276,7 @@ export function onSessionFlow(session: rhea.Session, listener: () => void): void
     // rhea adds and subtracts serial numbers as if they never began again.
     if (link !== undefined && link.credit >= numbers) link.credit -= numbers;
     // Asked for the credit of events, the answer is for when there are no more of them.
-    if (echo === true && !(link !== undefined && isDraining(link))) own._write_flow(link);
+    if (Boolean(echo) && !(link !== undefined && isDraining(link))) own._write_flow(link);
     listener();
   };
 }

@@ -4,6 +4,7 @@ import type { FaultSwitches, Where } from '../faults';
 import { EventReceiver, type ReceiverFacts, type ReceiverOptions } from './event-receiver';
 import { describeFailure } from './failures';
 import { onSessionFlow } from './outgoing-link';
+import { onSessionDisposition } from './unsettled-deliveries';
 
 /** Without owner levels a partition and group have this many readers at most. */
 const readersMax = 5;
@@ -38,6 +39,9 @@ export class ReceiverRegistry {
     const ofSession = this.#bySession.get(session) ?? new Set();
     this.#bySession.set(session, ofSession.add(receiver));
     onSessionFlow(session, () => this.#bySession.get(session)?.forEach((one) => one.due()));
+    onSessionDisposition(session, (disposition) =>
+      Array.from(this.#bySession.get(session) ?? [], (one) => one.settle(disposition)),
+    );
     receiver.due();
   }
 

@@ -42,16 +42,28 @@ export function readSections(buffer: Buffer): Section[] {
   let start = 0;
   while (start < buffer.length) {
     const section = readSection(buffer, start);
-    const before = sections.at(-1)?.code ?? 0;
+    // pyamqp writes the delivery annotations last: they are for this hop alone, wherever they stand.
+    if (section.code === sectionCode.deliveryAnnotations) {
+      if (sections.some(({ code }) => code === section.code)) throw misplaced(section);
+      sections.push(section);
+      start = section.end;
+      continue;
+    }
+    const before =
+      sections.findLast(({ code }) => code !== sectionCode.deliveryAnnotations)?.code ?? 0;
     const mayRepeat = section.code === sectionCode.data || section.code === sectionCode.sequence;
     const isSecondBody = isBody(section.code) && isBody(before) && section.code !== before;
     if (section.code < before || (section.code === before && !mayRepeat) || isSecondBody) {
-      throw new MalformedMessage(`section 0x${section.code.toString(16)} is out of place`);
+      throw misplaced(section);
     }
     sections.push(section);
     start = section.end;
   }
   return sections;
+}
+
+function misplaced({ code }: Section): MalformedMessage {
+  return new MalformedMessage(`section 0x${code.toString(16)} is out of place`);
 }
 
 function readSection(buffer: Buffer, start: number): Section {
@@ -239,12 +251,15 @@ const emptyElementsMax = 65_536;
  * The same as `valueEnd`, with everything inside lists, maps and arrays walked through: an event
  * that a reader's decoder would choke on must not get into the log.
  */
-function soundEnd(buffer: Buffer, at: number, depth = 0): number {
+export function soundEnd(buffer: Buffer, at: number, depth = 0): number {
   let constructor = at;
+  let within = depth;
   while (byteAt(buffer, constructor) === 0x00) {
-    constructor = soundEnd(buffer, constructor + 1, nextDepth(depth));
+    // A descriptor upon another costs a decoder its stack as well.
+    within = nextDepth(within);
+    constructor = soundEnd(buffer, constructor + 1, within);
   }
-  return soundContentEnd(buffer, byteAt(buffer, constructor), constructor + 1, depth);
+  return soundContentEnd(buffer, byteAt(buffer, constructor), constructor + 1, within);
 }
 
 function soundContentEnd(buffer: Buffer, constructor: number, at: number, depth: number): number {
@@ -286,7 +301,7 @@ function nextDepth(depth: number): number {
   return depth + 1;
 }
 
-function byteAt(buffer: Buffer, at: number): number {
+export function byteAt(buffer: Buffer, at: number): number {
   const byte = buffer[at];
   if (byte === undefined) throw new MalformedMessage(`cut short at ${at}`);
   return byte;

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type * as rhea from 'rhea';
 import { create_container } from 'rhea';
-import { resolveSource, startSequence } from '../address';
+import { assertControlNode, resolveSource, startSequence } from '../address';
 import { notFound, Refusal } from '../errors';
 import { Where, type FaultSwitches } from '../faults';
 import { listen } from '../listen';
@@ -14,16 +14,20 @@ import { EventSenders, messageBytesMax } from './event-senders';
 import { describeFailure } from './failures';
 import { IncomingMessages, producerCredit } from './incoming-link';
 import {
-  answerAttach,
   capabilitiesOf,
+  controlNode,
+  echoAttach,
   filterOf,
   isControlAddress,
   numberProperty,
+  refuseAttach,
   sourceAddress,
   targetAddress,
 } from './link-facts';
 import { answerManagement } from './management';
 import { ReceiverRegistry } from './receivers';
+import { readRequest } from './request';
+import { mendConnection, mendSession, separateEmptyLists } from './rhea-mending';
 
 /** Standing connections; more are dropped when they come. */
 const connectionsMax = 5_000;
@@ -37,8 +41,15 @@ const connectionOptions = {
     autoaccept: false,
     max_message_size: messageBytesMax,
   },
-  sender_options: { max_message_size: messageBytesMax },
 };
+
+/** What rhea offers, and does not say it does (rhea 3.0.5, pinned). */
+interface LinkSearch {
+  find_sender(matches: (sender: rhea.Sender) => boolean): rhea.Sender | undefined;
+}
+
+/** The sender settle mode `unsettled` (AMQP 1.0 part 2 §2.8.2). */
+const unsettledMode = 0;
 
 export interface AmqpServerOptions {
   readonly host: string;
@@ -68,6 +79,7 @@ export class AmqpServer {
     this.#container = createContainer(options);
     this.#register();
     guardReader();
+    separateEmptyLists();
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.maxConnections = connectionsMax;
   }
@@ -79,7 +91,8 @@ export class AmqpServer {
     on('session_open', ({ connection, session }) => {
       if (session === undefined) return;
       this.#guards.get(connection)?.openSession(session);
-      this.#messages.watch(session, (link) => !isControlAddress(targetAddress(link)));
+      mendSession(session);
+      this.#messages.watch(session);
     });
     on('sender_open', (context) => this.#openToClient(context));
     on('receiver_open', (context) => this.#openFromClient(context));
@@ -94,6 +107,12 @@ export class AmqpServer {
       this.#senders.close(receiver);
       this.#messages.forget(receiver);
       this.#guards.get(connection)?.closeLink(receiver);
+    });
+    // A receiver that settles second (AMQP 1.0 part 2 §2.6.12): the sender has settled, all is done.
+    on('settled', ({ delivery, receiver }) => {
+      if (receiver !== undefined && delivery !== undefined) {
+        Object.assign(delivery, { settled: true });
+      }
     });
     on('session_close', ({ connection, session }) => {
       if (session === undefined) return;
@@ -134,6 +153,7 @@ export class AmqpServer {
     });
     this.#guards.set(connection, guard);
     this.#rights.set(connection, new ConnectionRights(connection, this.#options.access));
+    mendConnection(connection);
   }
 
   /** A link on which the client receives. */
@@ -141,10 +161,8 @@ export class AmqpServer {
     if (sender === undefined) return;
     this.#guards.get(connection)?.openLink(sender);
     const address = sourceAddress(sender);
-    sender.set_source(sender.source);
-    sender.set_target(sender.target);
-    answerAttach(sender, { snd_settle_mode: sender.snd_settle_mode });
-    if (isControlAddress(address)) return;
+    echoAttach(sender);
+    if (isControlAddress(address)) return this.#openControl(sender, address);
     this.#refusing(sender, () => {
       this.#rightsOf(connection).assert('Listen', address, Date.now());
       const source = resolveSource(this.#options.namespace, address);
@@ -164,10 +182,10 @@ export class AmqpServer {
   #openFromClient({ connection, receiver }: rhea.EventContext): void {
     if (receiver === undefined) return;
     this.#guards.get(connection)?.openLink(receiver);
-    receiver.set_source(receiver.source);
-    receiver.set_target(receiver.target);
+    echoAttach(receiver);
+    adoptDeliveryCount(receiver);
     const address = targetAddress(receiver);
-    if (isControlAddress(address)) return;
+    if (isControlAddress(address)) return this.#openControl(receiver, address);
     this.#refusing(receiver, () => {
       this.#rightsOf(connection).assert('Send', address, Date.now());
       this.#senders.open(receiver);
@@ -180,6 +198,11 @@ export class AmqpServer {
     return rights;
   }
 
+  /** A link for requests: the hub that its address may name must be there. */
+  #openControl(link: rhea.Sender | rhea.Receiver, address: string): void {
+    this.#refusing(link, () => assertControlNode(this.#options.namespace, address));
+  }
+
   /** Answers the attach and then detaches with the error: the form in which SDKs expect a no. */
   #refusing(link: rhea.Sender | rhea.Receiver, open: () => void): void {
     try {
@@ -189,6 +212,7 @@ export class AmqpServer {
       const isUnauthorized = error instanceof Refusal && error.status === 401;
       if (isUnauthorized) this.#options.log(`link refused: ${reason.description} (${keyAdvice})`);
       if (!(error instanceof Refusal)) this.#options.log(`link refused: ${reason.description}`);
+      refuseAttach(link);
       // A sender that is given credit goes on to send, and waits for an answer in vain.
       Object.assign(link, { credit: 0, issue_flow: false });
       setImmediate(() => link.close(reason));
@@ -203,33 +227,48 @@ export class AmqpServer {
       this.#senders.take(receiver, delivery, message);
       return;
     }
-    delivery.accept();
-    const request = message as rhea.Message;
-    this.#reply(context, this.#answer(context.connection, address, request));
+    try {
+      const request = readRequest(message);
+      delivery.accept();
+      this.#reply(context, request, this.#answer(context.connection, address, request));
+    } catch (error) {
+      delivery.reject(describeFailure(error));
+    }
   }
 
   #answer(connection: rhea.Connection, address: string, request: rhea.Message): rhea.Message {
     const { access, log, namespace } = this.#options;
     const claims = { access, rights: this.#rightsOf(connection), nowMs: Date.now(), log };
-    return address.endsWith('$cbs')
+    return controlNode(address) === '$cbs'
       ? answerPutToken(claims, request)
       : answerManagement(namespace, request, (hub) => assertRequestAllowed(claims, request, hub));
   }
 
-  /** Goes to the link of the same connection that the request names. */
-  #reply(context: rhea.EventContext, answer: rhea.Message): void {
-    const replyTo = context.message?.reply_to;
-    const link = (
-      context.connection as unknown as {
-        find_sender(matches: (sender: rhea.Sender) => boolean): rhea.Sender | undefined;
-      }
-    ).find_sender((sender) => sender.target?.address === replyTo || sender.name === replyTo);
+  /** Goes to the link of the same connection that the request names, or else reads from the same node. */
+  #reply(
+    { connection, receiver }: rhea.EventContext,
+    request: rhea.Message,
+    answer: rhea.Message,
+  ): void {
+    const { reply_to: replyTo } = request;
+    const node = controlNode(targetAddress(receiver));
+    const readsNode = (sender: rhea.Sender): boolean =>
+      isControlAddress(sourceAddress(sender)) && controlNode(sourceAddress(sender)) === node;
+    const own = connection as unknown as LinkSearch;
+    const link =
+      own.find_sender(
+        (sender) =>
+          replyTo !== undefined && (sender.target?.address === replyTo || sender.name === replyTo),
+      ) ??
+      (receiver?.session as unknown as LinkSearch).find_sender(readsNode) ??
+      own.find_sender(readsNode);
     if (link === undefined) {
       this.#options.log(`a request names no link of its connection to reply to: ${replyTo}`);
       return;
     }
+    const reply = link.send(answer);
     // Settled when sent: nothing of it may linger among the numbers that events take.
-    Object.assign(link.send(answer), { settled: true });
+    if (link.snd_settle_mode !== unsettledMode) Object.assign(reply, { settled: true });
   }
 
   /** Closes every connection as a failing network would. */
@@ -261,6 +300,14 @@ export class AmqpServer {
     this.dropConnections();
     await closed;
   }
+}
+
+/** rhea begins at 0, whatever the sender says it begins at (AMQP 1.0 part 2 §2.6.7). */
+function adoptDeliveryCount(receiver: rhea.Receiver): void {
+  const { remote } = receiver as unknown as {
+    remote: { attach: { initial_delivery_count?: number | null } };
+  };
+  Object.assign(receiver, { delivery_count: remote.attach.initial_delivery_count ?? 0 });
 }
 
 function createContainer({ access, log }: AmqpServerOptions): rhea.Container {

@@ -8,6 +8,22 @@ export interface ProducerClaim extends ProducerPosition {
 
 /** Producers remembered for a partition. */
 const producersMax = 10_000;
+/** Their events are numbered with ints: 0 follows on the largest. */
+export const sequenceNumberMax = 0x7fff_ffff;
+const sequenceNumbers = sequenceNumberMax + 1;
+/** Numbers given to producers stay far below: one that a producer brings along does not push them there. */
+const givenProducerIdMax = 2 ** 48;
+
+/** The number so many events on. */
+export function afterSequence(sequenceNumber: number, events: number): number {
+  return (sequenceNumber + events) % sequenceNumbers;
+}
+
+/** How far a number is ahead of another; negative when it is behind. Numbers that roll over are near. */
+function aheadOf(sequenceNumber: number, other: number): number {
+  const distance = (sequenceNumber - other + sequenceNumbers) % sequenceNumbers;
+  return distance < sequenceNumbers / 2 ? distance : distance - sequenceNumbers;
+}
 
 /**
  * What each idempotent producer of a partition has published. A producer numbers its events; the
@@ -36,7 +52,8 @@ export class ProducerStates {
     // A producer that comes back may not know what its last batch became: it is told the number it
     // named, sends the batch again under the same numbers, and the state kept here knows it.
     const isSameLife = known !== undefined && known.epoch === epoch;
-    const published = Math.max(sequenceNumber, isSameLife ? known.sequenceNumber : 0);
+    const isBehind = isSameLife && aheadOf(known.sequenceNumber, sequenceNumber) > 0;
+    const published = isBehind ? known.sequenceNumber : sequenceNumber;
     this.take({ producerId, epoch, sequenceNumber: published });
     return { producerId, epoch, sequenceNumber };
   }
@@ -46,11 +63,12 @@ export class ProducerStates {
     const known = this.#last.get(claim.producerId);
     if (known === undefined) return true;
     if (claim.epoch < known.epoch) throw stolen(claim.producerId, claim.epoch, known.epoch);
-    if (claim.sequenceNumber <= known.sequenceNumber) return false;
-    if (claim.firstSequenceNumber === known.sequenceNumber + 1) return true;
+    if (aheadOf(claim.sequenceNumber, known.sequenceNumber) <= 0) return false;
+    const next = afterSequence(known.sequenceNumber, 1);
+    if (claim.firstSequenceNumber === next) return true;
     throw new Refusal(
       'com.microsoft:out-of-order-sequence',
-      `The producer sequence number '${claim.firstSequenceNumber}' of producer '${claim.producerId}' is out of order: '${known.sequenceNumber + 1}' comes next.`,
+      `The producer sequence number '${claim.firstSequenceNumber}' of producer '${claim.producerId}' is out of order: '${next}' comes next.`,
     );
   }
 
@@ -64,7 +82,9 @@ export class ProducerStates {
         break;
       }
     }
-    this.#nextProducerId = Math.max(this.#nextProducerId, position.producerId + 1);
+    if (position.producerId < givenProducerIdMax) {
+      this.#nextProducerId = Math.max(this.#nextProducerId, position.producerId + 1);
+    }
   }
 }
 

@@ -20,10 +20,10 @@ import {
 } from './batch';
 
 const magic = 'MRHUBLOG';
-const version = 2;
+const version = 3;
 /**
- * "MRHUBLOG" | u32 version | u32 CRC-32 of what follows (0 in files of before it was kept) | u64 first
- * sequence number | u64 last time (ms) | u64 last offset + 1.
+ * "MRHUBLOG" | u32 version | u32 CRC-32 of what follows | u64 first sequence number | u64 last time (ms) |
+ * u64 last offset + 1.
  */
 export const segmentHeadBytes = 40;
 /** One entry of the index for so many bytes of the file. */
@@ -311,7 +311,7 @@ function assertHead(path: string, head: Buffer): void {
     );
   }
   const crc = head.readUInt32BE(12);
-  if (crc === 0 || crc === crc32(head.subarray(16))) return;
+  if (crc === crc32(head.subarray(16))) return;
   throw new CorruptLog(
     `${path} is damaged at byte 12: restore the file, or delete the data folder to begin anew`,
   );
