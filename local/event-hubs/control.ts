@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AmqpServer } from './amqp/server';
 import { readHub } from './config';
+import { assertTrusted } from './control-callers';
 import { BadRequest, readFault, readJson, type JsonObject } from './control-requests';
 import type { FaultSwitches } from './faults';
 import { listen } from './listen';
@@ -51,8 +52,7 @@ export class ControlServer {
 
   async #answer(request: IncomingMessage): Promise<Answer> {
     const { faults } = this.#options;
-    assertNoPage(request);
-    assertNear(request);
+    assertTrusted(request);
     const [path = '', name = '', action] =
       (request.url ?? '/').split('?')[0]?.split('/').slice(1) ?? [];
     const route = `${request.method} /${path}${name === '' ? '' : '/:name'}${action === undefined ? '' : `/${action}`}`;
@@ -131,20 +131,6 @@ export class ControlServer {
     this.#server.closeAllConnections();
     await closed;
   }
-}
-
-/** A page that somebody looks at in a browser must not reach for the hubs of this machine. */
-function assertNoPage(request: IncomingMessage): void {
-  if (request.method === 'GET' || request.headers.origin === undefined) return;
-  throw new BadRequest('pages of a browser may only look', 403);
-}
-
-/** Elsewhere than on this machine nobody is asked who he is: health is all that he may see. */
-function assertNear(request: IncomingMessage): void {
-  if (request.method === 'GET' && request.url === '/health') return;
-  const address = request.socket.remoteAddress ?? '';
-  if (/^(?:::ffff:)?127\.|^::1$/.test(address)) return;
-  throw new BadRequest('only programs on the same machine may do this', 403);
 }
 
 function describeHealth({ failure }: Namespace): Answer {

@@ -5,7 +5,11 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { answerHeaderBytesMax, headersAsSent, passAnswer, passBody } from './http-forward';
 import { isAllowed, keyOf, type HostKeys } from './http-keys';
+import { decodePath, urlOf } from './http-message';
+import { checkRequest, parsedHeaderBytesMax, type TrustedCallers } from './request-check';
+import { surviveUnreadBodies } from './unread-body';
 
 export interface HttpFrontOptions {
   /** The port of a worker that is ready; null: there is none. */
@@ -17,10 +21,16 @@ export interface HttpFrontOptions {
   readonly bodyBytesMax: number;
   /** null: every caller is the administrator. */
   readonly keys: HostKeys | null;
+  /** Who may call beside this machine's own programs and pages. */
+  readonly trusted: () => TrustedCallers;
+  /** An answer could not be made. */
+  readonly failed: (error: unknown) => void;
   /** Answers requests itself; false: the request is not its own. */
   readonly extension: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
+/** Kestrel's KeepAliveTimeout. */
+const keepAliveTimeoutMs = 130_000;
 /** The host's HTTP port: its own admin routes, and everything else to a worker. */
 export class HttpFront {
   readonly #options: HttpFrontOptions;
@@ -28,7 +38,13 @@ export class HttpFront {
 
   constructor(options: HttpFrontOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => this.#answer(request, response));
+    const answer = (request: IncomingMessage, response: ServerResponse): void =>
+      this.#answerOrFail(request, response);
+    this.#server = createServer({ maxHeaderSize: parsedHeaderBytesMax }, answer);
+    // As Kestrel: whoever waits to be asked for the body is asked when somebody reads it.
+    this.#server.on('checkContinue', answer);
+    surviveUnreadBodies(this.#server, { bytesMax: options.bodyBytesMax });
+    this.#server.keepAliveTimeout = keepAliveTimeoutMs;
     // A stream may be quiet for longer than the defaults allow.
     this.#server.requestTimeout = 0;
   }
@@ -51,8 +67,24 @@ export class HttpFront {
     return typeof address === 'object' && address !== null ? address.port : port;
   }
 
+  /** No request, whatever is in it, may end the host. */
+  #answerOrFail(request: IncomingMessage, response: ServerResponse): void {
+    try {
+      this.#answer(request, response);
+    } catch (error) {
+      this.#options.failed(error);
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500).end();
+    }
+  }
+
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const path = (request.url ?? '/').split('?')[0]?.toLowerCase() ?? '/';
+    const refusal = checkRequest(request, this.#options.trusted());
+    if (refusal !== null) {
+      if (refusal.status !== 403) response.setHeader('connection', 'close');
+      return json(response, refusal.status, { error: refusal.reason });
+    }
+    const path = decodePath(urlOf(request).pathname).toLowerCase();
     const isAdmin = path === '/admin' || path.startsWith('/admin/');
     if (path === '/admin/host/ping') return json(response, 200, {});
     if (isAdmin && !isAllowed(this.#options.keys, keyOf(request), { level: 'admin' })) {
@@ -77,10 +109,6 @@ export class HttpFront {
   }
 
   #forward(request: IncomingMessage, response: ServerResponse): void {
-    if (Number(request.headers['content-length'] ?? 0) > this.#options.bodyBytesMax) {
-      response.writeHead(413, { connection: 'close' }).end();
-      return;
-    }
     const port = this.#options.workerPort();
     if (port === null) return json(response, 503, { error: 'no worker is ready' });
     const forwarded = send(
@@ -89,15 +117,10 @@ export class HttpFront {
         port,
         method: request.method,
         path: request.url,
-        headers: request.headers,
+        headers: headersAsSent(request),
+        maxHeaderSize: answerHeaderBytesMax,
       },
-      (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        // Headers of a stream go out before its first byte is there.
-        response.flushHeaders();
-        answer.pipe(response);
-        answer.on('error', () => response.destroy());
-      },
+      (answer) => passAnswer(answer, { request, response, forwarded }),
     );
     forwarded.on('error', (error) => {
       if (response.writableEnded) return;
@@ -107,7 +130,7 @@ export class HttpFront {
     response.on('close', () => {
       if (!response.writableFinished) forwarded.destroy();
     });
-    request.pipe(forwarded);
+    passBody({ request, response, forwarded });
   }
 
   close(): Promise<void> {

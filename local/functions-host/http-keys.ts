@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { queryOf } from './http-message';
 import { InvalidSettings, isObject, readJsonFile, type Fault } from './json-file';
 
 type Keys = Readonly<Record<string, string>>;
@@ -65,7 +66,8 @@ export function readKeys(file: string): HostKeys {
 export function keyOf(request: IncomingMessage): string | null {
   const header = request.headers['x-functions-key'];
   if (typeof header === 'string' && header !== '') return header;
-  return new URL(request.url ?? '/', 'http://localhost').searchParams.get('code');
+  const code = Object.entries(queryOf(request)).find(([name]) => name.toLowerCase() === 'code');
+  return code?.[1] ?? null;
 }
 
 /** Whether a key opens a function of a level. Without keys (null) every caller is the administrator. */

@@ -40,9 +40,35 @@ export function urlOf(request: IncomingMessage): URL {
   return url.startsWith('/') ? new URL(`${origin}${url}`) : new URL(url, origin);
 }
 
+/** A path as Kestrel gives it: decoded, but for a slash that was encoded, and for what decodes to no text. */
+export function decodePath(path: string): string {
+  return path.replace(/(?:%[\da-f]{2})+/gi, (encoded) => {
+    try {
+      return decodeURIComponent(encoded.replace(/%(?=2f)/gi, '%25'));
+    } catch (error) {
+      if (error instanceof URIError) return encoded;
+      throw error;
+    }
+  });
+}
+
+/** Headers by their names in small letters; the values of one that came several times, as .NET joins them. */
 export function headersOf(request: IncomingMessage): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(request.headers).map(([name, value]) => [name, [value].flat().join(', ')]),
+    Object.entries(request.headersDistinct).map(([name, values = []]) => [name, values.join(',')]),
+  );
+}
+
+/** Query parameters, names in any case: one that came several times has all its values. */
+export function queryOf(request: IncomingMessage): Record<string, string> {
+  const query = new Map<string, { readonly name: string; readonly values: string[] }>();
+  for (const [name, value] of urlOf(request).searchParams) {
+    const known = query.get(name.toLowerCase());
+    if (known === undefined) query.set(name.toLowerCase(), { name, values: [value] });
+    else known.values.push(value);
+  }
+  return Object.fromEntries(
+    Array.from(query.values(), ({ name, values }) => [name, values.join(',')]),
   );
 }
 
@@ -59,7 +85,7 @@ export function httpData(
     url: url.toString(),
     method: request.method,
     nullableHeaders: nullable(Object.entries(headersOf(request))),
-    nullableQuery: nullable(url.searchParams.entries()),
+    nullableQuery: nullable(Object.entries(queryOf(request))),
     nullableParams: nullable(Object.entries(params)),
     ...(body.length > 0 && { body: { bytes: body } }),
   };
@@ -101,18 +127,25 @@ function dateOf(value: number | Date | { readonly seconds?: number }): Date {
   return new Date(typeof value === 'number' ? value : (value.seconds ?? 0) * 1000);
 }
 
-/** The whole body; null: it is over the limit. */
-export async function readBody(
-  request: IncomingMessage,
-  bodyBytesMax: number,
-): Promise<Buffer | null> {
-  if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) return null;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bodyBytesMax) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+/**
+ * The whole body; null: it is over the limit. What comes then is read and dropped, so that the caller
+ * hears of it.
+ */
+export function readBody(request: IncomingMessage, bodyBytesMax: number): Promise<Buffer | null> {
+  if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) return Promise.resolve(null);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= bodyBytesMax) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks.length = 0;
+      resolve(null);
+    });
+    request.once('end', () => resolve(Buffer.concat(chunks)));
+    request.once('error', reject);
+  });
 }

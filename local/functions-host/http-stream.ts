@@ -1,5 +1,6 @@
 import { request as send, type IncomingMessage, type ServerResponse } from 'node:http';
-import { headersOf, urlOf } from './http-message';
+import { answerHeaderBytesMax, headersAsSent, passAnswer, passBody } from './http-forward';
+import { headersOf, queryOf } from './http-message';
 import { jsonData, type TypedData } from './typed-data';
 
 /** Without a byte for this long the request is given up. */
@@ -12,7 +13,7 @@ export function streamMetadata(
 ): Record<string, TypedData> {
   return {
     ...Object.fromEntries(Object.entries(params).map(([name, value]) => [name, { string: value }])),
-    Query: jsonData(Object.fromEntries(urlOf(request).searchParams)),
+    Query: jsonData(queryOf(request)),
     Headers: jsonData(headersOf(request)),
   };
 }
@@ -33,29 +34,35 @@ export async function streamThrough(options: {
   readonly invocation: () => Promise<boolean>;
 }): Promise<void> {
   const { bodyBytesMax, httpUri, invocationId, request, response } = options;
+  if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) {
+    response.writeHead(413, { connection: 'close' }).end();
+    return;
+  }
   const proxied = send({
     host: '127.0.0.1',
     port: new URL(httpUri).port,
     method: request.method,
     path: request.url,
     headers: {
-      ...request.headers,
+      ...headersAsSent(request),
       'x-ms-invocation-id': invocationId,
       'x-forwarded-host': request.headers.host ?? 'localhost',
       'x-forwarded-proto': 'http',
     },
+    maxHeaderSize: answerHeaderBytesMax,
   });
+  let isOver = false;
   const fail = (status: number): void => {
+    if (isOver) return;
+    isOver = true;
     proxied.destroy();
     if (response.headersSent) response.destroy();
-    else response.writeHead(status, { connection: 'close' }).end();
+    // As Kestrel: a body over the limit ends the connection, too.
+    else response.writeHead(status, status === 413 ? { connection: 'close' } : {}).end();
   };
   const answered = new Promise<void>((resolve) => {
     proxied.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      response.flushHeaders();
-      answer.pipe(response);
-      answer.on('error', () => response.destroy());
+      passAnswer(answer, { request, response, forwarded: proxied });
       answer.on('end', resolve);
     });
     // Also when it was destroyed for a reason below: the answer is decided there.
@@ -69,9 +76,9 @@ export async function streamThrough(options: {
   let bytes = 0;
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > bodyBytesMax) fail(413);
+    if (bytes > bodyBytesMax && !isOver) fail(413);
   });
-  request.pipe(proxied);
+  passBody({ request, response, forwarded: proxied });
   try {
     const hasAnswer = await options.invocation();
     if (hasAnswer) await answered;

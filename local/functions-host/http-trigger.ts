@@ -3,9 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedApp, RegisteredFunction } from './app-loader';
 import { settingsOf } from './bindings';
+import { askForBody } from './http-forward';
 import { isAllowed, keyOf, type AuthLevel, type HostKeys } from './http-keys';
 import {
   bodyBytesMaxOf,
+  decodePath,
   httpData,
   readBody,
   urlOf,
@@ -15,7 +17,9 @@ import {
 import { streamMetadata, streamThrough } from './http-stream';
 import { invoke, triggerOf, type HostWorld } from './invoke';
 import { callFunction } from './manual-call';
+import { parsedHeaderBytesMax } from './request-check';
 import { parseRoute, type Route } from './route-template';
+import { surviveUnreadBodies } from './unread-body';
 
 /** The host sends nothing more to a worker that ends; this long a request may have been on its way. */
 const quietToDrainMs = 100;
@@ -55,7 +59,7 @@ export class HttpTriggers {
     this.#functions = options.app.functions
       .flatMap((target) => this.#httpFunction(target))
       .sort((left, right) => (left.route.rank < right.route.rank ? -1 : 1));
-    this.#server = createServer((request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       this.#underWay += 1;
       response.once('close', () => {
         this.#underWay -= 1;
@@ -65,7 +69,10 @@ export class HttpTriggers {
         if (!response.headersSent) response.writeHead(500);
         response.end();
       });
-    });
+    };
+    this.#server = createServer({ maxHeaderSize: parsedHeaderBytesMax }, answer);
+    this.#server.on('checkContinue', answer);
+    surviveUnreadBodies(this.#server, { bytesMax: this.#bodyBytesMax });
     // A stream may be quiet for longer than the defaults allow.
     this.#server.requestTimeout = 0;
   }
@@ -98,7 +105,7 @@ export class HttpTriggers {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = urlOf(request).pathname;
-    if (/^\/admin\/functions(?:\/|$)/i.test(path)) {
+    if (/^\/admin\/functions(?:\/|$)/i.test(decodePath(path))) {
       // Asked here too: `/x/../admin/functions` looks like no admin route to who only compares texts.
       if (!isAllowed(this.#options.keys, keyOf(request), { level: 'admin' })) {
         response.writeHead(401).end();
@@ -130,6 +137,7 @@ export class HttpTriggers {
     params: Readonly<Record<string, string>>,
   ): Promise<void> {
     const { app, world } = this.#options;
+    askForBody(request, response);
     const body = await readBody(request, this.#bodyBytesMax);
     if (body === null) {
       response.writeHead(413, { connection: 'close' }).end();

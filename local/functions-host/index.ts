@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { DurableTask, type TaskHubTimes } from '../durable-task';
 import type { LeaseTimes } from './event-hub-trigger';
+import { askForBody } from './http-forward';
 import { HttpFront } from './http-front';
 import {
   durableKeyName,
@@ -15,6 +16,7 @@ import {
 } from './http-keys';
 import { bodyBytesMaxOf } from './http-message';
 import type { HubTrigger } from './hub-triggers';
+import { parsedHeaderBytesMax } from './request-check';
 import { readSettings, resolveSettings, type HostSettings } from './settings';
 import type { SequenceNumberForm } from './trigger-metadata';
 import type { FromWorker } from './worker';
@@ -100,6 +102,8 @@ export class FunctionsHost extends EventEmitter {
       resume: () => this.resume(),
       bodyBytesMax: bodyBytesMaxOf(this.#settings),
       keys: this.#keys,
+      trusted: () => ({ hostNames: ownNames(this.#settings), origins: app.origins }),
+      failed: (error) => this.#log('error', 'Host.Http', String(error)),
       extension: (request, response) => {
         const door = this.#durable.doorOf(request.url?.split('?')[0] ?? '');
         if (door === null) return false;
@@ -108,6 +112,7 @@ export class FunctionsHost extends EventEmitter {
           response.writeHead(401).end();
           return true;
         }
+        askForBody(request, response);
         this.#durable
           .handle(request, response)
           .catch((error: unknown) => response.destroy(error as Error));
@@ -197,7 +202,11 @@ export class FunctionsHost extends EventEmitter {
   #fork(): WorkerProcess {
     const worker = new WorkerProcess({
       id: this.#nextId,
-      execArgv: this.#options.workerExecArgv ?? ['--max-semi-space-size=32'],
+      execArgv: [
+        // The library's own server takes what this host lets through.
+        `--max-http-header-size=${parsedHeaderBytesMax}`,
+        ...(this.#options.workerExecArgv ?? ['--max-semi-space-size=32']),
+      ],
       heard: (from, message) => this.#heard(from, message),
       wrote: (from, text) => this.#log('information', `Worker.${from.id}`, text),
       ended: (from, code, signal) => this.#ended(from, code, signal),
@@ -382,6 +391,12 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     throw error;
   }
   return host;
+}
+
+/** Names of this host that its settings give beside the loopback ones. */
+function ownNames(settings: Readonly<Record<string, string>>): string[] {
+  const name = settings['WEBSITE_HOSTNAME']?.replace(/:\d+$/, '').toLowerCase();
+  return name === undefined ? [] : [name];
 }
 
 /** As the local host derives it: the machine and the app's folder, unless a setting says otherwise. */

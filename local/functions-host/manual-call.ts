@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { LoadedApp, RegisteredFunction } from './app-loader';
-import { readBody } from './http-message';
+import { askForBody } from './http-forward';
+import { decodePath, readBody } from './http-message';
 import { invoke, triggerOf, type HostWorld, type InvocationRequest } from './invoke';
 import { timerInput } from './timer-status';
 import { jsonData, listData, type TypedData } from './typed-data';
@@ -17,7 +18,7 @@ export async function callFunction(
   path: string,
   host: { readonly app: LoadedApp; readonly world: HostWorld },
 ): Promise<void> {
-  const name = decodeURIComponent(path.split('/')[3] ?? '');
+  const name = decodePath(path.split('/')[3] ?? '');
   if (name === '') return json(response, 200, host.app.functions.map(describe));
   const target = host.app.functions.find((one) => one.name.toLowerCase() === name.toLowerCase());
   if (target === undefined) return json(response, 404, { error: `there is no function ${name}` });
@@ -27,6 +28,7 @@ export async function callFunction(
   if (type !== 'timerTrigger' && type !== 'eventHubTrigger') {
     return json(response, 400, { error: `${target.name} cannot be called like this: ${type}` });
   }
+  askForBody(request, response);
   const body = await readBody(request, inputBytesMax);
   const input = inputOf(body);
   if (input === null) return json(response, 400, { error: 'the body must be {"input": …}' });

@@ -1,3 +1,5 @@
+import { decodePath } from './http-message';
+
 /** A route of an HTTP function: what it matches, and how closely. */
 export interface Route {
   /** Parameters of a path that matches; null: it does not. */
@@ -144,15 +146,15 @@ function matchSegments(
   segments: readonly Segment[],
   path: string,
 ): Readonly<Record<string, string>> | null {
-  const trimmed = path.replace(/^\/+|\/+$/g, '');
+  // One slash at either end separates nothing; a further one is an empty part, which no template has.
+  const trimmed = path.replace(/^\/|\/$/g, '');
   const given = trimmed === '' ? [] : trimmed.split('/');
   const values: Record<string, string> = {};
   for (const [index, segment] of segments.entries()) {
     const [first] = segment.parameters;
     if (first?.isRest === true) {
-      const rest = decode(given.slice(index).join('/'));
-      if (rest === null || (rest !== '' && !first.accepts.every((accepts) => accepts(rest))))
-        return null;
+      const rest = decodePath(given.slice(index).join('/'));
+      if (rest !== '' && !first.accepts.every((accepts) => accepts(rest))) return null;
       if (rest !== '') values[first.name] = rest;
       return values;
     }
@@ -162,8 +164,7 @@ function matchSegments(
       if (first.fallback !== null) values[first.name] = first.fallback;
       continue;
     }
-    const plain = decode(text);
-    const found = plain === null ? null : segment.shape.exec(plain);
+    const found = segment.shape.exec(decodePath(text));
     if (found === null) return null;
     for (const [place, { accepts, name }] of segment.parameters.entries()) {
       const value = found[place + 1];
@@ -173,14 +174,4 @@ function matchSegments(
     }
   }
   return given.length <= segments.length ? values : null;
-}
-
-function decode(text: string): string | null {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    // A percent sign that encodes nothing: no route has such a path.
-    if (error instanceof URIError) return null;
-    throw error;
-  }
 }

@@ -14,6 +14,8 @@ export interface AppSettings {
   readonly overridden: readonly string[];
   /** Host.LocalHttpPort, where it is set. */
   readonly httpPort: number | null;
+  /** Host.CORS: origins whose pages may call, in small letters; `*`: all. */
+  readonly origins: readonly string[];
 }
 
 export interface SettingsSource {
@@ -66,7 +68,7 @@ function readApp(source: SettingsSource, faults: Fault[]): AppSettings {
       'IsEncrypted',
       'the values are encrypted: run `func settings decrypt`, or set it to false and write them plainly',
     );
-    return { values: {}, overridden: [], httpPort: null };
+    return { values: {}, overridden: [], httpPort: null, origins: [] };
   }
   const host = reader.section('Host');
   host.onlyKnows(['LocalHttpPort', 'CORS', 'CORSCredentials']);
@@ -87,6 +89,11 @@ function readApp(source: SettingsSource, faults: Fault[]): AppSettings {
     httpPort: host.has('LocalHttpPort')
       ? host.whole('LocalHttpPort', { min: 0, max: 65_535, fallback: 7071 })
       : null,
+    origins: host
+      .text('CORS', '')
+      .split(',')
+      .map((origin) => origin.trim().replace(/\/$/, '').toLowerCase())
+      .filter((origin) => origin !== ''),
   };
 }
 

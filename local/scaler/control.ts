@@ -6,6 +6,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join, resolve } from 'node:path';
+import { checkRequest } from '../functions-host/request-check';
 import type { Scaler, ScalerState } from './scaler';
 import { parseWorkerRange } from './worker-range';
 
@@ -23,6 +24,7 @@ export type ScaleRequest = { readonly to: string } | null;
 export class NothingRuns extends Error {}
 
 export interface ScaleControl {
+  readonly port: number;
   close(): Promise<void>;
 }
 
@@ -52,6 +54,7 @@ export async function startScaleControl(options: {
   rmSync(file, { force: true });
   writeFileSync(file, JSON.stringify({ port, token }), { mode: 0o600, flag: 'wx' });
   return {
+    port,
     close: () => {
       rmSync(file, { force: true });
       server.closeAllConnections();
@@ -98,6 +101,8 @@ async function answer(
   request: IncomingMessage,
   { scaler, token }: { readonly scaler: Scaler; readonly token: string },
 ): Promise<ScalerState> {
+  const refusal = checkRequest(request, { hostNames: [], origins: [] });
+  if (refusal !== null) throw new Refused(refusal.status, refusal.reason);
   if (!isAllowed(request, token)) throw new Refused(401, 'the token is missing or wrong');
   const route = `${request.method} ${request.url}`;
   if (route === 'PUT /scale') await command(scaler, await readTo(request));

@@ -39,7 +39,7 @@ test('a body is read as it comes, with route, header and URL of the original req
   expect(seen.chunks).toBeGreaterThan(1);
 });
 
-test('a body without declared length over the limit breaks off', async () => {
+test('a body without declared length over the limit is 413', async () => {
   const chunk = new Uint8Array(500_000);
   let left = 10;
   const body = new ReadableStream({
@@ -53,11 +53,8 @@ test('a body without declared length over the limit breaks off', async () => {
     method: 'POST',
     body,
     duplex: 'half',
-  }).then(
-    ({ status }) => status,
-    () => 'broken off',
-  );
-  expect([413, 'broken off']).toContain(outcome);
+  });
+  expect(outcome.status).toBe(413);
 });
 
 test('server-sent events arrive one by one, while the function still runs', async () => {

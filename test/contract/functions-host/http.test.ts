@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request as send } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { RawConnection } from '../../support/raw-http';
 import { jsonOf, pause, startRun, until, type Run } from './support';
 
 jest.setTimeout(60_000);
@@ -52,7 +53,7 @@ test.each<[string, number, Record<string, string>]>([
   ['/api/shop/toys/12', 201, { category: 'toys', id: '12' }],
   ['/API/SHOP/toys/12/', 201, { category: 'toys', id: '12' }],
   ['/api/shop/toys/ball', 201, { category: 'toys', name: 'ball' }],
-  ['/api/shop/caf%C3%A9/x%2Fy', 201, { category: 'café', name: 'x/y' }],
+  ['/api/shop/caf%C3%A9/x%2Fy', 201, { category: 'café', name: 'x%2Fy' }],
   ['/api/shop/toys/list', 201, { category: 'toys' }],
   ['/api/shop/toys', 404, {}],
   ['/api/shop/toys/12/more', 404, {}],
@@ -64,10 +65,69 @@ test.each<[string, number, Record<string, string>]>([
   ['/api/v2.x/about', 404, {}],
   ['/echo', 404, {}],
   ['/api/missing', 404, {}],
+  ['/api/shop/toys/100%25', 201, { category: 'toys', name: '100%' }],
+  ['/api/shop/toys/a%252Fb', 201, { category: 'toys', name: 'a%2Fb' }],
+  ['/api/shop/toys/50%zz', 201, { category: 'toys', name: '50%zz' }],
+  ['/api/files/a%2Fb/c', 201, { rest: 'a%2Fb/c' }],
+  ['//api/echo', 404, {}],
+  ['/api//echo', 404, {}],
+  ['/api/%65cho', 201, {}],
 ])('route %s gives %i', async (path, status, params) => {
   const response = await call(path);
   expect(response.status).toBe(status);
   if (status === 201) expect((await jsonOf(response)).params).toEqual(params);
+});
+
+test.each<[string, Record<string, string>]>([
+  ['?a=1&a=2', { a: '1,2' }],
+  ['?a=1&A=2', { a: '1,2' }],
+  ['?tag[]=x&tag[]=y', { 'tag[]': 'x,y' }],
+  ['?a=1&b=2&a=', { a: '1,', b: '2' }],
+  ['?a', { a: '' }],
+])('a query parameter given twice has both values: %s', async (query, expected) => {
+  expect((await jsonOf(await call(`/api/echo${query}`))).query).toEqual(expected);
+});
+
+test('a header given twice has both values, as .NET joins them', async () => {
+  const made = await RawConnection.open(run.host.httpUrl);
+  made.sendHead('GET /api/echo HTTP/1.1', 'Host: localhost', 'X-Test: a', 'x-test: b');
+  expect(JSON.parse((await made.answer()).body).header).toBe('a,b');
+  made.close();
+});
+
+test.each<[string, number]>([
+  ['30 KB', 30 * 1024],
+  ['all but the limit of 32 KB', 32_768 - 100],
+])('headers of %s reach the function', async (_name, bytes) => {
+  const response = await call('/api/echo', { headers: { 'x-test': 'x'.repeat(bytes - 200) } });
+  expect(response.status).toBe(201);
+  expect((await jsonOf(response)).header).toHaveLength(bytes - 200);
+});
+
+test.each<[string, number, string, string[]]>([
+  ['headers over 32 KB', 431, 'GET /api/echo HTTP/1.1', [`X-Test: ${'x'.repeat(32_800)}`]],
+  ['headers over what is parsed', 431, 'GET /api/echo HTTP/1.1', [`X-Test: ${'x'.repeat(90_000)}`]],
+  [
+    '101 headers',
+    431,
+    'GET /api/echo HTTP/1.1',
+    Array.from({ length: 100 }, (_, at) => `X${at}: a`),
+  ],
+  ['a request line over 8 KB', 414, `GET /api/echo?a=${'x'.repeat(8_200)} HTTP/1.1`, []],
+  ['no request at all', 400, 'nonsense', []],
+  ['a null byte in the path', 400, 'GET /api/echo%00 HTTP/1.1', []],
+])('%s is %i', async (_name, status, line, headers) => {
+  const made = await RawConnection.open(run.host.httpUrl);
+  made.sendHead(line, 'Host: localhost', ...headers);
+  expect((await made.answer()).status).toBe(status);
+  expect(await made.over()).toBe('ended');
+  made.close();
+});
+
+test('what is thrown and no error is logged as the worker puts it', async () => {
+  run.lines.length = 0;
+  expect((await call('/api/throwsObject')).status).toBe(500);
+  expect(run.lines.some((line) => line.includes('{"code":5}'))).toBe(true);
 });
 
 test('another method than the declared ones is 404', async () => {

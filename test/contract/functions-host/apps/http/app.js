@@ -30,6 +30,11 @@ app.http('throws', {
     throw new Error('this went wrong');
   },
 });
+app.http('throwsObject', {
+  handler: () => {
+    throw { code: 5 };
+  },
+});
 app.http('slow', {
   handler: async (request) => {
     const milliseconds = Number(request.query.get('milliseconds'));
