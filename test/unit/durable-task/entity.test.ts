@@ -62,6 +62,17 @@ describe('an entity', () => {
     expect(ids(free.batch)).toEqual(['theirs']);
   });
 
+  it('holds signals back too while somebody else has the lock', () => {
+    const locked = begin(
+      lockedByOne,
+      request('signal', { signal: true }),
+      request('own', { ...called, signal: true }),
+      request('another', { parent: 'two', parentExecution: 'execution-two' }),
+    );
+    expect(ids(locked.batch)).toEqual(['own']);
+    expect(ids(locked.state.queue)).toEqual(['signal', 'another']);
+  });
+
   it('forgets a lock that is given back before it was granted', () => {
     const waiting = begin(
       lockedByOne,
