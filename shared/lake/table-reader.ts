@@ -2,7 +2,7 @@
 import { StreamError } from '../model/errors';
 import type { ObjectStore, Telemetry } from '../model/ports';
 import type { TablePlan } from '../model/table';
-import type { AddAction, MetaDataAction } from './actions';
+import type { AddAction, MetaDataAction, ProtocolAction } from './actions';
 import { fileName } from './file-path';
 import { readState } from './log-reader';
 import { assertReadable } from './protocol';
@@ -22,6 +22,7 @@ export interface TableFile {
 export interface TableContents {
   /** -1: there is no table. */
   readonly version: number;
+  readonly protocol: ProtocolAction | undefined;
   readonly metaData: MetaDataAction | undefined;
   /** The files that make up the table at this version. */
   readonly files: readonly TableFile[];
@@ -67,20 +68,20 @@ export async function readTable(options: {
     );
   }
   assertReadable({ folder, metaData, protocol, files: state.files.values() });
-  const files = Array.from(state.files.values(), (add) => toFile(folder, add));
+  const files = Array.from(state.files.values(), (add) => tableFile(folder, add));
   const flushedThrough = new Map<string, number>();
   for (const { appId, version: commit } of state.transactions.values()) {
     if (appId !== replaceAppId) flushedThrough.set(appId, commit);
   }
   return {
-    ...{ version, metaData, files, flushedThrough },
+    ...{ version, protocol, metaData, files, flushedThrough },
     rows: files.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
     replacedAt: state.transactions.get(replaceAppId)?.version ?? null,
   };
 }
 
 const noTable: TableContents = {
-  ...{ version: -1, metaData: undefined, files: [], rows: 0 },
+  ...{ version: -1, protocol: undefined, metaData: undefined, files: [], rows: 0 },
   ...{ flushedThrough: new Map(), replacedAt: null },
 };
 
@@ -92,7 +93,8 @@ function withoutHead(logFolder: string): StreamError {
   );
 }
 
-function toFile(folder: string, add: AddAction): TableFile {
+/** What an add of the log says; rejects one outside the table's folder. */
+export function tableFile(folder: string, add: AddAction): TableFile {
   return {
     name: fileName(folder, add.path),
     partitionValues: add.partitionValues,

@@ -29,6 +29,7 @@ export const errorTable = {
   STREAM_STATE_TOO_LARGE: 'halt',
   STREAM_STATE_MISMATCH: 'halt',
   STREAM_TABLE_INCOMPATIBLE: 'halt',
+  STREAM_FILE_UNREADABLE: 'halt',
   STREAM_TOPOLOGY_INVALID: 'halt',
   STREAM_CONFIGURATION_INVALID: 'halt',
 } as const satisfies Record<string, Disposition>;
