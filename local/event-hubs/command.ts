@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { InvalidConfig, startEventHubsEmulator, type EmulatorConfig } from './index';
+import {
+  InvalidConfig,
+  startEventHubsEmulator,
+  type EmulatorConfig,
+  type EmulatorOptions,
+  type EventHubsEmulator,
+} from './index';
 
 const help = `Event Hubs on this machine, for any Event Hubs SDK.
 
@@ -14,6 +20,10 @@ const help = `Event Hubs on this machine, for any Event Hubs SDK.
   --retention-hours N    events older than this may be dropped, a segment at a time (24; 0: never)
   --retention-mebibytes N  what a partition may hold before its oldest segment is dropped (0: any)
   --segment-mebibytes N  size of a segment file (64)
+  --tls                  serve TLS too, on the same port, with a certificate made for it and kept
+                         with the data; what is printed says how clients trust it
+  --tls-certificate FILE  with --tls-key: this certificate instead (PEM)
+  --tls-key FILE         its key (PEM)
   --any-key              let clients in whatever key or token they show
   --cut-damage           give up a partition's last file from its first damaged byte on
   --parent-pid N         end when that process ends
@@ -34,6 +44,9 @@ const options = {
   'retention-hours': { type: 'string', default: '24' },
   'retention-mebibytes': { type: 'string', default: '0' },
   'segment-mebibytes': { type: 'string', default: '64' },
+  tls: { type: 'boolean', default: false },
+  'tls-certificate': { type: 'string' },
+  'tls-key': { type: 'string' },
   'any-key': { type: 'boolean', default: false },
   'cut-damage': { type: 'boolean', default: false },
   'parent-pid': { type: 'string', default: '0' },
@@ -76,23 +89,54 @@ async function run(values: Values): Promise<void> {
       retentionBytes: numberOf(values, 'retention-mebibytes', { min: 0 }) * mebibyte || null,
       segmentBytes: numberOf(values, 'segment-mebibytes', { min: 1 }) * mebibyte,
     },
+    tls: tlsOf(values),
     isAnyKeyAccepted: values['any-key'],
     isCuttingDamage: values['cut-damage'],
     log: (line) => console.error(printable(line)),
   });
   endWhenTold(async () => (await starting).close(), parent);
   const emulator = await starting;
-  const { connectionString, controlPort, port } = emulator;
+  const { certificateAuthorityFile, connectionString, controlPort, port } = emulator;
+  const { tlsConnectionString } = emulator;
+  const facts = { port, controlPort, connectionString, tlsConnectionString };
   console.log(
     values.json
-      ? JSON.stringify({ event: 'started', port, controlPort, connectionString })
-      : [
-          `Event Hubs emulator: AMQP on port ${port}, health and faults on http://${hostInUrl(values.host)}:${controlPort}`,
-          `Hubs and events: ${values.data ?? 'gone with this process (keep them with --data)'}`,
-          `Connect with: ${connectionString}`,
-          'Ctrl-C ends it.',
-        ].join('\n'),
+      ? JSON.stringify({ event: 'started', ...facts, certificateAuthorityFile })
+      : startMessage(values, emulator),
   );
+}
+
+function startMessage(values: Values, emulator: EventHubsEmulator): string {
+  const { certificateAuthorityFile, connectionString, controlPort, port } = emulator;
+  const { tlsConnectionString } = emulator;
+  return [
+    `Event Hubs emulator: AMQP on port ${port}, health and faults on http://${hostInUrl(values.host)}:${controlPort}`,
+    `Hubs and events: ${values.data ?? 'gone with this process (keep them with --data)'}`,
+    `Connect with: ${connectionString}`,
+    ...(tlsConnectionString === null ? [] : [`Over TLS with: ${tlsConnectionString}`]),
+    ...(certificateAuthorityFile === null ? [] : trustMessage(certificateAuthorityFile)),
+    'Ctrl-C ends it.',
+  ].join('\n');
+}
+
+/** How programs come to trust what signed the certificate. */
+function trustMessage(path: string): string[] {
+  // As a shell takes it.
+  const file = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+  return [
+    `Clients over TLS must trust ${path}:`,
+    `  Node.js                   NODE_EXTRA_CA_CERTS=${file}`,
+    `  .NET, Go, Rust, OpenSSL   SSL_CERT_FILE=${file} (Linux; instead of all others)`,
+    `  Python                    connection_verify=${JSON.stringify(path)}`,
+    `  Java                      keytool -importcert -noprompt -file ${file} -keystore trust.p12 -storepass changeit, then -Djavax.net.ssl.trustStore=trust.p12`,
+  ];
+}
+
+function tlsOf(values: Values): NonNullable<EmulatorOptions['tls']> {
+  const { 'tls-certificate': certificateFile, 'tls-key': keyFile } = values;
+  if (certificateFile === undefined && keyFile === undefined) return values.tls;
+  if (certificateFile !== undefined && keyFile !== undefined) return { certificateFile, keyFile };
+  throw new InvalidConfig(['--tls-certificate and --tls-key: one needs the other']);
 }
 
 const logCharactersMax = 2_000;

@@ -10,7 +10,9 @@ const loopbackAddress = /^(?:::ffff:)?127\.|^::1$/;
  * may see), pages of other sites, and names that a page had bound anew to this machine.
  */
 export function assertTrusted(request: IncomingMessage): void {
-  if (!loopbackAddress.test(request.socket.remoteAddress ?? '')) {
+  const { localAddress, remoteAddress = '' } = request.socket;
+  // Who calls this machine by an address of its own comes from that address.
+  if (!loopbackAddress.test(remoteAddress) && remoteAddress !== localAddress) {
     if (request.method === 'GET' && request.url === '/health') return;
     throw new BadRequest('only programs on the same machine may do this', 403);
   }
@@ -18,7 +20,8 @@ export function assertTrusted(request: IncomingMessage): void {
   const [host, ...others] = request.headersDistinct['host'] ?? [];
   const name = host === undefined ? 'localhost' : hostShape.exec(host)?.[1];
   if (name === undefined || others.length > 0) throw new BadRequest('the Host header names none');
-  if (!loopbackName.test(name)) {
+  // No page can make an address lead elsewhere than it does.
+  if (!loopbackName.test(name) && name.replace(/^\[|\]$/g, '') !== localAddress) {
     throw new BadRequest(`the Host ${name} is not this machine's`, 403);
   }
   const isForeign =

@@ -4,7 +4,7 @@ import { readHub } from './config';
 import { assertTrusted } from './control-callers';
 import { BadRequest, readFault, readJson, type JsonObject } from './control-requests';
 import type { FaultSwitches } from './faults';
-import { listen } from './listen';
+import { listen } from './port/listen';
 import type { Namespace } from './namespace';
 
 export interface ControlOptions {

@@ -7,6 +7,7 @@ import { ControlServer } from './control';
 import { FaultSwitches } from './faults';
 import { FolderInUse, lockFolder } from './log/folder-lock';
 import type { LogLimits } from './log/partition-log';
+import { certificateIn, readCertificate, type Certificate } from './port/certificate';
 import { Namespace } from './namespace';
 import { developmentKey, SharedAccess } from './shared-access';
 
@@ -25,6 +26,11 @@ export interface EmulatorOptions {
   /** Makes a hub when somebody first asks for it. */
   readonly createOnTheFly?: boolean | { readonly partitionCount: number };
   readonly limits?: Partial<LogLimits>;
+  /**
+   * Serves TLS too, on the same port: with a certificate that is made and kept in the data folder, or
+   * with that of two PEM files.
+   */
+  readonly tls?: boolean | { readonly certificateFile: string; readonly keyFile: string };
   /** Lets clients in whatever key or token they show, or none. */
   readonly isAnyKeyAccepted?: boolean;
   /** Gives up a partition's last file from its first damaged byte on, instead of refusing to start. */
@@ -38,6 +44,10 @@ export interface EventHubsEmulator {
   readonly port: number;
   readonly controlPort: number;
   readonly connectionString: string;
+  /** The same for clients that speak TLS; null: none is served. */
+  readonly tlsConnectionString: string | null;
+  /** What clients that speak TLS are to trust: a PEM file; null: no certificate was made. */
+  readonly certificateAuthorityFile: string | null;
   close(): Promise<void>;
 }
 
@@ -79,8 +89,9 @@ export async function startEventHubsEmulator(
     opened.unshift(() => namespace.close());
     for (const hub of hubs) namespace.configure(hub);
     const shared = { host, namespace, log, faults: new FaultSwitches() };
+    const tls = await certificateOf(options.tls ?? false, directory, host);
     const access = new SharedAccess(options.isAnyKeyAccepted === true ? null : developmentKey);
-    const amqp = new AmqpServer({ ...shared, access, port: options.port ?? 5672 });
+    const amqp = new AmqpServer({ ...shared, access, tls, port: options.port ?? 5672 });
     const port = await amqp.listen();
     opened.unshift(() => amqp.close());
     const control = new ControlServer({ ...shared, amqp, port: options.controlPort ?? 5300 });
@@ -92,10 +103,13 @@ export async function startEventHubsEmulator(
     ];
     opened.unshift(() => timers.forEach(clearInterval));
     const name = host === '127.0.0.1' || host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+    const connectionString = `Endpoint=sb://${name}:${port};SharedAccessKeyName=${developmentKey.name};SharedAccessKey=${developmentKey.key};`;
     return {
       port,
       controlPort,
-      connectionString: `Endpoint=sb://${name}:${port};SharedAccessKeyName=${developmentKey.name};SharedAccessKey=${developmentKey.key};UseDevelopmentEmulator=true;`,
+      connectionString: `${connectionString}UseDevelopmentEmulator=true;`,
+      tlsConnectionString: tls === null ? null : connectionString,
+      certificateAuthorityFile: tls?.authorityFile ?? null,
       close,
     };
   } catch (error) {
@@ -122,6 +136,17 @@ function openFolder(wanted: string | undefined, opened: (() => void)[]): string 
     );
   }
   return directory;
+}
+
+async function certificateOf(
+  wanted: NonNullable<EmulatorOptions['tls']>,
+  directory: string,
+  host: string,
+): Promise<Certificate | null> {
+  if (wanted === false) return null;
+  return wanted === true
+    ? certificateIn(join(directory, 'tls'), host, Date.now())
+    : readCertificate(wanted.certificateFile, wanted.keyFile);
 }
 
 function partitionsOnTheFly(option: EmulatorOptions['createOnTheFly']): number | null {

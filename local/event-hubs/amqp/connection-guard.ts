@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type * as rhea from 'rhea';
 import { types } from 'rhea';
 import { describeFailure } from './failures';
@@ -67,7 +67,7 @@ export class ConnectionGuard {
 
   constructor(
     connection: rhea.Connection,
-    socket: Socket,
+    socket: Duplex,
     options: {
       readonly frameBytesMax: number;
       readonly log: (line: string) => void;

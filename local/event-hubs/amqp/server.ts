@@ -1,11 +1,11 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type * as rhea from 'rhea';
 import { create_container } from 'rhea';
 import { assertControlNode, resolveSource, startSequence } from '../address';
 import { notFound, Refusal } from '../errors';
 import { Where, type FaultSwitches } from '../faults';
-import { listen } from '../listen';
 import type { Namespace } from '../namespace';
+import { FrontPort, type FrontPortOptions } from '../port/front-port';
 import type { SharedAccess } from '../shared-access';
 import { answerPutToken, assertRequestAllowed } from './claims';
 import { ConnectionGuard, guardReader } from './connection-guard';
@@ -57,6 +57,7 @@ export interface AmqpServerOptions {
   readonly namespace: Namespace;
   readonly faults: FaultSwitches;
   readonly access: SharedAccess;
+  readonly tls: FrontPortOptions['tls'];
   readonly log: (line: string) => void;
 }
 
@@ -69,8 +70,8 @@ export class AmqpServer {
   readonly #messages = new IncomingMessages();
   readonly #guards = new WeakMap<rhea.Connection, ConnectionGuard>();
   readonly #rights = new WeakMap<rhea.Connection, ConnectionRights>();
-  readonly #sockets = new Set<Socket>();
-  readonly #server: Server;
+  readonly #sockets = new Set<Duplex>();
+  readonly #port: FrontPort;
 
   constructor(options: AmqpServerOptions) {
     this.#options = options;
@@ -80,8 +81,11 @@ export class AmqpServer {
     this.#register();
     guardReader();
     separateEmptyLists();
-    this.#server = createServer((socket) => this.#accept(socket));
-    this.#server.maxConnections = connectionsMax;
+    this.#port = new FrontPort({
+      ...options,
+      connectionsMax,
+      onStream: (stream) => this.#accept(stream),
+    });
   }
 
   #register(): void {
@@ -131,16 +135,15 @@ export class AmqpServer {
   }
 
   async listen(): Promise<number> {
-    return listen(this.#server, { ...this.#options, option: '--port' });
+    return this.#port.listen();
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Duplex): void {
     this.#sockets.add(socket);
-    socket.setNoDelay(true);
     // Every receiver of a connection may wait for it to be read.
     socket.setMaxListeners(0);
     const connection = this.#container.create_connection({ ...connectionOptions } as never);
-    (connection as unknown as { accept(socket: Socket): void }).accept(socket);
+    (connection as unknown as { accept(socket: Duplex): void }).accept(socket);
     const guard = new ConnectionGuard(connection, socket, {
       frameBytesMax: connectionOptions.max_frame_size,
       log: this.#options.log,
@@ -296,9 +299,8 @@ export class AmqpServer {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.dropConnections();
-    await closed;
+    await this.#port.close();
   }
 }
 
