@@ -12,6 +12,10 @@ const esmOnly = [
   'hysnappy',
   'typebox',
   'croner',
+  'string-width',
+  'strip-ansi',
+  'ansi-regex',
+  'get-east-asian-width',
 ];
 
 const project = (displayName) => ({

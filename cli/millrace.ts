@@ -16,7 +16,8 @@ import {
 } from './arguments';
 import { demo } from './commands/demo';
 import { emulators } from './commands/emulators';
-import { assertKnown, explainPlan, queryLake, showLedger } from './commands/inspect';
+import { assertKnown, explainPlan, showLedger } from './commands/inspect';
+import { queryLake } from './commands/query';
 import { scale, scalingOf, type ScaleFlags } from './commands/scale';
 import { simulate, type SimulateFlags } from './commands/simulate';
 import { start } from './commands/start';
@@ -214,8 +215,22 @@ addJobCommands(program, commandContext);
 program
   .command('query')
   .description('SQL over the tables in the lake, through DuckDB')
-  .argument('<sql>')
-  .action((sql: string) => queryLake(store(), sql, output()));
+  .argument('<sql>', 'one statement, or several with a semicolon between them')
+  .option('--csv', 'rows as CSV')
+  .option('--local-files', 'SQL may read and write files of this machine, too')
+  .action(async (sql: string, options: { csv?: boolean; localFiles?: boolean }) => {
+    const isJson = program.opts<{ json?: boolean }>().json === true;
+    if (isJson && options.csv === true) throw new WrongUse('choose one of --json and --csv');
+    process.exitCode = await queryLake(
+      store(),
+      {
+        ...{ sql, form: isJson ? 'json' : options.csv === true ? 'csv' : 'table' },
+        mayUseLocalFiles: options.localFiles === true,
+        dataDirectory: given().data,
+      },
+      output(),
+    );
+  });
 
 program
   .command('drain')

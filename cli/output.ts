@@ -6,6 +6,8 @@ export interface Output {
    * is longer would not be replaced.
    */
   progress(line: string | ((room: ProgressRoom) => string)): void;
+  /** Takes the line of progress away, for others who write. */
+  clear(): void;
   /** The result: printed as JSON, or as the text given. */
   result(value: unknown, text: string): void;
 }
@@ -15,14 +17,19 @@ export interface ProgressRoom {
   readonly isColoured: boolean;
 }
 
-/** Events are others' words: what would move the cursor or clear the terminal is shown as text. */
+/**
+ * Events are others' words: what would move the cursor, clear the terminal or turn text round (the
+ * controls of bidirectional text) is shown as its code.
+ */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (control) =>
+  return text.replaceAll(unprintable, (control) =>
     control === '\n' || control === '\t'
       ? control
       : `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
+
+const unprintable = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\uFEFF]|\p{Surrogate}/gu;
 
 const clearLine = '\r\u001b[2K';
 /** Where there is no terminal, progress is told this often. */
@@ -55,6 +62,7 @@ export function createOutput(options: { readonly isJson: boolean }): Output {
         process.stderr.write(`${text}\n`);
       }
     },
+    clear: wipe,
     result: (value, text) => {
       wipe();
       process.stdout.write(options.isJson ? `${JSON.stringify(value)}\n` : `${text}\n`);

@@ -13,6 +13,8 @@ export interface Store {
   readonly appends: BlobAppendStore;
   readonly commits: BlobObjectStore;
   readonly lake: BlobObjectStore;
+  /** Tells two lakes apart. */
+  readonly lakeAddress: string;
   ledger(topology: string): LedgerReader;
 }
 
@@ -24,11 +26,13 @@ export function openStore(location: string): Store {
   const container = connect(account, 'millrace');
   const appends = new BlobAppendStore(container);
   const commits = new BlobObjectStore(container);
-  const lake = new BlobObjectStore(connect(account, 'lake'));
+  const lakeContainer = connect(account, 'lake');
+  const lake = new BlobObjectStore(lakeContainer);
   return {
     appends,
     commits,
     lake,
+    lakeAddress: lakeContainer.client.url,
     ledger: (topology) => new LedgerReader({ appends, objects: commits, topology }),
   };
 }

@@ -13,8 +13,8 @@ export interface Trouble {
   readonly text: string;
 }
 
-/** A function that works on one batch for longer than this may loop for ever. */
-const stuckAfterMs = 5_000;
+/** A function that works on one batch for longer than this may loop for ever: or half its time-out. */
+const stuckAfterMs = 10_000;
 
 /** Troubles that the store tells of. `functionNames`: those of today's plan. */
 export async function readTroubles(
@@ -57,15 +57,16 @@ export function stuckFunctions(
   },
   nowMs: number,
 ): readonly Trouble[] {
+  const afterMs = Math.min(stuckAfterMs, host.functionTimeoutMs / 2);
   return host.running.flatMap(({ details, functionName, startedAtMs }) => {
     const place = placeIn(details);
-    if (place === null || nowMs - startedAtMs < stuckAfterMs) return [];
+    if (place === null || nowMs - startedAtMs < afterMs) return [];
     const until = Math.round(host.functionTimeoutMs / 1_000);
     return [
       {
         short: `STUCK ${functionName} on ${place}`,
         text:
-          `STUCK ${functionName} works on ${place} for over ${stuckAfterMs / 1_000} s: does its code ` +
+          `STUCK ${functionName} works on ${place} for over ${afterMs / 1_000} s: does its code ` +
           `loop for ever on one event? After ${until} s its worker is restarted, and the event is ` +
           'isolated as a dead letter within a few more attempts.',
       },

@@ -1,13 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import type { LedgerCounts } from '../../shared/model/commit';
 import { emulatorConfig, explain, plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { WrongUse } from '../arguments';
-import { copyTable, openDuckDb, readFiles } from '../oracle/flights-oracle';
-import { printable, type Output } from '../output';
+import type { Output } from '../output';
 import type { Store } from '../store';
 
 /** Prints the plan; as JSON, or as the emulator's configuration. */
@@ -66,56 +62,6 @@ function row(stage: string, partition: string, cells: readonly string[]): string
   return [stage.padEnd(20), partition.padStart(9), ...cells.map((cell) => cell.padStart(11))].join(
     ' ',
   );
-}
-
-/** SQL over the tables in the lake, through DuckDB. */
-export async function queryLake(store: Store, sql: string, output: Output): Promise<void> {
-  const query = await openDuckDb();
-  const workDirectory = mkdtempSync(join(tmpdir(), 'millrace-query-'));
-  try {
-    const empty: string[] = [];
-    for (const { name } of plan(topologies).tables) {
-      const files = await copyTable(store.lake, name, workDirectory);
-      if (files.length === 0) empty.push(name);
-      else await query(`CREATE VIEW "${name}" AS SELECT * FROM ${readFiles(files)}`);
-    }
-    const rows = await query(sql).catch((error: Error) => {
-      const absent = empty.filter((name) =>
-        error.message.toLowerCase().includes(`table with name ${name} does`),
-      );
-      if (absent.length === 0) throw error;
-      throw new Error(
-        `the table ${absent.join()} has no rows yet: they come with its first flush, a minute after the first events at the latest`,
-      );
-    });
-    output.result(rows, textTable(rows));
-  } finally {
-    rmSync(workDirectory, { recursive: true, force: true });
-  }
-}
-
-function textTable(rows: readonly Record<string, unknown>[]): string {
-  const [first] = rows;
-  if (first === undefined) return 'No rows.';
-  const names = Object.keys(first);
-  const cells = rows.map((one) => names.map((name) => cellText(one[name])));
-  const widths = names.map((name, column) =>
-    // Not as arguments of one call: there may be millions.
-    cells.reduce((width, line) => Math.max(width, line[column]?.length ?? 0), name.length),
-  );
-  const render = (line: readonly string[]): string =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd();
-  return [names, ...cells].map(render).join('\n');
-}
-
-/** On one line: a row is a line. */
-function cellText(value: unknown): string {
-  const text =
-    typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '');
-  return printable(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t');
 }
 
 export function assertKnown(topology: string): void {

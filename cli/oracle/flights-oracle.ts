@@ -2,12 +2,12 @@
  * What the tables of the topology `flights` must hold, computed by DuckDB from the original file.
  * It shares no code with the engine.
  */
-import type DuckDb from '@duckdb/node-api';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ObjectStore } from '../../shared/model/ports';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { flightsFile } from '../replay/flights-file';
+import { importDuckDb } from './duckdb';
 
 export interface TableComparison {
   readonly table: string;
@@ -55,16 +55,8 @@ export async function compareFlights(options: {
 
 type Query = (sql: string) => Promise<Record<string, unknown>[]>;
 
-/** DuckDB is a tool of development: an app in the cloud does not carry it. */
 export async function openDuckDb(): Promise<Query> {
-  let duckdb: typeof DuckDb;
-  try {
-    duckdb = await import('@duckdb/node-api');
-  } catch (cause) {
-    throw new Error('DuckDB is not installed (a devDependency): run npm ci without --omit=dev', {
-      cause,
-    });
-  }
+  const duckdb = await importDuckDb();
   const instance = await duckdb.DuckDBInstance.create();
   const connection = await instance.connect();
   await connection.run("SET TimeZone = 'UTC'");
@@ -72,7 +64,7 @@ export async function openDuckDb(): Promise<Query> {
 }
 
 /** Copies a table's live files to a folder, keeping their partition folders. */
-export async function copyTable(
+async function copyTable(
   lake: ObjectStore,
   table: string,
   workDirectory: string,
@@ -90,7 +82,7 @@ export async function copyTable(
 }
 
 /** A DuckDB source of those files; partition columns come from the folders, as text. */
-export function readFiles(files: readonly string[]): string {
+function readFiles(files: readonly string[]): string {
   const list = files.map((file) => `'${file.replaceAll("'", "''")}'`).join(', ');
   return `read_parquet([${list}], hive_partitioning = true, hive_types_autocast = false)`;
 }

@@ -3,6 +3,7 @@ import type { ObjectStore } from '../model/ports';
 import { deleteBlob, isTaken, listBlobs } from './blob-append-store';
 import type { BlobContainer } from './blob-container';
 import { downloadFrom } from './blob-download';
+import { statusOf } from './blob-failure';
 
 /** More than that is sent in blocks and committed at once. */
 const singlePutBytesMax = 64 * 1024 * 1024;
@@ -43,6 +44,24 @@ export class BlobObjectStore implements ObjectStore {
 
   list(prefix: string): Promise<readonly { readonly name: string; readonly bytes: number }[]> {
     return listBlobs(this.#container, prefix);
+  }
+
+  /** Names of the folders right under a prefix that ends in a slash; empty where there is no container. */
+  folders(prefix: string): Promise<readonly string[]> {
+    const request = { operation: 'list', blob: `${prefix}*/` };
+    return this.#container.run(request, async (abortSignal) => {
+      const found: string[] = [];
+      const items = this.#container.client.listBlobsByHierarchy('/', { prefix, abortSignal });
+      try {
+        for await (const item of items) {
+          if (item.kind === 'prefix') found.push(item.name.slice(prefix.length, -1));
+        }
+      } catch (error) {
+        if (statusOf(error) === 404) return [];
+        throw error;
+      }
+      return found;
+    });
   }
 
   delete(name: string): Promise<void> {

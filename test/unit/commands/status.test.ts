@@ -51,13 +51,13 @@ describe('a function that hangs', () => {
   });
 
   it('is named with partition and sequence number, and what comes next', () => {
-    const [stuck] = stuckFunctions(host(0), 5_000);
+    const [stuck] = stuckFunctions(host(0), 10_000);
     expect(stuck?.short).toBe('STUCK flights on partition 3, sequence number 17');
     expect(stuck?.text).toContain('After 30 s its worker is restarted');
   });
 
   it('is not one that began a moment ago, nor one without a batch of a hub', () => {
-    expect(stuckFunctions(host(1), 5_000)).toEqual([]);
+    expect(stuckFunctions(host(1), 10_000)).toEqual([]);
     expect(stuckFunctions(host(0, null), 60_000)).toEqual([]);
   });
 });
