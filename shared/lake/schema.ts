@@ -30,9 +30,17 @@ export function schemaString(columns: readonly Column[]): string {
   return encodeFields(columns.map(toField));
 }
 
-/** A table's columns as its log has them; one of a type that we never write is taken for text. */
+/** Types of Delta that we never write, and what reads their partition values exactly. */
+const readTypes: readonly (readonly [ColumnType, string])[] = [
+  ['integer', 'integer'],
+  ['integer', 'short'],
+  ['integer', 'byte'],
+  ['double', 'float'],
+];
+
+/** A table's columns as its log has them; one of a type that is none of ours is taken for text. */
 export function columnsOfTable({ schemaString: text }: MetaDataAction): Column[] {
-  const types = Object.entries(deltaTypes) as [ColumnType, string][];
+  const types = [...(Object.entries(deltaTypes) as [ColumnType, string][]), ...readTypes];
   return parseFields(text).map(({ name, nullable, type }) => ({
     ...{ name, nullable },
     type: types.find(([, written]) => written === type)?.[0] ?? 'string',

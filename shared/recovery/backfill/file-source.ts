@@ -1,14 +1,8 @@
-import { gunzipSync } from 'node:zlib';
-import { parquetMetadata, parquetReadObjects } from 'hyparquet';
-import { readFileRows } from '../../lake/read-file';
 import { StreamError } from '../../model/errors';
 import type { HubMessage, HubReader, ObjectStore } from '../../model/ports';
-import type { Column, TablePlan } from '../../model/table';
 import { readCaptureFile } from './capture-file';
+import { fileLines, packLines, tableLines, type SourceTable } from './file-lines';
 
-/** Rows of one message: the engine reads packed messages faster than single ones. */
-const rowsPerMessage = 100;
-const isoDayLength = '2026-01-31'.length;
 /** An event is not early by a clock that a file does not have. (Dead letters keep it: it is whole.) */
 const noClock = 2 ** 52;
 
@@ -18,15 +12,6 @@ export interface FilePartition {
   readonly files: readonly string[];
   /** Where the files are those of a table. */
   readonly table?: SourceTable;
-}
-
-/** What of a table's rows is not in its files: types, and the values in folder names. */
-export interface SourceTable {
-  readonly columns: readonly Column[];
-  readonly format: TablePlan['format'];
-  readonly partitionBy: readonly string[];
-  /** By file. */
-  readonly partitionValues: Readonly<Record<string, Readonly<Record<string, string | null>>>>;
 }
 
 type FileMessage = Omit<HubMessage, 'sequenceNumber'>;
@@ -126,13 +111,8 @@ export class FileSource implements HubReader {
         enqueuedTimeMs: enqueuedTimeMs ?? noClock,
       }));
     }
-    const lines = table ? await rowsOf(name, bytes, table) : await linesOf(name, bytes);
-    const messages: FileMessage[] = [];
-    for (let start = 0; start < lines.length; start += rowsPerMessage) {
-      const body = Buffer.from(lines.slice(start, start + rowsPerMessage).join('\n'));
-      messages.push({ body, enqueuedTimeMs: noClock });
-    }
-    return messages;
+    const lines = table ? await tableLines(name, bytes, table) : await fileLines(name, bytes);
+    return packLines(lines).map((body) => ({ body, enqueuedTimeMs: noClock }));
   }
 
   async #bytes(name: string): Promise<Uint8Array> {
@@ -148,44 +128,4 @@ export class FileSource implements HubReader {
 /** True for names of files that can be read. */
 export function isSourceFile(name: string): boolean {
   return /\.(ndjson|jsonl|ndjson\.gz|jsonl\.gz|parquet|avro)$/.test(name);
-}
-
-async function rowsOf(name: string, bytes: Uint8Array, table: SourceTable): Promise<string[]> {
-  const partitionValues = table.partitionValues[name] ?? {};
-  const rows = await readFileRows(table, { bytes, partitionValues });
-  return rows.map((row) =>
-    JSON.stringify(
-      Object.fromEntries(table.columns.map((column, place) => [column.name, row[place] ?? null])),
-    ),
-  );
-}
-
-async function linesOf(name: string, bytes: Uint8Array): Promise<string[]> {
-  if (name.endsWith('.parquet')) {
-    // A copy: the library wants a whole buffer.
-    const file = bytes.slice().buffer;
-    const days = dateColumns(file);
-    return (await parquetReadObjects({ file })).map((row) => JSON.stringify(row, plainValue(days)));
-  }
-  const text = Buffer.from(name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
-  return text.split('\n').filter((line) => line.trim() !== '');
-}
-
-/** Columns of days, which the library gives as points in time, as it does those. */
-function dateColumns(file: ArrayBuffer): ReadonlySet<string> {
-  const days = parquetMetadata(file).schema.filter(
-    (element) => element.converted_type === 'DATE' || element.logical_type?.type === 'DATE',
-  );
-  return new Set(days.map(({ name }) => name));
-}
-
-function plainValue(days: ReadonlySet<string>): (key: string, value: unknown) => unknown {
-  return function (this: unknown, key, value) {
-    // A Date is text by the time it is seen here: its owner still has it.
-    const own = (this as Record<string, unknown>)[key];
-    if (own instanceof Date) {
-      return days.has(key) ? own.toISOString().slice(0, isoDayLength) : own.getTime();
-    }
-    return typeof value === 'bigint' ? Number(value) : value;
-  };
 }

@@ -5,6 +5,7 @@ import type { AppendStore, Clock, HubReader, ObjectStore, Telemetry } from '../.
 import type { StagePlan } from '../../../model/program';
 import type { LakeTable } from '../../../lake/lake-table';
 import { decodePath } from '../../../lake/names';
+import { assertDistinctNames } from '../../../lake/read-file';
 import { replaceFiles } from '../../../lake/replace-files';
 import { columnsOfTable } from '../../../lake/schema';
 import { readTable, replaceOperation } from '../../../lake/table-reader';
@@ -13,12 +14,8 @@ import type { CompiledStage, StageServices } from '../../../stage/services';
 import type { TablePlan } from '../../../model/table';
 import { LedgerReader } from '../../../ledger/ledger-reader';
 import { captureContainer } from '../../backfill/capture-file';
-import {
-  FileSource,
-  isSourceFile,
-  type FilePartition,
-  type SourceTable,
-} from '../../backfill/file-source';
+import type { SourceTable } from '../../backfill/file-lines';
+import { FileSource, isSourceFile, type FilePartition } from '../../backfill/file-source';
 import { HubRange, rangesOf, type PartitionRange } from '../../backfill/hub-range';
 import {
   scratchAppends,
@@ -249,18 +246,25 @@ async function namesOf(
   from: Exclude<BackfillSource, { kind: 'hub' }>,
 ): Promise<SourceFiles & { readonly where: string }> {
   if (from.kind === 'table') {
+    if (!/^[^/\\]+$/.test(from.table) || /^\.+$/.test(from.table)) {
+      throw new StreamError(
+        'STREAM_CONFIGURATION_INVALID',
+        `"${from.table}" is not the name of a table`,
+      );
+    }
     const plans = stages.flatMap(({ plan }) => plan.tables);
     const format = plans.find(({ name }) => name === from.table)?.format ?? 'delta';
     const table = { objects: lake, folder: tableFolder(from.table), format };
     const { files, metaData } = await readTable(table);
+    const columns = metaData === undefined ? [] : columnsOfTable(metaData);
+    assertDistinctNames(columns);
     const values = files.map(({ name, partitionValues }) => [name, partitionValues] as const);
     return {
       names: files.map(({ name }) => name),
       where: `table ${from.table}`,
       ...(metaData && {
         table: {
-          format,
-          columns: columnsOfTable(metaData),
+          ...{ format, columns },
           partitionBy: metaData.partitionColumns,
           partitionValues: Object.fromEntries(values),
         },
