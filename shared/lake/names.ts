@@ -26,7 +26,7 @@ export function versionName(logFolder: string, version: number): string {
 /**
  * The folders of some partition values, with a slash at the end of each: `column=value`,
  * percent-encoded as Hive does it (and a little more, so that it is plain ASCII). Where a folder
- * cannot say the value exactly (too long, or spelt like the folder of nulls) its name has no `=`:
+ * cannot say the value exactly (too long, or a text that readers take for null) its name has no `=`:
  * some readers take values from folder names, and must find none rather than a wrong one. The log
  * has every value whole.
  */
@@ -45,8 +45,14 @@ function partitionSegment(column: string, value: string | null): string {
   const name = encodeName(column);
   const text = value === null ? nullSegment : encodeName(value);
   const segment = `${name}=${text}`;
-  if (segment.length <= segmentLengthMax && value !== nullSegment) return segment;
+  const isExact = segment.length <= segmentLengthMax && !isTakenForNull(value);
+  if (isExact) return segment;
   return `${headOf(name)}-${digest(JSON.stringify([column, value]))}`;
+}
+
+/** DuckDB reads the folders `k=null` and `k=NULL` as nulls, and some readers an empty one. */
+function isTakenForNull(value: string | null): boolean {
+  return value === nullSegment || value === '' || value?.toLowerCase() === 'null';
 }
 
 /** A value as one folder of its own: whole where it can be, else its beginning and a checksum. */

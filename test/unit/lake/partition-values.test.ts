@@ -85,7 +85,7 @@ test('a folder says its value exactly or has no =', () => {
   const folders = (value: string | null) => partitionFolders([['k', value]]);
   expect(folders(null)).toBe(`k=${nullFolder}/`);
   expect(folders('a/b=c')).toBe('k=a%2Fb%3Dc/');
-  expect(folders(nullFolder)).not.toContain('=');
+  for (const text of [nullFolder, '', 'null', 'NULL']) expect(folders(text)).not.toContain('=');
   expect(folders('x'.repeat(201))).not.toContain('=');
   expect(partitionFolders([['c'.repeat(220), 'v']])).toMatch(/^c{100}-[0-9a-f]{32}\/$/);
 });
