@@ -46,7 +46,7 @@ async function cellsOf(options: {
   const defined = topology('exact', (t) => {
     t.source('events', { schema: event, eventTime: (e) => e.time })
       .map((e) => ({ x: make(e.x), n: e.n }) as never)
-      .toLake('cells', { schema, partitionBy: isPartitioned ? ['x' as never] : [] });
+      .toLake('cells', { schema, partitionBy: isPartitioned ? ['x'] : [] });
   });
   const world = new StageWorld({ topologies: [defined], partitionCount: 1 });
   values.forEach((x, n) =>
