@@ -1,10 +1,18 @@
 import type { EventHubConsumerClient, EventHubProducerClient } from '@azure/event-hubs';
 import { StreamError } from '../model/errors';
-import type { HubMessage, HubPartitionBounds, HubReader, HubSender } from '../model/ports';
+import type {
+  HubMessage,
+  HubPartitionBounds,
+  HubRange,
+  HubReader,
+  HubSender,
+} from '../model/ports';
 
 /** A read that brings nothing for this long has failed: the hub does hold what was asked for. */
 const readQuietMaxMs = 20_000;
 const readWaitSeconds = 1;
+/** Messages of one piece of a long range: they may be of 1 MiB each. */
+const scanBatchMessages = 500;
 
 /** Both clients reconnect quickly: a stage cannot go on without its hub. */
 export const hubRetryOptions = {
@@ -40,18 +48,51 @@ export class EventHubReader implements HubReader {
   }
 
   async read(request: Parameters<HubReader['read']>[0]): Promise<readonly HubMessage[]> {
-    const bounds = await this.bounds(request.partitionId);
-    const first = Math.max(request.firstSequenceNumber, bounds.firstSequenceNumber);
-    const last = Math.min(request.lastSequenceNumber, bounds.lastSequenceNumber);
-    if (bounds.isEmpty || first > last) return [];
     const messages: HubMessage[] = [];
-    await this.#reaching('read', () => this.#receive({ ...request, first, last }, messages));
+    await this.#receive(request, async (news) => {
+      messages.push(...news.slice(0, request.messagesMax - messages.length));
+      return messages.length >= request.messagesMax;
+    });
     return messages;
   }
 
+  async scan(
+    range: HubRange,
+    take: (messages: readonly HubMessage[]) => Promise<void>,
+  ): Promise<void> {
+    await this.#receive({ ...range, messagesMax: scanBatchMessages }, async (news) => {
+      await take(news);
+      return false;
+    });
+  }
+
+  /** @param take says whether it has enough; it is not called again before it has answered */
   async #receive(
+    request: HubRange & { readonly messagesMax: number },
+    take: (messages: readonly HubMessage[]) => Promise<boolean>,
+  ): Promise<void> {
+    const bounds = await this.bounds(request.partitionId);
+    const first = Math.max(request.firstSequenceNumber, bounds.firstSequenceNumber);
+    const last = Math.min(request.lastSequenceNumber, bounds.lastSequenceNumber);
+    if (bounds.isEmpty || first > last) return;
+    let failure: { readonly error: unknown } | null = null;
+    await this.#reaching('read', () =>
+      this.#subscribe({ ...request, first, last }, async (messages) => {
+        try {
+          return await take(messages);
+        } catch (error) {
+          // The taker's own: no fault of the hub.
+          failure = { error };
+          return true;
+        }
+      }),
+    );
+    if (failure !== null) throw (failure as { readonly error: unknown }).error;
+  }
+
+  async #subscribe(
     range: { partitionId: string; first: number; last: number; messagesMax: number },
-    messages: HubMessage[],
+    take: (messages: readonly HubMessage[]) => Promise<boolean>,
   ): Promise<void> {
     let quietMs = 0;
     await new Promise<void>((resolve, reject) => {
@@ -59,15 +100,14 @@ export class EventHubReader implements HubReader {
         range.partitionId,
         {
           processEvents: async (events) => {
+            if (isSettled) return;
             quietMs = events.length === 0 ? quietMs + readWaitSeconds * 1000 : 0;
-            for (const event of events) {
-              if (event.sequenceNumber <= range.last && messages.length < range.messagesMax) {
-                messages.push(toHubMessage(event));
-              }
-            }
-            const reached = messages.at(-1)?.sequenceNumber ?? -1;
-            const isOver = reached >= range.last || messages.length >= range.messagesMax;
-            if (isOver) settle(resolve);
+            const reached = events.at(-1)?.sequenceNumber ?? -1;
+            const messages = events
+              .filter(({ sequenceNumber }) => sequenceNumber <= range.last)
+              .map(toHubMessage);
+            const isEnough = messages.length > 0 && (await take(messages));
+            if (isEnough || reached >= range.last) settle(resolve);
             if (quietMs >= readQuietMaxMs) {
               settle(() => reject(new Error(`nothing came for ${quietMs} ms`)));
             }

@@ -2,6 +2,7 @@ import type { DefaultAzureCredential } from '@azure/identity';
 import { EventHubConsumerClient, EventHubProducerClient } from '@azure/event-hubs';
 import { StreamError } from '../model/errors';
 import { EventHubReader, EventHubSender, hubRetryOptions } from './event-hubs';
+import { guardLinkAddresses } from './link-address';
 
 /** Where the hubs are: a connection string (the emulator), or a namespace and who we are to it. */
 export interface HubAccount {
@@ -13,6 +14,7 @@ export interface HubAccount {
 export function connectReader(account: HubAccount, hub: string, group: string): EventHubReader {
   const options = { retryOptions: hubRetryOptions };
   const { connectionString } = account;
+  guardLinkAddresses();
   const client =
     connectionString === null
       ? new EventHubConsumerClient(group, namespaceOf(account), hub, managedIdentity(), options)
@@ -24,6 +26,7 @@ export function connectReader(account: HubAccount, hub: string, group: string): 
 export function connectSender(account: HubAccount): EventHubSender {
   const options = { retryOptions: hubRetryOptions };
   const { connectionString } = account;
+  guardLinkAddresses();
   return new EventHubSender((hub) =>
     connectionString === null
       ? new EventHubProducerClient(namespaceOf(account), hub, managedIdentity(), options)

@@ -67,6 +67,12 @@ export interface HubPartitionBounds {
   readonly isEmpty: boolean;
 }
 
+export interface HubRange {
+  readonly partitionId: string;
+  readonly firstSequenceNumber: number;
+  readonly lastSequenceNumber: number;
+}
+
 /** Reads one hub with one consumer group. Rejects with STREAM_HUB_UNAVAILABLE. */
 export interface HubReader {
   describe(): Promise<HubDescription>;
@@ -81,6 +87,11 @@ export interface HubReader {
     readonly lastSequenceNumber: number;
     readonly messagesMax: number;
   }): Promise<readonly HubMessage[]>;
+  /**
+   * A range, however long, handed out piece by piece and in order; the next piece comes when the one
+   * before was taken in. Retention may have eaten its beginning. Absent: `read` again and again.
+   */
+  scan?(range: HubRange, take: (messages: readonly HubMessage[]) => Promise<void>): Promise<void>;
 }
 
 /** From where the Functions host reads a partition for its trigger when it takes it over. */

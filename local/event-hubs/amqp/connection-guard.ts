@@ -36,6 +36,16 @@ interface RheaConnection {
   _disconnected(): void;
 }
 
+type OnFrame = (frame: { readonly channel: number }) => void;
+
+/** How rhea hands frames to sessions (rhea 3.0.5 lib/connection.js, pinned). */
+interface RheaChannels extends Record<
+  'on_begin' | 'on_end' | 'on_attach' | 'on_detach' | 'on_flow' | 'on_transfer' | 'on_disposition',
+  OnFrame
+> {
+  readonly remote_channel_map: Readonly<Record<number, unknown>>;
+}
+
 /** What rhea keeps of deliveries until they are settled (rhea 3.0.5 lib/session.js, pinned). */
 interface RheaDeliveries {
   get_head(): { readonly id: number } | undefined;
@@ -87,6 +97,7 @@ export class ConnectionGuard {
       socket.end();
       setTimeout(() => socket.destroy(), farewellMs).unref();
     };
+    letEndedSessionsRest(connection as unknown as RheaChannels);
     own.on('error', end);
     own.on('protocol_error', end);
     own.on('connection_open', () => {
@@ -147,6 +158,32 @@ export class ConnectionGuard {
     // rhea keeps a closed link under the peer's handle for as long as the session lives.
     const { remote, session } = link as unknown as RheaLink;
     if (remote.attach !== undefined) delete session.remote.handles[remote.attach.handle];
+  }
+}
+
+/**
+ * A client may write on a session that it has just ended: rhea's own does, when credit is topped up
+ * while the last link closes. That says nothing any more, and rhea would end the connection for it.
+ */
+function letEndedSessionsRest(connection: RheaChannels): void {
+  const ended = new Set<number>();
+  const { on_begin: onBegin, on_end: onEnd } = connection;
+  connection.on_begin = (frame) => {
+    ended.delete(frame.channel);
+    onBegin.call(connection, frame);
+  };
+  connection.on_end = (frame) => {
+    ended.add(frame.channel);
+    onEnd.call(connection, frame);
+  };
+  const names = ['on_attach', 'on_detach', 'on_flow', 'on_transfer', 'on_disposition'] as const;
+  for (const name of names) {
+    const onFrame = connection[name];
+    connection[name] = (frame) => {
+      const { channel } = frame;
+      if (ended.has(channel) && connection.remote_channel_map[channel] === undefined) return;
+      onFrame.call(connection, frame);
+    };
   }
 }
 
