@@ -36,7 +36,7 @@ export function createJobWorld(options: {
     kinds: [
       redriveKind({ appends, clock, runtime, stages: plans, limitsOf }),
       resetKind({ appends, objects, lake, clock, telemetry, stages }),
-      auditKind({ appends, objects, lake, stages }),
+      auditKind({ appends, objects, lake, clock, stages }),
       compactKind({ lake, clock, telemetry, tables: plans.flatMap(({ tables }) => tables) }),
       backfillKind({
         ...{ appends, objects, lake, capture, clock, telemetry, stages },

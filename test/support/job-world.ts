@@ -49,7 +49,7 @@ export function aJobWorker(world: StageWorld, options: JobWorkerOptions = {}): J
     kinds: options.kinds ?? [
       redriveKind({ appends, clock, runtime: world.worker(dieAt), stages, limitsOf }),
       resetKind({ appends, objects, lake, clock, telemetry, stages: world.served(worker) }),
-      auditKind({ appends, objects, lake, stages: world.served(worker) }),
+      auditKind({ appends, objects, lake, clock, stages: world.served(worker) }),
       compactKind({ lake, clock, telemetry, tables }),
       backfillKind({
         ...{ appends, objects, lake, capture, clock, telemetry },

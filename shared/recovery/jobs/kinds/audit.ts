@@ -2,13 +2,15 @@ import { Type, type Static } from 'typebox';
 import { listLogs } from '../../../commit-log/log-reader';
 import type { LogPath } from '../../../commit-log/names';
 import { addLedgers, emptyLedger, type LedgerCounts } from '../../../model/commit';
-import type { AppendStore, ObjectStore } from '../../../model/ports';
+import type { AppendStore, Clock, ObjectStore } from '../../../model/ports';
 import type { StagePlan } from '../../../model/program';
-import { readTable } from '../../../lake/table-reader';
+import { endedTaskVersion } from '../../../lake/lake-table';
+import { taskIdPrefix } from '../../../stage/task-identity';
 import type { SurveyedStage } from '../../survey/surveyor';
 import type { JobKind } from '../job-kind';
-import { tableFolder } from './compact';
-import { recountLog, type Discrepancy, type Recount } from './recount-log';
+import { inspectTable, type TableFacts, type TableFlushes } from './audit-table';
+import { tableOf } from './compact';
+import { recountLog, type Discrepancy, type Recount, type TableOfTask } from './recount-log';
 
 const auditOptions = Type.Object({
   topology: Type.String(),
@@ -18,39 +20,32 @@ const auditOptions = Type.Object({
 
 export type AuditOptions = Static<typeof auditOptions>;
 
-/** A table as it stood when the audit was planned. */
-interface TableAtPlan {
-  readonly name: string;
-  readonly version: number;
-  readonly rows: number;
-  readonly replacedAt: number | null;
-  /** By task (`<topology>/<stage>/<partition>/<epoch>`): the commit up to which it holds its rows. */
-  readonly flushedThrough: Readonly<Record<string, number>>;
-}
-
 interface AuditPlanSummary {
   readonly topology: string;
-  readonly tables: readonly TableAtPlan[];
 }
 
-interface AuditWork {
-  readonly path: LogPath;
-  readonly functionName: string;
-  readonly withHub: boolean;
-  readonly flushedThrough: Readonly<Record<string, Readonly<Record<string, number>>>>;
-}
+type AuditWork =
+  | { readonly kind: 'table'; readonly table: string }
+  | {
+      readonly kind: 'log';
+      readonly path: LogPath;
+      readonly functionName: string;
+      readonly withHub: boolean;
+    };
 
 /** What was sent may be on its way for so long. */
 const underWayMs = 30_000;
 
 /**
- * Recounts a topology: every log by itself, what it read against the hub, rows against the tables,
- * events sent against events taken in. Reads only; it may run while events flow.
+ * Recounts a topology: every table by itself, from its own log to its files; every log by itself, what
+ * it read against the hub, its rows against those that the tables say they took in, events sent against
+ * events taken in. Reads only; it may run while events flow.
  */
 export function auditKind(world: {
   readonly appends: AppendStore;
   readonly objects: ObjectStore;
   readonly lake: ObjectStore;
+  readonly clock: Clock;
   readonly stages: readonly SurveyedStage[];
 }): JobKind {
   return {
@@ -61,46 +56,68 @@ export function auditKind(world: {
       const { topology, withHub } = given as AuditOptions;
       const stages = world.stages.filter(({ plan }) => plan.topology === topology);
       // Tables first: whatever is flushed later is not counted on either side.
-      const tables: TableAtPlan[] = [];
-      for (const { name, format } of stages.flatMap(({ plan }) => plan.tables)) {
-        const read = await readTable({ objects: world.lake, folder: tableFolder(name), format });
-        const flushedThrough = Object.fromEntries(read.flushedThrough);
-        const { replacedAt, rows, version } = read;
-        tables.push({ name, version, rows, replacedAt, flushedThrough });
-      }
-      const paths = await listLogs(world.appends, topology);
-      const pieces = paths.flatMap((path) => {
+      const tables = stages.flatMap(({ plan }) => plan.tables);
+      const pieces: { phase: number; work: AuditWork }[] = tables.map(({ name }) => ({
+        phase: 0,
+        work: { kind: 'table', table: name },
+      }));
+      for (const path of await listLogs(world.appends, topology)) {
         const place = stages.findIndex(({ plan }) => plan.name === path.stage);
         const plan = stages[place]?.plan;
-        if (plan === undefined) return [];
-        const work: AuditWork = {
-          ...{ path, functionName: plan.functionName, withHub },
-          flushedThrough: flushedOf(path, plan, tables),
-        };
+        if (plan === undefined) continue;
+        const { functionName } = plan;
         // Consumers before their producers: then no more can be taken in than was sent.
-        return [{ phase: stages.length - 1 - place, work }];
-      });
-      return { pieces, summary: { topology, tables } satisfies AuditPlanSummary };
+        const phase = stages.length - place;
+        pieces.push({ phase, work: { kind: 'log', path, functionName, withHub } });
+      }
+      return { pieces, summary: { topology } satisfies AuditPlanSummary };
     },
 
     async run(given, context) {
-      const { functionName, ...work } = given as AuditWork;
+      const work = given as AuditWork;
+      const beat = (done: number, of: number): Promise<void> => context.beat(done, of);
+      if (work.kind === 'table') {
+        const plan = tableOf(
+          world.stages.flatMap((stage) => stage.plan.tables),
+          work.table,
+        );
+        const { facts, flushes } = await inspectTable({
+          lake: world.lake,
+          plan,
+          clock: world.clock,
+          beat,
+        });
+        const bytes = Buffer.from(JSON.stringify({ facts, flushes } satisfies InspectedTable));
+        await world.objects.put(inspectedName(context.folder, work.table), bytes);
+        return facts;
+      }
+      const { functionName, path, withHub } = work;
       const stage = world.stages.find(({ plan }) => plan.functionName === functionName);
       if (stage === undefined) throw new Error(`this build has no stage ${functionName}`);
-      return recountLog(world, { ...work, stage, beat: (done, of) => context.beat(done, of) });
+      const tables: Record<string, TableOfTask> = {};
+      for (const { name } of stage.plan.tables) {
+        const bytes = await world.objects.get(inspectedName(context.folder, name));
+        // Its piece has failed, and the report says so.
+        if (bytes === undefined) continue;
+        const inspected = JSON.parse(Buffer.from(bytes).toString('utf8')) as InspectedTable;
+        tables[name] = tableOfTask(path, inspected);
+      }
+      return recountLog(world, { path, stage, withHub, tables, beat });
     },
 
     split: () => null,
 
     async report(_options, { planSummary, results }) {
-      const { tables, topology } = planSummary as AuditPlanSummary;
-      const recounts = results as readonly Recount[];
+      const { topology } = planSummary as AuditPlanSummary;
+      const all = results as readonly (Recount | TableFacts)[];
+      const recounts = all.filter((result) => result.kind === 'log');
+      const tables = all.filter((result) => result.kind === 'table');
       const stages = world.stages
         .filter(({ plan }) => plan.topology === topology)
         .map(({ plan }) => plan);
-      const notes: string[] = [];
+      const notes: string[] = tables.flatMap((table) => table.notes);
       const discrepancies: Discrepancy[] = [
-        ...recounts.flatMap((recount) => recount.discrepancies),
+        ...all.flatMap((result) => result.discrepancies),
         ...tables.flatMap((table) => compareTable(table, recounts, notes)),
         ...compareExchanges(stages, recounts, notes),
       ];
@@ -111,7 +128,7 @@ export function auditKind(world: {
       const summary = {
         ...{ topology, logs: recounts.length, ledgers },
         comparedWithHub: recounts.reduce((sum, recount) => sum + recount.comparedWithHub, 0),
-        tables: tables.map(({ name, rows, version }) => ({ name, rows, version })),
+        tables: tables.map(({ files, name, rows, version }) => ({ name, rows, version, files })),
         discrepancies: discrepancies.length,
         first: discrepancies.slice(0, 20),
         notes: notes.slice(0, 20),
@@ -121,31 +138,35 @@ export function auditKind(world: {
   };
 }
 
-function flushedOf(
-  path: LogPath,
-  plan: StagePlan,
-  tables: readonly TableAtPlan[],
-): Record<string, Record<string, number>> {
-  const prefix = `${path.topology}/${path.stage}/${path.partition}/`;
-  const found: Record<string, Record<string, number>> = {};
-  for (const { name } of plan.tables) {
-    const through = tables.find((table) => table.name === name)?.flushedThrough ?? {};
-    found[name] = Object.fromEntries(
-      Object.entries(through)
+interface InspectedTable {
+  readonly facts: TableFacts;
+  readonly flushes: TableFlushes;
+}
+
+function inspectedName(folder: string, table: string): string {
+  return `${folder}table-${table}.json`;
+}
+
+function tableOfTask(path: LogPath, { facts, flushes }: InspectedTable): TableOfTask {
+  const prefix = taskIdPrefix(path);
+  const own = <Value>(values: Readonly<Record<string, Value>>): Record<string, Value> =>
+    Object.fromEntries(
+      Object.entries(values)
         .filter(([task]) => task.startsWith(prefix))
-        .map(([task, commit]) => [task.slice(prefix.length), commit]),
+        .map(([task, value]) => [task.slice(prefix.length), value]),
     );
-  }
-  return found;
+  const { flushedThrough, inspectedAtMs, version } = facts;
+  return { version, inspectedAtMs, flushedThrough: own(flushedThrough), flushes: own(flushes) };
 }
 
 /** Rows that logs say are in the table against rows that are. */
 function compareTable(
-  table: TableAtPlan,
+  table: TableFacts,
   recounts: readonly Recount[],
   notes: string[],
 ): Discrepancy[] {
   const own = recounts.filter(({ flushedRows }) => flushedRows[table.name] !== undefined);
+  if (table.version === null) return [];
   if (table.replacedAt !== null) {
     notes.push(`${table.name}: a backfill replaced it in version ${table.replacedAt}`);
     return [];
@@ -157,7 +178,9 @@ function compareTable(
   const known = new Set(
     own.map(({ epoch, path }) => `${path.topology}/${path.stage}/${path.partition}/${epoch}`),
   );
-  const strangers = Object.keys(table.flushedThrough).filter((task) => !known.has(task));
+  const strangers = Object.entries(table.flushedThrough)
+    .filter(([task, through]) => through !== endedTaskVersion && !known.has(task))
+    .map(([task]) => task);
   if (strangers.length > 0) {
     notes.push(
       `${table.name}: holds rows of ${strangers[0]}, whose log is gone; rows are not compared`,

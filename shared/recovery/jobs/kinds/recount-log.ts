@@ -11,13 +11,16 @@ import {
   type CommitRecord,
   type Cursor,
   type LedgerCounts,
+  type LogRecord,
   type StateChange,
+  type TableRows,
 } from '../../../model/commit';
 import type { AppendStore, ObjectStore } from '../../../model/ports';
-import { hashBodies } from '../../../stage/batch-outputs';
+import type { FlushLimits } from '../../../model/table';
+import { drainedWatermarkMs } from '../../../stage/task';
 import type { SurveyedStage } from '../../survey/surveyor';
-import { decodeMessage } from '../../../ingest/decode';
-import type { HubMessage } from '../../../model/ports';
+import type { TableFlush } from './audit-table';
+import { at, HubComparison, lastOf, scanHub, type CommittedRead } from './compare-with-hub';
 
 /** Something that does not agree. */
 export interface Discrepancy {
@@ -27,6 +30,7 @@ export interface Discrepancy {
 
 /** One log, recounted. */
 export interface Recount {
+  readonly kind: 'log';
   readonly path: LogPath;
   readonly firstCommit: number;
   readonly lastCommit: number;
@@ -47,14 +51,25 @@ export interface Recount {
   readonly discrepancies: readonly Discrepancy[];
 }
 
+/** By epoch of the task. */
+export interface TableOfTask {
+  /** -1: there is no such table; null: it cannot be read. */
+  readonly version: number | null;
+  readonly inspectedAtMs: number;
+  /** The commit up to which it holds the task's rows. */
+  readonly flushedThrough: Readonly<Record<string, number>>;
+  readonly flushes: Readonly<Record<string, readonly TableFlush[]>>;
+}
+
 const discrepanciesMax = 50;
-const hubReadMessages = 1_000;
+/** Whoever holds a task flushes what is due by then. */
+const overdueMs = 60_000;
 
 export interface RecountRequest {
   readonly path: LogPath;
   readonly stage: SurveyedStage;
-  /** By table: the commit up to which it holds this task's rows, by epoch. */
-  readonly flushedThrough: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** What each table says of this task. */
+  readonly tables: Readonly<Record<string, TableOfTask>>;
   readonly withHub: boolean;
   readonly beat: (done: number, of: number) => Promise<void>;
 }
@@ -70,14 +85,20 @@ export async function recountLog(
   return work.result();
 }
 
+interface CommittedRows extends Pick<TableRows, 'table' | 'count'> {
+  readonly commit: number;
+  readonly committedAtMs: number;
+}
+
 class LogRecount {
   readonly #request: RecountRequest;
   readonly #found: Discrepancy[] = [];
-  readonly #rows: { readonly table: string; readonly commit: number; readonly count: number }[] =
-    [];
+  readonly #rows: CommittedRows[] = [];
   readonly #sent: Record<string, number> = {};
   readonly #taken: Record<string, number> = {};
-  readonly #reads: CommitRecord[] = [];
+  readonly #reads: CommittedRead[] = [];
+  /** By table: the commit up to which the log knows that its rows were flushed. */
+  readonly #claimed = new Map<string, number>();
   #ledger: LedgerCounts = emptyLedger;
   #first = 0;
   #last = 0;
@@ -86,6 +107,7 @@ class LogRecount {
   #compared = 0;
   #lag = 0;
   #lastOutboxAtMs = 0;
+  #isDrained = false;
   #cursor: Cursor | null = null;
 
   constructor(request: RecountRequest) {
@@ -95,18 +117,29 @@ class LogRecount {
   async readFrom(stores: { appends: AppendStore; objects: ObjectStore }): Promise<void> {
     const { path } = this.#request;
     const generations = await listGenerations(stores.appends, path);
-    const begin = { generation: generations[0] ?? 0, position: 0 };
-    const { records } = await readLog(stores.appends, path, begin, generations);
+    for (const generation of generations) {
+      // One after the other: all of a log in memory at once may be gigabytes.
+      const stretch = await readLog(stores.appends, path, { generation, position: 0 }, [
+        generation,
+      ]);
+      await this.#takeGeneration(stretch.records, stores.objects);
+      await this.#request.beat(0, 0);
+    }
+  }
+
+  async #takeGeneration(records: readonly LogRecord[], objects: ObjectStore): Promise<void> {
     for (const record of records) {
       if (record.kind === 'header' && record.snapshot !== null && this.#first === 0) {
-        const bytes = await getSnapshot(stores.objects, record.snapshot);
+        const bytes = await getSnapshot(objects, record.snapshot);
         const snapshot = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
           commit: number;
           cursor: Cursor | null;
           state: readonly StateChange[];
+          flushedThrough: Readonly<Record<string, number>>;
         };
         this.#last = snapshot.commit;
         this.#cursor = snapshot.cursor;
+        this.#takeClaims(snapshot.flushedThrough);
         this.#takeState(snapshot.state);
       }
       if (record.kind === 'commit') this.#take(record);
@@ -139,15 +172,26 @@ class LogRecount {
     }
     this.#letters += letters;
     this.#ledger = addLedgers(this.#ledger, ledger);
-    for (const { count, table } of record.rows) this.#rows.push({ table, commit, count });
+    for (const { count, table } of record.rows) {
+      this.#rows.push({ table, commit, count, committedAtMs: record.committedAtMs });
+    }
     if (record.outbox.length > 0) this.#lastOutboxAtMs = record.committedAtMs;
+    this.#takeClaims(record.flushedThrough);
     this.#takeState(record.state);
     if (record.messages > 0) {
       // Only what the comparison with the hub needs: rows and outboxes of a log are large.
-      this.#reads.push({ ...record, rows: [], outbox: [], state: [], deadLetters: [] });
+      const { inputHash, messages } = record;
+      this.#reads.push({ commit, from, to, messages, inputHash, events: ledger.read });
     }
     this.#last = commit;
     this.#cursor = to;
+    this.#isDrained = record.watermarkMs === drainedWatermarkMs;
+  }
+
+  #takeClaims(flushedThrough: Readonly<Record<string, number>>): void {
+    for (const [table, through] of Object.entries(flushedThrough)) {
+      this.#claimed.set(table, Math.max(this.#claimed.get(table) ?? 0, through));
+    }
   }
 
   #takeState(changes: readonly StateChange[]): void {
@@ -171,67 +215,106 @@ class LogRecount {
     const bounds = await hub.bounds(path.partition);
     const next = this.#cursor?.sequenceNumber ?? bounds.firstSequenceNumber;
     this.#lag = bounds.isEmpty ? 0 : Math.max(0, bounds.lastSequenceNumber + 1 - next);
-    let window: readonly HubMessage[] = [];
-    for (const [index, record] of this.#reads.entries()) {
-      await beat(index, this.#reads.length);
-      const first = record.from.sequenceNumber;
-      const last = record.to.index > 0 ? record.to.sequenceNumber : record.to.sequenceNumber - 1;
-      if (bounds.isEmpty || first < bounds.firstSequenceNumber) continue;
-      while ((window.at(-1)?.sequenceNumber ?? -1) < last) {
-        const kept = window.filter(({ sequenceNumber }) => sequenceNumber >= first);
-        const more = await hub.read({
-          partitionId: path.partition,
-          firstSequenceNumber: (kept.at(-1)?.sequenceNumber ?? first - 1) + 1,
-          lastSequenceNumber: Math.min(next, bounds.lastSequenceNumber),
-          messagesMax: hubReadMessages,
-        });
-        if (more.length === 0) break;
-        window = [...kept, ...more];
+    const reads = this.#reads.filter(
+      ({ from }) => !bounds.isEmpty && from.sequenceNumber >= bounds.firstSequenceNumber,
+    );
+    const [oldest, newest] = [reads[0], reads.at(-1)];
+    if (oldest === undefined || newest === undefined) return;
+    const comparison = new HubComparison(reads, {
+      countsEvents: stage.plan.input.kind === 'source',
+      say: (what) => this.#say(what),
+    });
+    const range = {
+      partitionId: path.partition,
+      firstSequenceNumber: oldest.from.sequenceNumber,
+      lastSequenceNumber: Math.min(lastOf(newest), bounds.lastSequenceNumber),
+    };
+    await scanHub(hub, range, async (messages) => {
+      comparison.take(messages);
+      await beat(comparison.done, reads.length);
+    });
+    comparison.end();
+    this.#compared = comparison.compared;
+  }
+
+  /** What the table says of this task, flush by flush, against the rows of its commits. */
+  #compareWithTables(): void {
+    for (const { flush: limits, name } of this.#request.stage.plan.tables) {
+      const table = this.#request.tables[name];
+      // A table that cannot be read has said so already.
+      if (table === undefined || table.version === null) continue;
+      const through = this.#throughOf(name);
+      const claimed = this.#claimed.get(name) ?? 0;
+      if (through < claimed) {
+        this.#say(
+          table.version < 0
+            ? `table ${name} is gone: rows through commit ${claimed} were flushed into it`
+            : `table ${name} holds rows through commit ${through}, they were flushed through commit ${claimed}`,
+        );
       }
-      const own = window.filter(
-        ({ sequenceNumber }) => sequenceNumber >= first && sequenceNumber <= last,
-      );
-      this.#compare(record, own);
+      if (through > this.#last) {
+        this.#say(
+          `table ${name} holds rows through commit ${through}, the log ends with commit ${this.#last}: it is an older copy`,
+        );
+      }
+      this.#compareOwed({ ...table, name, through }, limits);
+      for (const flush of table.flushes[String(this.#epoch)] ?? []) this.#compareFlush(name, flush);
     }
   }
 
-  #compare(record: CommitRecord, messages: readonly HubMessage[]): void {
-    const { commit, from, ledger, to } = record;
-    if (messages.length !== record.messages) {
-      this.#say(
-        `commit ${commit} read ${record.messages} messages from ${at(from)} to ${at(to)}, the hub holds ${messages.length}`,
-      );
-      return;
-    }
-    const hash = hashBodies(messages.map(({ body }) => body));
-    if (hash !== record.inputHash) {
-      this.#say(`commit ${commit}: the hub holds other bytes from ${at(from)} to ${at(to)}`);
-      return;
-    }
-    this.#compared += ledger.read;
-    if (this.#request.stage.plan.input.kind !== 'source') return;
-    const held = messages.reduce((sum, { body }) => sum + decodeMessage(body).length, 0);
-    const lastMessage = messages.at(-1);
-    const after =
-      to.index > 0 && lastMessage !== undefined
-        ? decodeMessage(lastMessage.body).length - to.index
-        : 0;
-    const events = held - from.index - after;
-    if (events !== ledger.read) {
-      this.#say(`commit ${commit} counts ${ledger.read} events, its messages hold ${events}`);
-    }
+  /** Rows that the table does not have, although they were due long before it was looked at. */
+  #compareOwed(
+    table: {
+      readonly name: string;
+      readonly version: number | null;
+      readonly inspectedAtMs: number;
+      readonly through: number;
+    },
+    limits: FlushLimits,
+  ): void {
+    const { inspectedAtMs, name, through, version } = table;
+    // A table that is not there at all was not just about to be written to.
+    const graceMs = version === null || version < 0 ? 0 : overdueMs;
+    const owed = this.#rows.filter(
+      ({ commit, committedAtMs, table: own }) =>
+        own === name && commit > through && committedAtMs <= inspectedAtMs - graceMs,
+    );
+    const rows = owed.reduce((sum, { count }) => sum + count, 0);
+    const [oldest] = owed;
+    if (oldest === undefined) return;
+    const isOld = inspectedAtMs - oldest.committedAtMs >= limits.ageMaxMs + overdueMs;
+    if (!isOld && !this.#isDrained && rows < limits.rowsMax) return;
+    const where = (version ?? -1) < 0 ? `there is no table ${name}` : `table ${name} lacks them`;
+    this.#say(`${rows} rows from commit ${oldest.commit} on were to be flushed, and ${where}`);
+  }
+
+  #compareFlush(table: string, { after, rows, through, version }: TableFlush): void {
+    if (rows === null || after + 1 < this.#first || through > this.#last) return;
+    const own = this.#rows
+      .filter((one) => one.table === table && one.commit > after && one.commit <= through)
+      .reduce((sum, { count }) => sum + count, 0);
+    if (own === rows) return;
+    this.#say(
+      `version ${version} of table ${table} took in ${rows} rows of commits ${after + 1} to ${through}, the log has ${own}`,
+    );
+  }
+
+  #throughOf(table: string): number {
+    return this.#request.tables[table]?.flushedThrough[String(this.#epoch)] ?? 0;
   }
 
   result(): Recount {
-    const { flushedThrough, path, stage } = this.#request;
+    const { path, stage } = this.#request;
+    this.#compareWithTables();
     const flushedRows: Record<string, number> = {};
     for (const { name } of stage.plan.tables) {
-      const through = flushedThrough[name]?.[String(this.#epoch)] ?? 0;
+      const through = this.#throughOf(name);
       flushedRows[name] = this.#rows
         .filter(({ commit, table }) => table === name && commit <= through)
         .reduce((sum, { count }) => sum + count, 0);
     }
     return {
+      kind: 'log',
       ...{ path, flushedRows, firstCommit: this.#first, lastCommit: this.#last },
       ...{ epoch: this.#epoch, ledger: this.#ledger, deadLetters: this.#letters },
       ...{ comparedWithHub: this.#compared, sent: this.#sent, taken: this.#taken, lag: this.#lag },
@@ -240,8 +323,4 @@ class LogRecount {
       discrepancies: this.#found,
     };
   }
-}
-
-function at({ index, sequenceNumber }: Cursor): string {
-  return `${sequenceNumber}.${index}`;
 }

@@ -8,6 +8,9 @@ import type { TablePlan } from '../../../model/table';
 import { epochOfTaskId } from '../../../stage/task-identity';
 import { tableFolder } from './compact';
 
+/** The operation by which a reset takes all files out of a table. */
+export const resetOperation = 'RESET TABLE';
+
 /** Each of them is lost to somebody's commit that succeeded: a table that is written to all the time. */
 const roundsMax = 50;
 
@@ -66,7 +69,7 @@ export async function emptyTable(
     const outcome = await replaceFiles(
       { ...place, plan, clock, telemetry },
       {
-        ...{ token: `${token}-${plan.name}-${read.version}`, operation: 'DELETE' },
+        ...{ token: `${token}-${plan.name}-${read.version}`, operation: resetOperation },
         ...{ readVersion: read.version, isDataChange: true, adds: [] },
         removes: read.files.map(({ add }) => add),
         transactions: ends.map((appId) => ({
