@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { parseWorkerRange, type WorkerRange } from '../local/scaler/worker-range';
+import { instantForms, parseInstant } from './instant';
 
 /** What was written on the command line cannot be done: exit code 2, where a fault is 1. */
 export class WrongUse extends Error {}
@@ -56,7 +57,7 @@ export function assertSpan(span: { readonly since?: number; readonly until?: num
 
 /** A point in time, as epoch milliseconds. */
 export function instant(text: string): number {
-  const timeMs = Date.parse(text);
-  if (!Number.isNaN(timeMs)) return timeMs;
-  throw new InvalidArgumentError('must be a time such as 2026-06-01T12:00Z');
+  const timeMs = parseInstant(text, Date.now());
+  if (timeMs !== null) return timeMs;
+  throw new InvalidArgumentError(`must be ${instantForms}`);
 }

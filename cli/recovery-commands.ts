@@ -214,7 +214,7 @@ function withLetterFilter(command: Command): Command {
     .option('--code <code>', 'cause, as in docs/ERRORS.md')
     .option('--operator <operator>', 'that failed')
     .option('--text <text>', 'a part of the message')
-    .option('--since <time>', 'died from then on, as in 2026-06-01T12:00Z', instant)
+    .option('--since <time>', 'died from then on, as in 2026-06-01T12:00Z or 2h (ago)', instant)
     .option('--until <time>', 'died before then', instant)
     .option('--name <names...>', 'just these, as dead-letters prints them');
 }
