@@ -2,7 +2,7 @@ import type { LoadedApp, RegisteredFunction } from './app-loader';
 import { triggerOf } from './invoke';
 import { parseRoute } from './route-template';
 import { parseSchedule } from './schedule';
-import { resolveSettings } from './settings';
+import { resolveSettings, settingOf } from './settings';
 
 type Settings = Readonly<Record<string, string>>;
 type Options = Readonly<Record<string, unknown>>;
@@ -28,16 +28,27 @@ export function settingsOf(
   };
 }
 
-/** The connection string behind a binding's `connection`. Throws with setting and function named. */
+/**
+ * The connection string behind a binding's `connection`, where .NET's configuration looks for it: among
+ * ConnectionStrings and settings, with `AzureWebJobs` before its name and without. Throws with
+ * setting and function named.
+ */
 export function connectionOf(
   target: RegisteredFunction,
   options: Options,
   settings: Settings,
 ): string {
   const name = settingsOf(target, options, settings).setting('connection') || storageDefault;
-  const value = settings[name] ?? settings[`AzureWebJobs${name}`];
-  if (value !== undefined && value !== '') return value;
-  const identity = settings[`${name}__fullyQualifiedNamespace`];
+  const places = [`AzureWebJobs${name}`, name].flatMap((one) => [
+    `ConnectionStrings:${one}`,
+    `CUSTOMCONNSTR_${one}`,
+    one,
+  ]);
+  for (const place of places) {
+    const value = settingOf(settings, place);
+    if (value !== undefined && value !== '') return value;
+  }
+  const identity = settingOf(settings, `${name}__fullyQualifiedNamespace`);
   throw new Error(
     identity === undefined
       ? `${target.name}: the setting ${name} (the connection of its ${String(options['type'] ?? 'storage')} binding) is missing: add it to Values of local.settings.json`
@@ -61,6 +72,7 @@ export function checkBindings(
 ): BindingFindings {
   const faults: string[] = [];
   const warnings: string[] = [];
+  warnings.push(...twinsAmong(app.functions));
   for (const target of app.functions) {
     const attempt = (check: () => unknown): void => {
       try {
@@ -94,6 +106,18 @@ export function checkBindings(
     }
   }
   return { faults, warnings };
+}
+
+/** The platform finds functions by their names in any case: of two twins it takes either. */
+function twinsAmong(functions: readonly RegisteredFunction[]): string[] {
+  const known = new Map<string, string>();
+  return functions.flatMap(({ name }) => {
+    const twin = known.get(name.toLowerCase());
+    known.set(name.toLowerCase(), name);
+    return twin === undefined
+      ? []
+      : [`${name}: its name differs from that of ${twin} in case alone: give it another`];
+  });
 }
 
 export function isProvided(type: string, direction: unknown): boolean {

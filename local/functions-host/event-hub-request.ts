@@ -1,5 +1,6 @@
 import type { HubEvent } from './hub-reading/hub-event';
 import type { InvocationRequest } from './invoke';
+import { parseAsJsonNet } from './json-net';
 import { batchMetadata, eventMetadata, type SequenceNumberForm } from './trigger-metadata';
 import { listData, type TypedData } from './typed-data';
 
@@ -54,14 +55,19 @@ function bodiesData(batch: readonly HubEvent[], input: HubInput): TypedData {
     return input.isRetried ? { collectionBytes: { bytes: bodies } } : listData(bodies);
   }
   const texts = batch.map(({ body }) => bytesOf(body).toString('utf8'));
-  if (input.dataType === 'string') return { collectionString: { string: texts } };
+  // The host leaves out empty texts on the way to the worker: the list can be shorter than the batch.
+  if (input.dataType === 'string') {
+    return { collectionString: { string: texts.filter((text) => text !== '') } };
+  }
   // Without a data type the host binds to objects: one body that is not JSON fails the batch.
   return listData(texts.map(parseBody));
 }
 
+/** As Json.NET: no text at all is null. */
 function parseBody(text: string, index: number): unknown {
+  if (text.trim() === '') return null;
   try {
-    return JSON.parse(text);
+    return parseAsJsonNet(text);
   } catch (error) {
     throw new Error(
       `Exception binding parameter: the body of event ${index} of the batch is not JSON (${(error as Error).message}). Set dataType to 'string' or 'binary' to take any body.`,
@@ -69,8 +75,9 @@ function parseBody(text: string, index: number): unknown {
   }
 }
 
-function bytesOf(body: unknown): Buffer {
-  if (Buffer.isBuffer(body)) return body;
-  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return Buffer.from(typeof body === 'string' ? body : (JSON.stringify(body) ?? ''));
+function bytesOf(body: Buffer | null): Buffer {
+  if (body !== null) return body;
+  throw new Error(
+    'Exception binding parameter: the event has an AMQP value or sequence as its body, which the host does not read. Send it as data.',
+  );
 }

@@ -29,6 +29,8 @@ export interface EventHubsSettings {
 
 /** host.json as far as this host acts on it, with the real host's defaults. */
 export interface HostSettings {
+  /** The only functions that are loaded, by name in any case; null: all. */
+  readonly functions: readonly string[] | null;
   /** Infinity: host.json says -1. */
   readonly functionTimeoutMs: number;
   readonly routePrefix: string;
@@ -43,7 +45,15 @@ export interface HostSettings {
 const hostNames = [
   ...['$schema', 'version', 'aggregator', 'concurrency', 'customHandler', 'extensionBundle'],
   ...['extensions', 'functions', 'functionTimeout', 'healthMonitor', 'logging', 'retry'],
-  ...['managedDependency', 'singleton', 'telemetryMode', 'watchDirectories', 'watchFiles'],
+  ...[
+    'managedDependency',
+    'managedDependencies',
+    'sendCanceledInvocationsToWorker',
+    'singleton',
+    'telemetryMode',
+    'watchDirectories',
+    'watchFiles',
+  ],
 ];
 const httpNames = [
   ...['routePrefix', 'customHeaders', 'dynamicThrottlesEnabled', 'hsts'],
@@ -71,8 +81,11 @@ export function compileHostSettings(host: Json, file: string, faults: Fault[]): 
   const http = extensions.section('http');
   http.onlyKnows(httpNames);
   return {
+    functions: reader.texts('functions'),
     functionTimeoutMs:
-      reader.raw('functionTimeout') === '-1' ? Number.POSITIVE_INFINITY : timeoutMsOf(reader),
+      String(reader.raw('functionTimeout')) === '-1'
+        ? Number.POSITIVE_INFINITY
+        : timeoutMsOf(reader),
     routePrefix: http.text('routePrefix', 'api').replace(/^\/+|\/+$/g, ''),
     customHeaders: headersOf(http),
     retry: reader.has('retry') ? retryOf(reader.section('retry')) : null,

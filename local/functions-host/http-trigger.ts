@@ -29,6 +29,7 @@ const reason = 'This function was programmatically called via the host APIs.';
 
 interface HttpFunction {
   readonly target: RegisteredFunction;
+  /** None: all. */
   readonly methods: readonly string[];
   readonly route: Route;
   readonly level: AuthLevel;
@@ -37,6 +38,8 @@ interface HttpFunction {
 
 export interface HttpTriggersOptions {
   readonly app: LoadedApp;
+  /** Functions that are not found, but for the administrator who has a key. */
+  readonly disabled: ReadonlySet<string>;
   readonly world: HostWorld;
   readonly settings: Readonly<Record<string, string>>;
   readonly routePrefix: string;
@@ -114,13 +117,15 @@ export class HttpTriggers {
       return callFunction(request, response, path, this.#options);
     }
     for (const one of this.#functions) {
-      const params = one.methods.includes(request.method ?? 'GET') ? one.route.match(path) : null;
+      const isMeant = one.methods.length === 0 || one.methods.includes(request.method ?? 'GET');
+      const params = isMeant ? one.route.match(path) : null;
       if (params === null) continue;
       const wanted = { level: one.level, functionName: one.target.name };
       if (!isAllowed(this.#options.keys, keyOf(request), wanted)) {
         response.writeHead(401).end();
         return;
       }
+      if (this.#options.disabled.has(one.target.name) && !this.#isAdministrator(request)) break;
       for (const [name, value] of Object.entries(this.#options.customHeaders)) {
         response.setHeader(name, value);
       }
@@ -128,6 +133,12 @@ export class HttpTriggers {
       return this.#stream(one, request, response, params, this.#options.app.httpUri);
     }
     response.writeHead(404).end();
+  }
+
+  /** Without keys nobody is, here: what a developer disabled is not to run. */
+  #isAdministrator(request: IncomingMessage): boolean {
+    const { keys } = this.#options;
+    return keys !== null && isAllowed(keys, keyOf(request), { level: 'admin' });
   }
 
   async #call(

@@ -17,7 +17,7 @@ import {
 import { bodyBytesMaxOf } from './http-message';
 import type { HubTrigger } from './hub-triggers';
 import { parsedHeaderBytesMax } from './request-check';
-import { readSettings, resolveSettings, type HostSettings } from './settings';
+import { readSettings, resolveSettings, settingOf, type HostSettings } from './settings';
 import type { SequenceNumberForm } from './trigger-metadata';
 import type { FromWorker } from './worker';
 import { WorkerProcess, type RunningInvocation } from './worker-process';
@@ -124,7 +124,9 @@ export class FunctionsHost extends EventEmitter {
         ...this.#host.durableTask,
         hubName: resolveSettings(this.#host.durableTask.hubName, this.#settings),
       },
-      connectionString: this.#settings['AzureWebJobsStorage'],
+      connectionString:
+        settingOf(this.#settings, 'ConnectionStrings:AzureWebJobsStorage') ??
+        settingOf(this.#settings, 'AzureWebJobsStorage'),
       functionTimeoutMs: this.#host.functionTimeoutMs,
       httpUrl: () => this.httpUrl,
       webhookKey: this.#keys?.system[durableKeyName] ?? null,
@@ -395,13 +397,13 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
 
 /** Names of this host that its settings give beside the loopback ones. */
 function ownNames(settings: Readonly<Record<string, string>>): string[] {
-  const name = settings['WEBSITE_HOSTNAME']?.replace(/:\d+$/, '').toLowerCase();
+  const name = settingOf(settings, 'WEBSITE_HOSTNAME')?.replace(/:\d+$/, '').toLowerCase();
   return name === undefined ? [] : [name];
 }
 
 /** As the local host derives it: the machine and the app's folder, unless a setting says otherwise. */
 function hostIdOf(appDirectory: string, settings: Readonly<Record<string, string>>): string {
-  const given = settings['AzureFunctionsWebHost__hostid'];
+  const given = settingOf(settings, 'AzureFunctionsWebHost__hostid');
   if (given !== undefined && given !== '') return given;
   const machine = hostname()
     .toLowerCase()

@@ -16,13 +16,22 @@ export async function callFunction(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
-  host: { readonly app: LoadedApp; readonly world: HostWorld },
+  host: {
+    readonly app: LoadedApp;
+    readonly world: HostWorld;
+    readonly disabled: ReadonlySet<string>;
+  },
 ): Promise<void> {
   const name = decodePath(path.split('/')[3] ?? '');
-  if (name === '') return json(response, 200, host.app.functions.map(describe));
+  if (name === '')
+    return json(
+      response,
+      200,
+      host.app.functions.map((one) => describe(one, host.disabled)),
+    );
   const target = host.app.functions.find((one) => one.name.toLowerCase() === name.toLowerCase());
   if (target === undefined) return json(response, 404, { error: `there is no function ${name}` });
-  if (request.method === 'GET') return json(response, 200, describe(target));
+  if (request.method === 'GET') return json(response, 200, describe(target, host.disabled));
   if (request.method !== 'POST') return json(response, 405, { error: 'GET or POST' });
   const type = triggerOf(target)?.type;
   if (type !== 'timerTrigger' && type !== 'eventHubTrigger') {
@@ -46,10 +55,14 @@ export async function callFunction(
   });
 }
 
-function describe(target: RegisteredFunction): Record<string, unknown> {
+function describe(
+  target: RegisteredFunction,
+  disabled: ReadonlySet<string>,
+): Record<string, unknown> {
   return {
     name: target.name,
     language: 'node',
+    isDisabled: disabled.has(target.name),
     config: { bindings: Object.values(target.bindings) },
   };
 }
@@ -74,7 +87,7 @@ function manualRequest(target: RegisteredFunction, input: unknown): InvocationRe
   const name = trigger?.name ?? '';
   const text = typeof input === 'string' ? input : JSON.stringify(input);
   if (trigger?.type === 'timerTrigger') {
-    const data = jsonData(timerInput({ status: null, isPastDue: false }));
+    const data = jsonData(timerInput({ status: null, isPastDue: false, isOfClock: true }));
     return { inputData: [{ name, data }], triggerMetadata: {} };
   }
   const isMany = trigger?.options['cardinality'] === 'many';

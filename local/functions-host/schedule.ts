@@ -5,8 +5,10 @@ import { WallClock } from './wall-clock';
 export interface Schedule {
   /** The first time after another. */
   next(after: Date): Date;
-  /** Two neighbouring times can be closer than a minute: the host does not monitor such a timer. */
+  /** It comes more than once a minute, all the time: the host does not monitor such a timer. */
   readonly isFrequent: boolean;
+  /** Times of a clock, and not a constant interval. */
+  readonly isOfClock: boolean;
 }
 
 const frequentMs = 60_000;
@@ -21,8 +23,6 @@ const namesOf: Readonly<Record<number, readonly string[]>> = {
   ],
   5: ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'],
 };
-/** How many neighbours are looked at to know. */
-const sampleSize = 10;
 
 /**
  * NCRONTAB `{second} {minute} {hour} {day} {month} {day of week}` (five fields: second 0) or a time
@@ -43,6 +43,7 @@ export function parseSchedule(
     return {
       next: (after) => new Date(after.getTime() + spanMs),
       isFrequent: spanMs < frequentMs,
+      isOfClock: false,
     };
   }
   const fields = text.trim().split(/\s+/);
@@ -81,7 +82,9 @@ export function parseSchedule(
       if (shown.match(new Date(clock.shownAt(time.getTime())))) return time;
     }
   };
-  return { next, isFrequent: isFrequent(next) };
+  // Only where minutes and all above are open, by the letter: as the host decides it.
+  const isOpen = fields.slice(1).every((field) => field === '*');
+  return { next, isFrequent: isOpen && isWithinMinute(next), isOfClock: true };
 }
 
 /** A field with numbers for names, and with `n/step` (from n on) as the range that it stands for. */
@@ -96,14 +99,9 @@ function numbersOf(field: string, place: number): string {
     .replaceAll(/(^|,)(\d+)\//g, `$1$2-${last}/`);
 }
 
-function isFrequent(next: (after: Date) => Date): boolean {
-  let time = next(new Date());
-  for (let sample = 0; sample < sampleSize; sample += 1) {
-    const following = next(time);
-    if (following.getTime() - time.getTime() < frequentMs) return true;
-    time = following;
-  }
-  return false;
+function isWithinMinute(next: (after: Date) => Date): boolean {
+  const first = next(new Date());
+  return next(first).getTime() - first.getTime() < frequentMs;
 }
 
 function timeZoneOf(

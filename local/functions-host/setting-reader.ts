@@ -49,7 +49,9 @@ export class SettingReader {
   }
 
   whole(name: string, range: { min: number; max?: number; fallback: number }): number {
-    const value = this.#valueOf(name) ?? range.fallback;
+    const given = this.#valueOf(name) ?? range.fallback;
+    // .NET's configuration has texts alone: a number in quotes is one.
+    const value = typeof given === 'string' && /^-?\d+$/.test(given) ? Number(given) : given;
     const { max = Number.MAX_SAFE_INTEGER, min } = range;
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
       return value as number;
@@ -69,6 +71,7 @@ export class SettingReader {
   flag(name: string, fallback: boolean): boolean {
     const value = this.#valueOf(name) ?? fallback;
     if (typeof value === 'boolean') return value;
+    if (/^(?:true|false)$/i.test(String(value))) return String(value).toLowerCase() === 'true';
     this.fault(name, `must be true or false, not ${JSON.stringify(value)}`);
     return fallback;
   }
@@ -85,6 +88,16 @@ export class SettingReader {
     if (chosen !== undefined) return chosen;
     this.fault(name, `must be one of ${choices.join(', ')}, not ${JSON.stringify(value)}`);
     return fallback;
+  }
+
+  /** A list of texts, or an object whose names are places in it; null: absent. */
+  texts(name: string): readonly string[] | null {
+    if (!this.has(name)) return null;
+    const value = this.#valueOf(name);
+    const list = isObject(value) ? Object.values(value) : value;
+    if (Array.isArray(list) && list.every((one) => typeof one === 'string')) return list;
+    this.fault(name, `must be a list of texts, not ${JSON.stringify(value)}`);
+    return null;
   }
 
   /** A time span as milliseconds. */

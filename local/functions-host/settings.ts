@@ -33,8 +33,12 @@ export function readSettings(source: SettingsSource): {
   readonly app: AppSettings;
 } {
   const faults: Fault[] = [];
-  const host = readHost(source.appDirectory, source.hostJson ?? {}, faults);
   const app = readApp(source, faults);
+  const overrides = merge(
+    hostOverrides({ ...source.environment, ...app.values }),
+    source.hostJson ?? {},
+  );
+  const host = readHost(source.appDirectory, overrides, faults);
   if (faults.length > 0) throw new InvalidSettings(faults);
   return { host, app };
 }
@@ -72,13 +76,13 @@ function readApp(source: SettingsSource, faults: Fault[]): AppSettings {
   }
   const host = reader.section('Host');
   host.onlyKnows(['LocalHttpPort', 'CORS', 'CORSCredentials']);
-  const values = valuesOf(reader);
+  const values = { ...connectionStringsOf(reader), ...valuesOf(reader) };
   const overridden = Object.keys(values).filter(
     (name) => source.environment?.[name] !== undefined && source.settings?.[name] === undefined,
   );
   for (const name of overridden) values[name] = source.environment?.[name] ?? '';
-  const runtime = { ...values, ...source.settings }['FUNCTIONS_WORKER_RUNTIME'];
-  if (runtime !== undefined && runtime !== 'node') {
+  const runtime = settingOf({ ...values, ...source.settings }, 'FUNCTIONS_WORKER_RUNTIME');
+  if (runtime !== undefined && runtime.toLowerCase() !== 'node') {
     reader
       .section('Values')
       .fault('FUNCTIONS_WORKER_RUNTIME', `must be "node": this host runs no ${runtime} apps`);
@@ -108,6 +112,57 @@ function valuesOf(reader: SettingReader): Record<string, string> {
   return texts;
 }
 
+/**
+ * Connections under the names that .NET's configuration gives them: `ConnectionStrings:<name>`. An entry
+ * is a text, or an object with `ConnectionString`.
+ */
+function connectionStringsOf(reader: SettingReader): Record<string, string> {
+  const section = reader.section('ConnectionStrings');
+  const texts: Record<string, string> = {};
+  for (const name of section.names) {
+    const given = section.raw(name);
+    const value = isObject(given) ? section.section(name).raw('ConnectionString') : given;
+    if (typeof value === 'string') texts[`ConnectionStrings:${name}`] = value;
+    else section.fault(name, 'must be a text, or an object with the text ConnectionString');
+  }
+  return texts;
+}
+
+const overridePrefix = /^AzureFunctionsJobHost(?:__|:)/i;
+/** Sections of host.json on which this host acts. */
+const overridable = ['extensions', 'functionTimeout', 'functions', 'retry'];
+
+/** Settings `AzureFunctionsJobHost__<path>` stand before host.json; `:` or `__` between the names. */
+function hostOverrides(settings: Readonly<Record<string, string | undefined>>): Json {
+  let overrides: Json = {};
+  for (const [name, value] of Object.entries(settings)) {
+    if (value === undefined || !overridePrefix.test(name)) continue;
+    const path = name.replace(overridePrefix, '').split(/__|:/);
+    if (!overridable.some((known) => known.toLowerCase() === path[0]?.toLowerCase())) continue;
+    overrides = merge(
+      overrides,
+      path.reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Json,
+    );
+  }
+  return overrides;
+}
+
+/**
+ * A setting by its name in any case, as .NET's configuration finds it; `__` and `:` are the same.
+ * Undefined: there is none.
+ */
+export function settingOf(
+  settings: Readonly<Record<string, string>>,
+  name: string,
+): string | undefined {
+  const exact = settings[name];
+  if (exact !== undefined) return exact;
+  const wanted = plainName(name);
+  return Object.entries(settings).find(([one]) => plainName(one) === wanted)?.[1];
+}
+
+const plainName = (name: string): string => name.replaceAll('__', ':').toLowerCase();
+
 /** Replaces each `%NAME%` by the setting of that name; a name that has none goes to `missing`. */
 export function resolveSettings(
   text: string,
@@ -117,7 +172,7 @@ export function resolveSettings(
   },
 ): string {
   return text.replace(/%([^%]+)%/g, (whole, name: string) => {
-    const value = settings[name];
+    const value = settingOf(settings, name);
     if (value === undefined) missing(name);
     return value ?? whole;
   });
@@ -129,8 +184,9 @@ function merge(left: Json, right: Json): Json {
     const name =
       Object.keys(merged).find((one) => one.toLowerCase() === given.toLowerCase()) ?? given;
     const before = merged[name];
-    const areObjects = isObject(before) && isObject(value);
-    merged[name] = areObjects ? merge(before, value) : value;
+    if (Array.isArray(before) && isObject(value))
+      merged[name] = Object.values(merge({ ...before }, value));
+    else merged[name] = isObject(before) && isObject(value) ? merge(before, value) : value;
   }
   return merged;
 }

@@ -16,9 +16,10 @@ export const neverRan = '0001-01-01T00:00:00';
 export function timerInput(timer: {
   readonly status: TimerStatus | null;
   readonly isPastDue: boolean;
+  readonly isOfClock: boolean;
 }): Record<string, unknown> {
   return {
-    Schedule: { AdjustForDST: true },
+    Schedule: { AdjustForDST: timer.isOfClock },
     ScheduleStatus: timer.status,
     IsPastDue: timer.isPastDue,
   };

@@ -4,7 +4,7 @@ import { connectionOf, settingsOf } from './bindings';
 import { invoke, triggerOf, type HostWorld } from './invoke';
 import { withRetry } from './retry';
 import { parseSchedule, type Schedule } from './schedule';
-import { dueOnTaking, type Due } from './timer-due';
+import { countedFromMs, dueOnTaking, statusOfChangedSchedule, type Due } from './timer-due';
 import { neverRan, TimerBlobs, timerInput, type TimerStatus } from './timer-status';
 import { jsonData } from './typed-data';
 
@@ -29,6 +29,7 @@ export class TimerTrigger {
   /** Ends retries too. */
   #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
+  #status: TimerStatus | null = null;
 
   constructor(options: {
     readonly app: LoadedApp;
@@ -78,9 +79,11 @@ export class TimerTrigger {
           await this.#wait(Math.min(waitMs, leaseRenewalMs));
           continue;
         }
+        const firedAtMs = Date.now();
         await this.#fire(due);
+        const fromMs = countedFromMs(due, firedAtMs);
         due = null;
-        due = await this.#passed(Date.now());
+        due = await this.#passed(fromMs);
       } catch (error) {
         this.#warn(error);
         await this.#wait(retryAfterErrorMs);
@@ -92,7 +95,10 @@ export class TimerTrigger {
   /** The lock is this worker's now: when is the timer due? */
   async #take(): Promise<Due> {
     const nowMs = Date.now();
-    const status = this.#isMonitored ? await this.#blobs.readStatus() : null;
+    const stored = this.#isMonitored ? await this.#blobs.readStatus() : null;
+    const changed = stored && statusOfChangedSchedule(stored, this.#schedule, nowMs);
+    if (changed !== null) await this.#blobs.writeStatus(changed);
+    const status = changed ?? stored;
     const due = dueOnTaking({
       ...{ nowMs, status },
       schedule: this.#schedule,
@@ -100,31 +106,39 @@ export class TimerTrigger {
       isRunOnStartup: this.#isRunOnStartup,
       hostStartedAtMs: this.#hostStartedAtMs,
     });
+    this.#status = status ?? { ...this.#statusAt(nowMs), Last: neverRan, LastUpdated: neverRan };
     if (this.#isMonitored && status === null) {
-      await this.#blobs.writeStatus(this.#statusAt(neverRan, nowMs));
+      await this.#blobs.writeStatus({ ...this.#statusAt(nowMs), Last: neverRan });
     }
     // A run on startup that nobody finished is nobody's: noted only when it is over.
-    if (due.atMs > nowMs || due.isPastDue) await this.#note(due.atMs);
+    if (due.unscheduled !== 'RunOnStartup') await this.#note(due.atMs);
     return due;
   }
 
   /** A run is over: writes down when the next one is. */
-  async #passed(nowMs: number): Promise<Due> {
-    const atMs = this.#schedule.next(new Date(nowMs)).getTime();
-    if (this.#isMonitored) {
-      await this.#blobs.writeStatus(this.#statusAt(new Date(this.#firedAtMs).toISOString(), nowMs));
-    }
+  async #passed(fromMs: number): Promise<Due> {
+    const status = this.#statusAt(fromMs);
+    this.#status = status;
+    if (this.#isMonitored) await this.#blobs.writeStatus(status);
+    const atMs = Date.parse(status.Next);
     await this.#note(atMs);
-    return { atMs, isPastDue: false };
+    return { atMs, unscheduled: null };
   }
 
-  #firedAtMs = 0;
-
   async #fire(due: Due): Promise<void> {
-    this.#firedAtMs = Date.now();
-    const [[name] = ['timer']] = Object.entries(this.#target.bindings);
-    const status = this.#isMonitored ? await this.#blobs.readStatus() : null;
-    const data = jsonData(timerInput({ status, isPastDue: due.isPastDue }));
+    const name = triggerOf(this.#target)?.name ?? '';
+    const { isOfClock } = this.#schedule;
+    const data = jsonData(
+      timerInput({
+        status: this.#isMonitored ? this.#status : null,
+        isPastDue: due.unscheduled === 'IsPastDue',
+        isOfClock,
+      }),
+    );
+    const details = [`UnscheduledInvocationReason: ${due.unscheduled}`];
+    if (due.unscheduled === 'IsPastDue' && this.#isMonitored) {
+      details.push(`OriginalSchedule: ${this.#status?.Next}`);
+    }
     const renewing = setInterval(
       () => void this.#blobs.hold().catch((error: unknown) => this.#warn(error)),
       leaseRenewalMs,
@@ -143,7 +157,7 @@ export class TimerTrigger {
             },
             this.#world,
             `Timer fired at ${new Date().toISOString()}`,
-            due.isPastDue ? { details: 'UnscheduledInvocationReason: IsPastDue' } : {},
+            due.unscheduled === null ? {} : { details: details.join(', ') },
           ),
         this.#stopping.signal,
       );
@@ -155,12 +169,12 @@ export class TimerTrigger {
     }
   }
 
-  #statusAt(last: string, nowMs: number): TimerStatus {
-    const now = new Date(nowMs);
+  #statusAt(ranAtMs: number): TimerStatus {
+    const ranAt = new Date(ranAtMs);
     return {
-      Last: last,
-      Next: this.#schedule.next(now).toISOString(),
-      LastUpdated: now.toISOString(),
+      Last: ranAt.toISOString(),
+      Next: this.#schedule.next(ranAt).toISOString(),
+      LastUpdated: ranAt.toISOString(),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { HubEvent } from './hub-reading/hub-event';
+import { netTime } from './hub-reading/net-values';
 import { jsonData, listData, readyListData, type TypedData } from './typed-data';
 
 /**
@@ -44,7 +45,7 @@ export function eventMetadata(
     Offset: jsonData(String(event.offset)),
     SequenceNumber: jsonData(sequenceNumberOf(event, form)),
     EnqueuedTimeUtc: jsonData(time),
-    Properties: jsonData(plainProperties(event.properties)),
+    Properties: jsonData(event.properties ?? {}),
     SystemProperties: jsonData(systemProperties(event, time)),
     PartitionContext: jsonData(partitionContext),
   };
@@ -64,7 +65,7 @@ function timesOf(batch: readonly HubEvent[]): string[] {
     const timeMs = enqueuedTimeUtc.getTime();
     if (timeMs !== lastMs) {
       lastMs = timeMs;
-      lastText = enqueuedTimeUtc.toISOString().slice(0, -1);
+      lastText = netTime(enqueuedTimeUtc);
     }
     return lastText;
   });
@@ -75,21 +76,7 @@ function propertiesOf(batch: readonly HubEvent[]): TypedData {
   if (batch.every(({ properties }) => isEmpty(properties))) {
     return readyListData(batch.map(() => ({})));
   }
-  return listData(batch.map(({ properties }) => plainProperties(properties)));
-}
-
-/** Properties as JSON would carry them. */
-function plainProperties(properties: HubEvent['properties']): Record<string, unknown> {
-  for (const name in properties) {
-    const value: unknown = properties[name];
-    const isPlain = typeof value === 'string' || typeof value === 'boolean' || isFinite(value);
-    if (!isPlain) return JSON.parse(JSON.stringify(properties)) as Record<string, unknown>;
-  }
-  return properties ?? {};
-}
-
-function isFinite(value: unknown): boolean {
-  return typeof value === 'number' && Number.isFinite(value);
+  return listData(batch.map(({ properties }) => properties ?? {}));
 }
 
 /**
@@ -112,7 +99,7 @@ function systemProperties(event: HubEvent, time: string): Record<string, unknown
   };
   if (partitionKey !== null) properties['x-opt-partition-key'] = partitionKey;
   if (isEmpty(event.systemProperties)) return properties;
-  return { ...withSmallInitials(plainProperties(event.systemProperties)), ...properties };
+  return { ...withSmallInitials(event.systemProperties ?? {}), ...properties };
 }
 
 function withSmallInitials(properties: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -10,6 +10,7 @@ import type { FunctionRan, RunFunction } from '../durable-task/worker-messages';
 import { loadApp, terminateApp, type LoadedApp } from './app-loader';
 import { checkBindings } from './bindings';
 import { EventHubTrigger, type LeaseTimes } from './event-hub-trigger';
+import { chooseFunctions } from './function-choice';
 import type { HostSettings } from './host-settings';
 import type { HostKeys } from './http-keys';
 import { HttpTriggers } from './http-trigger';
@@ -115,10 +116,17 @@ async function start(options: WorkerStart): Promise<void> {
   Object.assign(process.env, options.settings);
   world = { ...world, durableClient: options.durableClient };
   captureConsole();
-  const loaded = await loadApp({
+  const whole = await loadApp({
     appDirectory: options.appDirectory,
     log: (level, message) => world.log(level, 'Host.Worker', message),
   });
+  const { disabled, functions, refused } = chooseFunctions(
+    whole.functions,
+    options.host.functions,
+    options.settings,
+  );
+  for (const refusal of refused) world.log('error', 'Host.Startup', refusal);
+  const loaded = { ...whole, functions };
   const findings = checkBindings(loaded, options.settings, options.host.routePrefix);
   for (const warning of findings.warnings) world.log('warning', 'Host.Startup', warning);
   if (findings.faults.length > 0) {
@@ -127,17 +135,18 @@ async function start(options: WorkerStart): Promise<void> {
   app = { ...loaded, functions: withDefaultRetry(loaded, options.host.retry) };
   outputs = new Outputs(options.settings);
   http = new HttpTriggers({
-    ...{ app, world, settings: options.settings, keys: options.keys },
+    ...{ app, world, disabled, settings: options.settings, keys: options.keys },
     routePrefix: options.host.routePrefix,
     customHeaders: options.host.customHeaders,
   });
   const httpPort = await http.listen();
   durable = new DurableWorker({ app, world, tell });
-  triggers = await startTriggers(app, options);
+  const listening = { ...app, functions: app.functions.filter(({ name }) => !disabled.has(name)) };
+  triggers = await startTriggers(listening, options);
   tell({
     ...{ kind: 'ready', httpPort },
-    functions: app.functions.map(({ name }) => name),
-    hubTriggers: hubTriggersOf(app, options.settings),
+    functions: app.functions.map(({ name }) => (disabled.has(name) ? `${name} (disabled)` : name)),
+    hubTriggers: hubTriggersOf(listening, options.settings),
     durable: durableFunctionsOf(app),
   });
 }

@@ -1,6 +1,7 @@
-import { message as rheaMessage } from 'rhea';
+import { types } from 'rhea';
 import { valueEnd } from './amqp-bytes';
 import type { HubEvent } from './hub-event';
+import { netMap, netTime, netValue, type TypedValue } from './net-values';
 
 /** Message sections by the number of their descriptor (AMQP 1.0 part 3 §3.2). */
 const section = {
@@ -23,22 +24,14 @@ const ownKeys: ReadonlySet<string> = new Set(
   [sequenceNumberKey, offsetKey, enqueuedTimeKey, partitionKeyKey].map(String),
 );
 
-/** The SDKs' names of the standard properties. */
-const standardNames: Readonly<Record<string, string>> = {
-  message_id: 'messageId',
-  user_id: 'userId',
-  to: 'to',
-  subject: 'subject',
-  reply_to: 'replyTo',
-  correlation_id: 'correlationId',
-  content_type: 'contentType',
-  content_encoding: 'contentEncoding',
-  absolute_expiry_time: 'absoluteExpiryTime',
-  creation_time: 'creationTime',
-  group_id: 'groupId',
-  group_sequence: 'groupSequence',
-  reply_to_group_id: 'replyToGroupId',
-};
+/** The standard properties in their order, by the names that AMQP gives them (part 3 §3.2.4). */
+const standardNames = [
+  ...['message-id', 'user-id', 'to', 'subject', 'reply-to', 'correlation-id', 'content-type'],
+  ...['content-encoding', 'absolute-expiry-time', 'creation-time', 'group-id', 'group-sequence'],
+  'reply-to-group-id',
+];
+/** .NET makes these texts whatever they are. */
+const identifiers = new Set(['message-id', 'correlation-id', 'to', 'reply-to']);
 
 /**
  * Decodes the events of one link. What every event has (position, time, key, a body of bytes) is read
@@ -55,7 +48,7 @@ export class EventDecoder {
   /** The message in `bytes` from `start` to `end`. Throws when it is malformed. */
   decode(bytes: Buffer, start: number, end: number): HubEvent {
     this.#partitionKey = null;
-    let body: unknown;
+    let body: Buffer | null | undefined;
     let properties: Record<string, unknown> | undefined;
     let systemProperties: Record<string, unknown> | undefined;
     for (let at = start; at < end;) {
@@ -68,18 +61,17 @@ export class EventDecoder {
       switch (bytes[value - 1]) {
         case section.messageAnnotations:
           if (this.#readAnnotations(bytes, value, next)) {
-            systemProperties = { ...systemProperties, ...otherAnnotations(bytes, at, next) };
+            systemProperties = { ...systemProperties, ...otherAnnotations(bytes, value, next) };
           }
           break;
         case section.properties:
           if (!isEmpty(bytes, value)) {
-            systemProperties = { ...systemProperties, ...standardProperties(bytes, at, next) };
+            systemProperties = { ...systemProperties, ...standardProperties(bytes, value, next) };
           }
           break;
         case section.applicationProperties:
           if (!isEmpty(bytes, value)) {
-            const decoded = rheaMessage.decode(bytes.subarray(at, next));
-            properties = withoutDates(decoded['application_properties']) as Record<string, unknown>;
+            properties = netMap(typedAt(bytes, value, next));
           }
           break;
         case section.data:
@@ -87,14 +79,14 @@ export class EventDecoder {
           break;
         case section.sequence:
         case section.value:
-          body = otherBody(bytes, at, next);
+          body = null;
           break;
         default: // Header, footer and annotations for the hop alone say nothing to the app.
       }
       at = next;
     }
     return {
-      body,
+      body: body === undefined ? Buffer.alloc(0) : body,
       sequenceNumber: this.#sequenceNumber,
       offset: this.#offset,
       enqueuedTimeUtc: this.#enqueuedTime,
@@ -188,47 +180,40 @@ function isEmpty(bytes: Buffer, at: number): boolean {
 }
 
 /** Several data sections are one body in pieces. */
-function joined(before: unknown, piece: Buffer): Buffer {
+function joined(before: Buffer | null | undefined, piece: Buffer): Buffer {
   return Buffer.isBuffer(before) ? Buffer.concat([before, piece]) : piece;
 }
 
-function otherBody(bytes: Buffer, start: number, end: number): unknown {
-  const { body } = rheaMessage.decode(bytes.subarray(start, end)) as unknown as { body: unknown };
-  const { content } = (body ?? {}) as { content?: unknown };
-  return content ?? body;
+/** With types: what a general decoder gives has lost them. */
+function typedAt(bytes: Buffer, start: number, end: number): TypedValue {
+  const { Reader } = types as unknown as {
+    readonly Reader: new (bytes: Buffer) => { read(): TypedValue };
+  };
+  return new Reader(bytes.subarray(start, end)).read();
 }
 
 function otherAnnotations(bytes: Buffer, start: number, end: number): Record<string, unknown> {
-  const { message_annotations: annotations = {} } = rheaMessage.decode(bytes.subarray(start, end));
   return Object.fromEntries(
-    Object.entries(annotations as Record<string, unknown>)
-      .filter(([name]) => !ownKeys.has(name))
-      .map(([name, value]) => [name, withoutDates(value)]),
+    Object.entries(netMap(typedAt(bytes, start, end))).filter(([name]) => !ownKeys.has(name)),
   );
 }
 
+/** Those that have a value; an empty text is none. */
 function standardProperties(bytes: Buffer, start: number, end: number): Record<string, unknown> {
-  const decoded = rheaMessage.decode(bytes.subarray(start, end)) as unknown as Record<
-    string,
-    unknown
-  >;
+  const fields = typedAt(bytes, start, end).value as readonly TypedValue[];
   const properties: Record<string, unknown> = {};
-  for (const [name, sdkName] of Object.entries(standardNames)) {
-    const value = decoded[name];
-    if (value !== undefined && value !== null) properties[sdkName] = withoutDates(value);
+  for (const [index, name] of standardNames.entries()) {
+    const field = fields[index];
+    const value = field === undefined ? null : standardValue(name, field);
+    if (value !== null && value !== undefined && value !== '') properties[name] = value;
   }
   return properties;
 }
 
-/** As the SDK gives them: times within properties are numbers. */
-function withoutDates(value: unknown): unknown {
-  if (value instanceof Date) return value.getTime();
-  if (Array.isArray(value)) return value.map(withoutDates);
-  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value as Record<string, unknown>).map(([name, one]) => [
-      name,
-      withoutDates(one),
-    ]),
-  );
+function standardValue(name: string, field: TypedValue): unknown {
+  if (field.value === null || field.value === undefined) return null;
+  // These two are times with an offset in .NET.
+  if (field.type.name === 'Timestamp') return `${netTime(new Date(Number(field.value)))}+00:00`;
+  const value = netValue(field);
+  return identifiers.has(name) ? String(value) : value;
 }

@@ -1,7 +1,10 @@
-/** An event as the trigger needs it: the fields of the SDK's `ReceivedEventData` of the same names. */
+/**
+ * An event as the trigger needs it: the fields of the SDK's `ReceivedEventData` of the same names.
+ * Values within properties have the shape that the .NET host gives them as JSON.
+ */
 export interface HubEvent {
-  /** Bytes of a data section; of another kind of body, what it decodes to. */
-  readonly body: unknown;
+  /** The bytes of its data sections; null: it is an AMQP value or sequence, which .NET's reader refuses. */
+  readonly body: Buffer | null;
   readonly sequenceNumber: number;
   readonly offset: string;
   /** Neighbours may share the object. */
@@ -9,7 +12,10 @@ export interface HubEvent {
   readonly partitionKey: string | null;
   /** What the sender put beside the body; undefined when there is nothing. */
   readonly properties?: Record<string, unknown> | undefined;
-  /** Standard properties of the message and further annotations; undefined when there are none. */
+  /**
+   * Standard properties of the message by their AMQP names (`content-type`), and further annotations;
+   * undefined when there are none.
+   */
   readonly systemProperties?: Record<string, unknown> | undefined;
 }
 

@@ -27,9 +27,24 @@ test('a fixed pause stays', () => {
 test.each<[string, number | null]>([
   ['00:05:00', 300_000],
   ['1.02:03:04.5', 93_784_500],
-  ['24:00:00', null],
+  ['00:05', 300_000],
+  ['5', 432_000_000],
+  ['24:00:00', 24 * 86_400_000],
+  ['25:00:00:00', 25 * 86_400_000],
+  ['1.00:00', 86_400_000],
+  ['1:02:03:04.5', 93_784_500],
+  ['23:59:59', 86_399_000],
+  [' 00:00:00.0010000 ', 1],
+  ['24:00', null],
+  ['25:61:00', null],
+  ['00:60', null],
+  ['00:00:60', null],
+  ['99999999', null],
+  ['1.5', null],
+  ['-00:05', null],
+  ['', null],
   ['5 minutes', null],
-])('time span %s', (text, milliseconds) => {
+])('time span %s, as .NET reads it', (text, milliseconds) => {
   expect(parseTimeSpan(text)).toBe(milliseconds);
 });
 

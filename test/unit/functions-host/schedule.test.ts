@@ -1,6 +1,13 @@
 // Goal: schedules give the times NCRONTAB gives, in the zone that is set, and say what is wrong.
 import { parseSchedule } from '../../../local/functions-host/schedule';
-import { dueOnTaking, type TimerSituation } from '../../../local/functions-host/timer-due';
+import {
+  countedFromMs,
+  dueOnTaking,
+  statusOfChangedSchedule,
+  type Due,
+  type TimerSituation,
+} from '../../../local/functions-host/timer-due';
+import { neverRan } from '../../../local/functions-host/timer-status';
 
 const utc = { TZ: 'UTC' };
 const next = (text: string, after: string, settings: Record<string, string> = utc): string =>
@@ -83,6 +90,9 @@ test('timers closer than a minute are not monitored', () => {
   expect(parseSchedule('f', '*/30 * * * * *', utc).isFrequent).toBe(true);
   expect(parseSchedule('f', '0 * * * * *', utc).isFrequent).toBe(false);
   expect(parseSchedule('f', '00:00:59', utc).isFrequent).toBe(true);
+  // Every minute of two hours only: the host goes by the letter of the fields.
+  expect(parseSchedule('f', '*/30 * 8-9 * * *', utc).isFrequent).toBe(false);
+  expect(parseSchedule('f', '* * * * *', utc).isFrequent).toBe(false);
 });
 
 describe('who takes a timer over', () => {
@@ -94,35 +104,61 @@ describe('who takes a timer over', () => {
   };
   const nextMs = Date.parse('2026-03-01T11:00:00Z');
   const ranAt = (last: string): TimerSituation['status'] => ({
-    ...{ Last: last, Next: last, LastUpdated: last },
+    ...{ Last: last, LastUpdated: last },
+    Next: hourly.next(new Date(last)).toISOString(),
   });
 
-  test.each<[string, Partial<TimerSituation>, number, boolean]>([
-    ['finds nothing: waits for the next time', {}, nextMs, false],
+  test.each<[string, Partial<TimerSituation>, number, Due['unscheduled']]>([
+    ['finds nothing: waits for the next time', {}, nextMs, null],
     [
       'finds a time that passed: makes up for it',
       { status: ranAt('2026-03-01T09:00:00Z') },
       nowMs,
-      true,
+      'IsPastDue',
     ],
-    ['finds it ran: waits', { status: ranAt('2026-03-01T10:00:00Z') }, nextMs, false],
-    ['is to run on startup', { isRunOnStartup: true }, nowMs, false],
+    ['finds it ran: waits', { status: ranAt('2026-03-01T10:00:00Z') }, nextMs, null],
+    ['is to run on startup', { isRunOnStartup: true }, nowMs, 'RunOnStartup'],
     [
       'is to run on startup, which another worker did',
       { isRunOnStartup: true, note: { dueAtMs: nextMs, hostStartedAtMs: nowMs - 60_000 } },
-      ...([nextMs, false] as const),
+      ...([nextMs, null] as const),
     ],
     [
       'finds a note of a dead worker of this host',
       { note: { dueAtMs: nowMs - 5_000, hostStartedAtMs: nowMs - 60_000 } },
-      ...([nowMs, true] as const),
+      ...([nowMs, 'IsPastDue'] as const),
     ],
     [
       'finds a note of a host before this one',
       { note: { dueAtMs: nowMs - 5_000, hostStartedAtMs: 1 } },
-      ...([nextMs, false] as const),
+      ...([nextMs, null] as const),
     ],
-  ])('%s', (_what, found, atMs, isPastDue) => {
-    expect(dueOnTaking({ ...situation, ...found })).toEqual({ atMs, isPastDue });
+  ])('%s', (_what, found, atMs, unscheduled) => {
+    expect(dueOnTaking({ ...situation, ...found })).toEqual({ atMs, unscheduled });
   });
+
+  test('a status of another schedule is made one of this, and what that missed is not past due', () => {
+    const stored = ranAt('2026-03-01T10:00:00Z') as NonNullable<TimerSituation['status']>;
+    expect(statusOfChangedSchedule(stored, hourly, nowMs)).toBeNull();
+    const other = { ...stored, Next: '2026-03-01T10:20:00Z' };
+    expect(statusOfChangedSchedule(other, hourly, nowMs)).toEqual({
+      ...{ Last: neverRan, Next: '2026-03-01T11:00:00.000Z' },
+      LastUpdated: '2026-03-01T10:00:00.000Z',
+    });
+    const missed = { ...stored, Last: '2026-03-01T08:00:00Z', Next: '2026-03-01T08:20:00Z' };
+    const changed = statusOfChangedSchedule(missed, hourly, nowMs);
+    expect(changed).toEqual({
+      ...{ Last: neverRan, Next: '2026-03-01T11:00:00.000Z' },
+      LastUpdated: '2026-03-01T10:30:00.000Z',
+    });
+    expect(dueOnTaking({ ...situation, status: changed })).toEqual({
+      ...{ atMs: nextMs, unscheduled: null },
+    });
+  });
+});
+
+test('the next time counts from when a run began, and never from before the time it was for', () => {
+  expect(countedFromMs({ atMs: 1_000, unscheduled: null }, 1_300)).toBe(1_300);
+  expect(countedFromMs({ atMs: 1_000, unscheduled: null }, 990)).toBe(1_000);
+  expect(countedFromMs({ atMs: 1_000, unscheduled: 'IsPastDue' }, 990)).toBe(990);
 });
