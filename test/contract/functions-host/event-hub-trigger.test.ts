@@ -76,7 +76,9 @@ test('a batch comes with its metadata and is checkpointed where the extension ke
     'string',
     'string',
   ]);
-  expect(metadata.enqueuedTimeUtcArray[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{0,2}[1-9])?$/);
+  expect(metadata.enqueuedTimeUtcArray[0]).toMatch(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{0,2}[1-9])?$/,
+  );
   expect(metadata.propertiesArray).toEqual([{ region: 'north', nested: { deep: [1] } }, {}]);
   expect(metadata.systemPropertiesArray[1]).toMatchObject({
     sequenceNumber: 1,
