@@ -119,7 +119,7 @@ describe('a log whose old versions were cleaned away behind a checkpoint', () =>
       'lacks a part',
       (objects) => {
         const names = putClassicCheckpoint(objects, 3, stateAt(3), 3);
-        objects.objects.delete(names[1] ?? '');
+        objects.objects.delete(names[2] ?? '');
         return names[0]?.slice(foreignFolder.length + '/_delta_log/'.length) ?? '';
       },
     ],
