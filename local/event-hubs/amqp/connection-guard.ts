@@ -3,6 +3,7 @@ import type * as rhea from 'rhea';
 import { types } from 'rhea';
 import { describeFailure } from './failures';
 import { Refusal } from '../errors';
+import { gateFrames } from './frame-gate';
 
 /** A namespace's own limit of the Standard tier is 5,000 of each. */
 const sessionsMax = 5_000;
@@ -17,6 +18,8 @@ const farewellMs = 1_000;
 const emptyElementsMax = 65_536;
 /** The protocol's smallest largest frame (AMQP 1.0 part 2 §2.7.1). */
 const peerFrameBytesMin = 512;
+/** Less would be a heartbeat without pause. */
+const idleMsMin = 200;
 /** A timer of Node that is to run longer runs at once. */
 const timerMsMax = 2 ** 31 - 1;
 
@@ -29,7 +32,10 @@ interface RheaConnection {
   readonly remote: {
     readonly open: { readonly max_frame_size?: number | null; idle_time_out?: number | null };
   };
+  readonly state: { readonly initialised: boolean; readonly local_open: boolean };
+  readonly amqp_transport: { readonly header_received?: unknown };
   is_open(): boolean;
+  open(): void;
   on(event: string, listener: (error: unknown) => void): unknown;
   _process(): void;
   _write_close(): void;
@@ -80,11 +86,13 @@ export class ConnectionGuard {
     socket: Duplex,
     options: {
       readonly frameBytesMax: number;
+      readonly channelMax: number;
       readonly log: (line: string) => void;
       readonly onClosed: () => void;
     },
   ) {
     const own = connection as unknown as RheaConnection;
+    const processTurn = own._process.bind(own);
     let isEnding = false;
     const end = (error: unknown): void => {
       if (isEnding) return;
@@ -93,17 +101,27 @@ export class ConnectionGuard {
       options.log(`client ended: ${reason.condition}: ${reason.description}`);
       socket.pause();
       own.local.close.error = reason;
-      if (own.is_open()) own._write_close();
+      tellWhy(own, processTurn);
       socket.end();
       setTimeout(() => socket.destroy(), farewellMs).unref();
     };
     letEndedSessionsRest(connection as unknown as RheaChannels);
+    gateFrames(connection, options);
+    // What rhea does in a turn of its own nobody else would catch.
+    own._process = () => {
+      try {
+        processTurn();
+      } catch (error) {
+        end(error);
+      }
+    };
     own.on('error', end);
     own.on('protocol_error', end);
     own.on('connection_open', () => {
       const { open } = own.remote;
       // rhea divides it by two and gives it to a timer.
       if ((open.idle_time_out ?? 0) / 2 > timerMsMax) open.idle_time_out = 2 * timerMsMax;
+      if (open.idle_time_out) open.idle_time_out = Math.max(open.idle_time_out, idleMsMin);
       const frameBytes = open.max_frame_size ?? Infinity;
       if (frameBytes >= peerFrameBytesMin) return;
       // Our own Open goes out before the Close. rhea would cut a message into pieces of less than nothing.
@@ -159,6 +177,17 @@ export class ConnectionGuard {
     const { remote, session } = link as unknown as RheaLink;
     if (remote.attach !== undefined) delete session.remote.handles[remote.attach.handle];
   }
+}
+
+/** A Close with the reason, behind the Open without which there is none (AMQP 1.0 part 2 §2.4.1). */
+function tellWhy(connection: RheaConnection, processTurn: () => void): void {
+  const { amqp_transport: transport, state } = connection;
+  if (transport.header_received === undefined) return;
+  if (!state.initialised) {
+    connection.open();
+    processTurn();
+  }
+  if (state.local_open) connection._write_close();
 }
 
 /**

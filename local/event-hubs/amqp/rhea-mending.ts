@@ -1,6 +1,7 @@
 /** What rhea (3.0.5, pinned) does otherwise than AMQP 1.0 has it, or its readers need it. */
 import type * as rhea from 'rhea';
 import { types } from 'rhea';
+import { Refusal } from '../errors';
 import { composites, descriptorCode } from './performatives';
 
 interface RheaTyped {
@@ -20,10 +21,34 @@ interface RheaConnection {
   };
 }
 
+interface RheaLink {
+  name: string;
+  readonly state: { readonly remote_open: boolean };
+  is_receiver(): boolean;
+}
+
+interface RheaAttach {
+  readonly performative: { readonly name: string; readonly handle: number; readonly role: boolean };
+}
+
+interface RheaFlow {
+  readonly performative: {
+    readonly handle?: number | null;
+    readonly link_credit?: number | null;
+    next_incoming_id?: number | null;
+    delivery_count?: number | null;
+    drain?: boolean | null;
+  };
+}
+
 interface RheaSession {
   readonly local: { readonly begin: object };
-  links: object;
-  readonly remote: { handles: object };
+  links: Record<string, RheaLink | undefined>;
+  readonly remote: { handles: Record<number, RheaLink | undefined> };
+  readonly outgoing: { readonly remote_next_transfer_id?: number };
+  _get_link(frame: RheaFlow): RheaLink;
+  on_attach(frame: RheaAttach): void;
+  on_flow(frame: RheaFlow): void;
 }
 
 type Create = () => { value: unknown };
@@ -49,12 +74,63 @@ export function separateEmptyLists(): void {
 /** The largest handle: any that the type holds. */
 const handleMax = 0xffff_ffff;
 
-/** Begin names a handle-max, and no link's name or handle is one of an object's own keys. */
+/** A session that names a handle-max and keeps to what AMQP says of links and flows. */
 export function mendSession(session: rhea.Session): void {
   const own = session as unknown as RheaSession;
   Object.assign(own.local.begin, { handle_max: handleMax });
-  own.links = Object.assign(Object.create(null) as object, own.links);
-  own.remote.handles = Object.assign(Object.create(null) as object, own.remote.handles);
+  // No name and no handle is one of an object's own keys.
+  own.links = Object.assign(Object.create(null) as typeof own.links, own.links);
+  own.remote.handles = Object.assign(
+    Object.create(null) as typeof own.remote.handles,
+    own.remote.handles,
+  );
+  mendAttaches(own);
+  mendFlows(own);
+}
+
+let twins = 0;
+
+/** A handle has one link at a time; a name one in each direction (AMQP 1.0 part 2 §2.6.1, §2.7.3). */
+function mendAttaches(session: RheaSession): void {
+  const onAttach = session.on_attach.bind(session);
+  session.on_attach = (frame) => {
+    const { handle, name, role } = frame.performative;
+    if (session.remote.handles[handle]?.state.remote_open === true) {
+      throw new Refusal('amqp:session:handle-in-use', `attach: handle ${handle} has a link.`);
+    }
+    const known = session.links[name];
+    const isOtherDirection = known !== undefined && known.is_receiver() === Boolean(role);
+    if (!isOtherDirection) return onAttach(frame);
+    // rhea knows links by their names alone: the second goes by another one here.
+    delete session.links[name];
+    onAttach(frame);
+    const link = session.links[name];
+    session.links[name] = known;
+    if (link === undefined) return;
+    link.name = `${name}\0${(twins += 1)}`;
+    session.links[link.name] = link;
+  };
+}
+
+/** What a flow leaves out, rhea would count with. */
+function mendFlows(session: RheaSession): void {
+  const onFlow = session.on_flow.bind(session);
+  session.on_flow = (frame) => {
+    const { performative } = frame;
+    const { handle, link_credit: credit } = performative;
+    performative.next_incoming_id ??= session.outgoing.remote_next_transfer_id ?? 0;
+    if (handle !== undefined && handle !== null) {
+      if (session._get_link(frame).is_receiver()) {
+        // Credit of ours is never asked back.
+        performative.drain = false;
+      } else if (credit === undefined || credit === null) {
+        throw new Refusal('amqp:invalid-field', 'flow: link-credit is missing.');
+      }
+      // Before the attach has come its count is not known: it begins at 0.
+      performative.delivery_count ??= 0;
+    }
+    onFlow(frame);
+  };
 }
 
 /**

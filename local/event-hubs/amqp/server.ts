@@ -146,6 +146,7 @@ export class AmqpServer {
     (connection as unknown as { accept(socket: Duplex): void }).accept(socket);
     const guard = new ConnectionGuard(connection, socket, {
       frameBytesMax: connectionOptions.max_frame_size,
+      channelMax: connectionOptions.channel_max,
       log: this.#options.log,
       onClosed: () => {
         this.#sockets.delete(socket);
@@ -261,7 +262,8 @@ export class AmqpServer {
     const link =
       own.find_sender(
         (sender) =>
-          replyTo !== undefined && (sender.target?.address === replyTo || sender.name === replyTo),
+          replyTo !== undefined &&
+          (sender.target?.address === replyTo || nameOf(sender) === replyTo),
       ) ??
       (receiver?.session as unknown as LinkSearch).find_sender(readsNode) ??
       own.find_sender(readsNode);
@@ -303,6 +305,10 @@ export class AmqpServer {
     await this.#port.close();
   }
 }
+
+/** As its client named it. */
+const nameOf = (link: rhea.Sender): string =>
+  (link as unknown as { remote: { attach: { name: string } } }).remote.attach.name;
 
 /** rhea begins at 0, whatever the sender says it begins at (AMQP 1.0 part 2 §2.6.7). */
 function adoptDeliveryCount(receiver: rhea.Receiver): void {

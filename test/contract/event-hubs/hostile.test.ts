@@ -107,7 +107,7 @@ test('frames too small for the protocol end the connection with the reason, not 
   socket.on('data', (chunk: Buffer) => answer.push(chunk));
   const closed = once(socket, 'close');
   // An Open with a max-frame-size of 10.
-  socket.write(Buffer.concat([amqpHeader, frame('005310c00603a1016140520a')]));
+  socket.write(Buffer.concat([amqpHeader, frame('005310c00703a1016140520a')]));
   await closed;
   expect(Buffer.concat(answer).toString('latin1')).toMatch(
     /millrace-event-hubs[^]*amqp:invalid-field.*A max-frame-size of 10: it must be at least 512\./,
@@ -160,7 +160,7 @@ test('an idle time without end makes for no heartbeat without end', async () => 
   let bytes = 0;
   socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
   // An Open with an idle-time-out of 4294967295.
-  socket.write(Buffer.concat([amqpHeader, frame('005310c00b05a1016140404070ffffffff')]));
+  socket.write(Buffer.concat([amqpHeader, frame('005310c00c05a1016140404070ffffffff')]));
   await new Promise((resolve) => setTimeout(resolve, 300));
   socket.destroy();
   process.off('warning', gather);
