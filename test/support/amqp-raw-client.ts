@@ -275,7 +275,7 @@ export class RawClient {
         while (found === undefined && this.#next < this.frames.length) {
           const frame = this.frames[this.#next];
           this.#next += 1;
-          if (frame?.code != null && wanted.includes(frame.code)) found = frame;
+          if (wanted.some((code) => code === frame?.code)) found = frame;
         }
         return found !== undefined || this.isClosed;
       },
@@ -289,8 +289,9 @@ export class RawClient {
   async closed(): Promise<{ readonly condition: RawValue; readonly description: RawValue } | null> {
     await this.#until(() => this.isClosed, 'the end of the connection');
     const close = this.frames.find(({ code }) => code === codes.close);
-    if (close?.fields[0] == null) return null;
-    const [condition = null, description = null] = fieldsOf(close.fields[0]);
+    const error = close?.fields[0] ?? null;
+    if (error === null) return null;
+    const [condition = null, description = null] = fieldsOf(error);
     return { condition, description };
   }
 
