@@ -36,11 +36,11 @@ const signatureStart = /^SharedAccessSignature\s/i;
 const tokenCharactersMax = 64 * 1024;
 
 const unauthorized = (description: string): Refusal =>
-  new Refusal('com.microsoft:auth-failed', description, 401);
+  new Refusal('amqp:unauthorized-access', description, 401);
 
 /**
- * Who may speak with the namespace. Refusals have the words and the condition that the service's own
- * have on $cbs (azure-sdk-for-js issues 9601 and 26073).
+ * Who may speak with the namespace. Refusals have the words that the service's own have on
+ * $cbs (azure-sdk-for-js issues 9601 and 26073).
  */
 export class SharedAccess {
   readonly #key: SharedAccessKey | null;
