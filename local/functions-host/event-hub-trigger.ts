@@ -41,6 +41,7 @@ export class EventHubTrigger {
   readonly #input: HubInput;
   readonly #partitions = new Map<string, OwnedPartition>();
   #processor: EventProcessor | null = null;
+  #isDraining = false;
 
   constructor(options: TriggerOptions) {
     this.#options = options;
@@ -74,6 +75,7 @@ export class EventHubTrigger {
   /** Begins to claim partitions, also again after a drain. */
   async start(): Promise<void> {
     if (this.#processor !== null) return;
+    this.#isDraining = false;
     await this.#container.createIfNotExists();
     const { host, leases, target, world } = this.#options;
     const { clientRetryOptions: retry, maxEventBatchSize, prefetchCount } = host.eventHubs;
@@ -132,6 +134,8 @@ export class EventHubTrigger {
         ),
     });
     this.#partitions.set(partitionId, partition);
+    // Claimed while the others finish: it is given back with them, and begins nothing.
+    if (this.#isDraining) void partition.drain();
   }
 
   async #run(
@@ -169,6 +173,7 @@ export class EventHubTrigger {
 
   /** Scale-in and drain mode: batches in flight end with their checkpoint; partitions are given back. */
   async drain(): Promise<void> {
+    this.#isDraining = true;
     await Promise.all(Array.from(this.#partitions.values(), (partition) => partition.drain()));
     await this.#endReading();
   }

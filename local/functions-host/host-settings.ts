@@ -80,6 +80,10 @@ export function compileHostSettings(host: Json, file: string, faults: Fault[]): 
   const extensions = reader.section('extensions');
   const http = extensions.section('http');
   http.onlyKnows(httpNames);
+  // Read for what is wrong with them alone.
+  http.flag('dynamicThrottlesEnabled', false);
+  http.whole('maxConcurrentRequests', { min: -1, fallback: -1 });
+  http.whole('maxOutstandingRequests', { min: -1, fallback: -1 });
   return {
     functions: reader.texts('functions'),
     functionTimeoutMs:

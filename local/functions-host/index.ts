@@ -222,6 +222,7 @@ export class FunctionsHost extends EventEmitter {
         hostStartedAtMs: this.#startedAtMs,
         keys: this.#keys,
         durableClient: this.#durable.clientBinding,
+        isDraining: this.#isDraining,
       },
     });
     this.#nextId += 1;
@@ -280,7 +281,10 @@ export class FunctionsHost extends EventEmitter {
           'Host.Startup',
           `worker ${worker.id} (pid ${worker.pid}): functions ${message.functions.join(', ')}`,
         );
-        if (this.#isDraining) worker.send({ kind: 'drain', drainId: this.#drainId });
+        // It may have begun to load before the last change.
+        worker.send(
+          this.#isDraining ? { kind: 'drain', drainId: this.#drainId } : { kind: 'resume' },
+        );
         return;
       case 'began':
         worker.invocations.set(message.invocationId, {

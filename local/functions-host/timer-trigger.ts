@@ -30,6 +30,7 @@ export class TimerTrigger {
   #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #status: TimerStatus | null = null;
+  #isStarted = false;
 
   constructor(options: {
     readonly app: LoadedApp;
@@ -58,6 +59,8 @@ export class TimerTrigger {
 
   /** Begins, also again after a drain. */
   async start(): Promise<void> {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     await this.#running;
     this.#waiting = new AbortController();
     this.#stopping = new AbortController();
@@ -193,6 +196,7 @@ export class TimerTrigger {
 
   /** Lets a run that has begun end, with its retries, and gives the timer to another worker. */
   async drain(): Promise<void> {
+    this.#isStarted = false;
     this.#waiting.abort();
     await this.#running;
   }

@@ -32,6 +32,8 @@ export interface WorkerStart {
   readonly keys: HostKeys | null;
   /** Data of durableClient inputs. */
   readonly durableClient: string;
+  /** The host takes no new events: triggers wait for `resume`. */
+  readonly isDraining: boolean;
 }
 
 export type ToWorker =
@@ -166,7 +168,7 @@ async function startTriggers(loaded: LoadedApp, options: WorkerStart): Promise<T
       );
     }
   }
-  for (const trigger of started) await trigger.start();
+  if (!options.isDraining) for (const trigger of started) await trigger.start();
   return started;
 }
 

@@ -278,6 +278,15 @@ test('drain mode: the batch in flight is checkpointed, others wait for resume', 
   release('drain');
   await untilCheckpoint('drain', 0);
   await until('drained', async () => (await admin('GET', 'drain/status')).state === 'Completed');
+  // Nor does a worker that takes the place of one that ends meanwhile.
+  const [{ id } = { id: 0 }] = run.host.workers;
+  run.lines.length = 0;
+  run.host.killWorker(id);
+  await until('another worker', () => run.lines.some((line) => / {1}functions /.test(line)));
+  await until(
+    'drained again',
+    async () => (await admin('GET', 'drain/status')).state === 'Completed',
+  );
   await pause(700);
   expect(batches()).toHaveLength(1);
   expect(await admin('POST', 'resume')).toEqual({ state: 'Running' });

@@ -256,6 +256,33 @@ describe('with keys', () => {
   });
 });
 
+describe('functions that settings or host.json take away', () => {
+  let fewer: Run;
+  beforeAll(async () => {
+    fewer = await startRun(place, 'http', {
+      ...{ enableAuth: true, keys: { host: { _master: 'master' }, functions: {}, system: {} } },
+      hostJson: { functions: ['echo', 'NOTHING'] },
+      settings: { 'AzureWebJobs.echo.Disabled': '1' },
+    });
+  });
+  afterAll(() => fewer.close());
+
+  test('a disabled one is not found but by the administrator; one that is not listed by nobody', async () => {
+    const status = async (path: string, headers = {}): Promise<number> =>
+      (await fetch(`${fewer.host.httpUrl}${path}`, { headers })).status;
+    const administrator = { 'x-functions-key': 'master' };
+    expect(await status('/api/echo')).toBe(404);
+    expect(await status('/api/echo', administrator)).toBe(201);
+    expect(await status('/api/nothing')).toBe(204);
+    expect(await status('/api/bytes', administrator)).toBe(404);
+    const known = await fetch(`${fewer.host.httpUrl}/admin/functions`, { headers: administrator });
+    expect(await known.json()).toMatchObject([
+      { name: 'echo', isDisabled: true },
+      { name: 'nothing', isDisabled: false },
+    ]);
+  });
+});
+
 describe('a worker that is taken away', () => {
   let many: Run;
   beforeAll(async () => {

@@ -157,3 +157,16 @@ test('POST /admin/functions/{name} runs a timer by hand', async () => {
   expect(response.status).toBe(202);
   await until('it ran', () => run.notes().some(({ ended }) => ended));
 });
+
+test('a resume without a drain before it changes nothing: the next drain ends', async () => {
+  await tick({ SCHEDULE: '* * * * * *' });
+  await until('a run', () => run.notes().some(({ ended }) => ended));
+  const admin = async (method: string, path: string): Promise<any> =>
+    (await fetch(`${run.host.httpUrl}/admin/host/${path}`, { method })).json();
+  await admin('POST', 'resume');
+  await admin('POST', 'drain');
+  await until('drained', async () => (await admin('GET', 'drain/status')).state === 'Completed');
+  const ran = began().length;
+  await admin('POST', 'resume');
+  await until('it runs again', () => began().length > ran);
+});
