@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
 import type { InexactNumber } from '../model/program';
 import { inexactNumbers, mayHoldInexactNumber } from './exact-numbers';
+import { byteOrderMarkBytes, isByteOrderMark } from './json-bytes';
 import { ingestLimits } from './limits';
 import { splitEvents, type EventPlaces } from './split-events';
 
@@ -27,7 +28,6 @@ export interface MessageEvents {
   bytesOf(index: number): Uint8Array;
 }
 
-const byteOrderMark = [0xef, 0xbb, 0xbf];
 /** No valid JSON of this length is nested deeper, or holds more values, than an event may. */
 const surelyWithinLimitsBytes = 2 * ingestLimits.depthMax;
 
@@ -38,11 +38,12 @@ const surelyWithinLimitsBytes = 2 * ingestLimits.depthMax;
  * message in which nothing at all is JSON is one failure.
  */
 export function openMessage(body: Uint8Array): MessageEvents {
-  const whole = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  if (whole.byteLength <= surelyWithinLimitsBytes && !isGzip(whole)) {
-    const events = openSmall(whole);
-    if (events !== null) return events;
-  }
+  const small = new SmallEvents();
+  return small.open(body) ? small : openLarge(body);
+}
+
+function openLarge(body: Uint8Array): MessageEvents {
+  const whole = asBuffer(body);
   let bytes: Buffer;
   try {
     bytes = isGzip(whole) ? gunzipSync(whole, { maxOutputLength: ingestLimits.bytesMax }) : whole;
@@ -66,18 +67,18 @@ export function openMessage(body: Uint8Array): MessageEvents {
  * several commits, each of which asks for its events again.
  */
 export class MessageOpener {
+  readonly #small = new SmallEvents();
   #last: { readonly body: Uint8Array; readonly events: MessageEvents } | null = null;
 
+  /** @returns events that are good until another message is opened */
   open(body: Uint8Array): MessageEvents {
     if (this.#last?.body === body) return this.#last.events;
-    const events = openMessage(body);
-    // Those of a small message are made at once: whoever took them may have changed them.
-    this.#last = events instanceof PlacedEvents ? { body, events } : null;
-    return events;
-  }
-
-  forget(): void {
     this.#last = null;
+    // Those of a small message are made at once: whoever took them may have changed them.
+    if (this.#small.open(body)) return this.#small;
+    const events = openLarge(body);
+    this.#last = { body, events };
+    return events;
   }
 }
 
@@ -87,34 +88,47 @@ export function decodeMessage(body: Uint8Array): DecodedEvent[] {
   return Array.from({ length: events.length }, (_, index) => events.at(index));
 }
 
-/** The most common message, a value or a few: null where it is not that. */
-function openSmall(bytes: Buffer): MessageEvents | null {
-  if (mayHoldInexactNumber(bytes, 0, bytes.length) || !isUtf8(bytes)) return null;
-  const start = textStart(bytes);
-  try {
-    return new SmallEvents(bytes, JSON.parse(bytes.toString('utf8', start)));
-  } catch {
-    // Whoever looks at it event by event says what is wrong with which.
-    return null;
-  }
+/** The texts that the events of a message were made from, by their positions. */
+export function eventTexts(body: Uint8Array): string[] {
+  const events = openMessage(body);
+  return Array.from({ length: events.length }, (_, index) =>
+    Buffer.from(events.bytesOf(index)).toString('utf8'),
+  );
 }
 
+/** The most common message: a value or a few. One object serves for one message after the other. */
 class SmallEvents implements MessageEvents {
-  readonly #bytes: Buffer;
-  readonly #values: readonly unknown[];
+  #bytes: Buffer = Buffer.alloc(0);
+  #value: unknown = null;
+  #isArray = false;
   #places: EventPlaces | null = null;
 
-  constructor(bytes: Buffer, value: unknown) {
+  /** False where the message is not that, or something in it is not sound. */
+  open(body: Uint8Array): boolean {
+    if (body.byteLength > surelyWithinLimitsBytes || isGzip(body)) return false;
+    const bytes = asBuffer(body);
+    if (mayHoldInexactNumber(bytes, 0, bytes.length) || !isUtf8(bytes)) return false;
+    try {
+      this.#value = JSON.parse(bytes.toString('utf8', textStart(bytes)));
+    } catch {
+      // Whoever looks at it event by event says what is wrong with which.
+      return false;
+    }
     this.#bytes = bytes;
-    this.#values = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+    this.#isArray = Array.isArray(this.#value);
+    this.#places = null;
+    return true;
   }
 
   get length(): number {
-    return this.#values.length;
+    return this.#isArray ? (this.#value as readonly unknown[]).length : 1;
   }
 
   at(index: number): DecodedEvent {
-    return { ok: true, value: this.#values[index] };
+    return {
+      ok: true,
+      value: this.#isArray ? (this.#value as readonly unknown[])[index] : this.#value,
+    };
   }
 
   bytesOf(index: number): Uint8Array {
@@ -203,6 +217,12 @@ export function decodeEvent(bytes: Buffer): DecodedEvent {
   return inexact.length === 0 ? { ok: true, value } : { ok: true, value, inexact };
 }
 
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 function bytesAt(bytes: Buffer, { bounds }: EventPlaces, index: number): Buffer {
   return bytes.subarray(bounds[2 * index], bounds[2 * index + 1]);
 }
@@ -212,8 +232,7 @@ function isGzip(bytes: Uint8Array): boolean {
 }
 
 function textStart(bytes: Uint8Array): number {
-  if (bytes[0] !== byteOrderMark[0]) return 0;
-  return byteOrderMark.every((byte, index) => bytes[index] === byte) ? byteOrderMark.length : 0;
+  return isByteOrderMark(bytes, 0) ? byteOrderMarkBytes : 0;
 }
 
 /** What makes reading the message event by event senseless. */

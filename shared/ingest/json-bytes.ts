@@ -13,6 +13,15 @@ const space = 0x20;
 const tab = 0x09;
 const carriageReturn = 0x0d;
 
+const byteOrderMark = [0xef, 0xbb, 0xbf];
+export const byteOrderMarkBytes = byteOrderMark.length;
+
+/** Files begin with it, and files put one after the other hold it again. */
+export function isByteOrderMark(bytes: Uint8Array, at: number): boolean {
+  if (bytes[at] !== byteOrderMark[0]) return false;
+  return byteOrderMark.every((byte, index) => bytes[at + index] === byte);
+}
+
 /** White space of JSON within a line. */
 export function isBlankInLine(byte: number | undefined): boolean {
   return byte === space || byte === tab || byte === carriageReturn;

@@ -1,10 +1,12 @@
 import {
+  byteOrderMarkBytes,
   closeBrace,
   closeBracket,
   colon,
   comma,
   endOfText,
   isBlankInLine,
+  isByteOrderMark,
   newline,
   openBrace,
   openBracket,
@@ -88,6 +90,7 @@ class Splitter implements EventPlaces {
       if (byte === newline) this.#lineStart = at + 1;
       if (byte === newline || isBlankInLine(byte)) at += 1;
       else if (byte === openBrace || byte === openBracket) at = this.#takeNested(at);
+      else if (isByteOrderMark(bytes, at)) at += byteOrderMarkBytes;
       else at = this.#takeRestOfLine(at, at, null);
     }
   }
@@ -126,7 +129,7 @@ class Splitter implements EventPlaces {
         at = walk.end - 1;
       }
     }
-    if (!element.isAfterCut) this.#addElement({ ...element, fault: arrayNotClosed }, bytes.length);
+    this.#addElement({ ...element, fault: arrayNotClosed }, bytes.length);
     return true;
   }
 

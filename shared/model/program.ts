@@ -47,7 +47,7 @@ export interface ProgramEvent {
   readonly eventTimeMs: number | null;
   readonly value: unknown;
   /** Numbers that `value` does not hold as they were sent: seldom any. */
-  readonly inexact?: readonly InexactNumber[];
+  readonly inexact?: readonly InexactNumber[] | undefined;
 }
 
 /** A number of a JSON text that JavaScript cannot hold as it is written. */

@@ -27,6 +27,7 @@ const keptFieldLengthMax = 65_536;
 export class BatchOutputs implements ProgramOutputs {
   readonly #plan: StagePlan;
   readonly #blockBytesMax: number;
+  readonly #fullLength: number;
   readonly #lines: string[][];
   readonly outboxes: readonly Outbox[];
   readonly #deadLetters: DeadLetter[] = [];
@@ -50,6 +51,7 @@ export class BatchOutputs implements ProgramOutputs {
     const { exchangePartitionCounts, plan, state } = options;
     this.#plan = plan;
     this.#blockBytesMax = options.blockBytesMax;
+    this.#fullLength = options.blockBytesMax * fullShare;
     this.#lines = plan.tables.map(() => []);
     this.#rowMarks = plan.tables.map(() => 0);
     this.#eventMarks = plan.exchanges.map(() => 0);
@@ -60,7 +62,7 @@ export class BatchOutputs implements ProgramOutputs {
 
   /** True when this commit should take on no more. */
   get isFull(): boolean {
-    return this.#length >= this.#blockBytesMax * fullShare;
+    return this.#length >= this.#fullLength;
   }
 
   row(table: number, row: Row): void {

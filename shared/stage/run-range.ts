@@ -159,7 +159,7 @@ class RangeRun {
       key: null,
       eventTimeMs: null,
       value: event.value,
-      ...(event.inexact !== undefined && { inexact: event.inexact }),
+      inexact: event.inexact,
     });
     this.#ledger[end] += 1;
   }

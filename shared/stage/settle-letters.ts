@@ -227,8 +227,7 @@ function runEvent(
   const position = { sequenceNumber, index, enqueuedTimeMs };
   if (plan.input.kind === 'source') {
     const { inexact, value } = event;
-    const exactness = inexact === undefined ? {} : { inexact };
-    return hold.program.process({ ...position, key: null, eventTimeMs: null, value, ...exactness });
+    return hold.program.process({ ...position, key: null, eventTimeMs: null, value, inexact });
   }
   const [key, eventTimeMs, value] = event.value as EnvelopeEvent;
   return hold.program.process({ ...position, key, eventTimeMs, value });
