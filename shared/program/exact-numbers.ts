@@ -107,10 +107,11 @@ function replaced(value: unknown, path: Steps, text: string): unknown {
 
 /** What the schema says of the numbers at a place. */
 function kindAt(schema: SchemaFacts, path: Steps): 'integer' | 'number' | 'untyped' | 'other' {
-  let places = alternatives([schema], schema);
+  const definitions: Record<string, SchemaFacts> = {};
+  let places = alternatives([schema], definitions);
   for (const step of path) {
     const next = places.flatMap((place) => stepInto(place, step));
-    places = alternatives(next, schema);
+    places = alternatives(next, definitions);
   }
   const types = places.flatMap(({ const: only, enum: some, type }) => {
     if (type !== undefined) return type;
@@ -143,15 +144,18 @@ function stepInto(place: SchemaFacts, step: string | number): readonly SchemaFac
 }
 
 /** The schemas that a schema stands for: its branches, and what it refers to. */
-function alternatives(places: readonly SchemaFacts[], root: SchemaFacts): SchemaFacts[] {
+function alternatives(
+  places: readonly SchemaFacts[],
+  definitions: Record<string, SchemaFacts>,
+): SchemaFacts[] {
   const found: SchemaFacts[] = [];
   const seen = new Set<SchemaFacts>();
   const take = (place: SchemaFacts): void => {
     if (seen.has(place)) return;
     seen.add(place);
+    Object.assign(definitions, place.$defs);
     const branches = [...(place.anyOf ?? []), ...(place.oneOf ?? []), ...(place.allOf ?? [])];
-    const name = place.$ref?.split('/').at(-1);
-    const target = name === undefined ? undefined : (place.$defs ?? root.$defs)?.[name];
+    const target = definitions[place.$ref?.split('/').at(-1) ?? ''];
     if (target !== undefined) take(target);
     for (const branch of branches) take(branch);
     if (target === undefined && branches.length === 0) found.push(place);

@@ -101,12 +101,12 @@ const filtered = topology('filtered', (t) => {
 });
 
 describe('accepted input of any size is committed', () => {
-  it('three gzip messages of 10,000 events that the schema refuses: a letter each, in order', async () => {
-    const body = gzipSync('{"id":"no"}\n'.repeat(10_000));
+  it('three gzip messages of 3,000 events that the schema refuses: a letter each, in order', async () => {
+    const body = gzipSync('{"id":"no"}\n'.repeat(3_000));
     const { commits } = await run(filtered, [body, body, body]);
-    const letters = expectWhole(commits, 30_000);
-    expect(letters).toHaveLength(30_000);
-    expect(letters.every(({ index }, n) => index === n % 10_000)).toBe(true);
+    const letters = expectWhole(commits, 9_000);
+    expect(letters).toHaveLength(9_000);
+    expect(letters.every(({ index }, n) => index === n % 3_000)).toBe(true);
     expect(commits.length).toBeGreaterThan(10);
   });
 
