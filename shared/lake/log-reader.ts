@@ -161,7 +161,7 @@ function withoutBeginning(
 }
 
 /** What is missing below the newest version: rows, or the removal of some. */
-export function missingVersion(
+function missingVersion(
   { logFolder }: Pick<LogLocation, 'logFolder'>,
   version: number,
   newest: number,
