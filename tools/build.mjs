@@ -3,7 +3,7 @@
 //   node tools/build.mjs [folder]   another than dist
 // A file that is right stays as it is, and one that is not is replaced in one step: what runs from
 // here (`func start`, the emulators) never finds it gone or half written.
-import { build } from 'esbuild';
+import { build, formatMessages } from 'esbuild';
 import {
   existsSync,
   mkdirSync,
@@ -14,7 +14,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stateFile, stateText } from './build-state.mjs';
 
 /** ES modules among our packages ask where they are; in a CommonJS bundle this answers them. */
 const importMeta = {
@@ -30,7 +32,9 @@ const common = {
   format: 'cjs',
   sourcemap: true,
   sourcesContent: false,
-  logLevel: 'warning',
+  // Said below, once: both builds read the same sources.
+  logLevel: 'silent',
+  metafile: true,
 };
 
 /** Processes other than the function app: their packages stay in node_modules. */
@@ -47,7 +51,7 @@ const writingMsMax = 60_000;
 const target = resolve(process.argv[2] ?? 'dist');
 if (process.argv[2] !== undefined) refuseForeign(target);
 
-const results = await Promise.all([
+const settled = await Promise.allSettled([
   build({
     ...common,
     entryPoints: ['functions/app.ts'],
@@ -64,7 +68,28 @@ const results = await Promise.all([
     write: false,
   }),
 ]);
-const files = results.flatMap(({ outputFiles }) => outputFiles);
+const failed = settled.filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
+// Another error than one of what was read is a programmer's: with its stack.
+for (const error of failed) if (!Array.isArray(error.errors)) throw error;
+const results = settled.flatMap(({ value }) => value ?? []);
+await tell(
+  'error',
+  failed.flatMap(({ errors }) => errors),
+);
+await tell(
+  'warning',
+  [...failed, ...results].flatMap(({ warnings }) => warnings),
+);
+if (failed.length > 0) process.exit(1);
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const inputs = results
+  .flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  .map((path) => relative(root, resolve(path)));
+const files = [
+  ...results.flatMap(({ outputFiles }) => outputFiles),
+  { path: join(target, stateFile), contents: Buffer.from(stateText(root, inputs)) },
+];
 for (const { contents, path } of files) {
   if (existsSync(path) && readFileSync(path).equals(contents)) continue;
   mkdirSync(dirname(path), { recursive: true });
@@ -103,4 +128,10 @@ function isBeingWritten(path) {
   if (!/\.writing-\d+$/.test(path)) return false;
   const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: 0 };
   return Date.now() - mtimeMs < writingMsMax;
+}
+
+/** Messages with file, line and text. */
+async function tell(kind, messages) {
+  const texts = await formatMessages(messages, { kind, color: process.stderr.isTTY });
+  for (const text of new Set(texts)) process.stderr.write(text);
 }

@@ -1,7 +1,7 @@
-import { StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import { consumersOf, type GraphNode, type KeyByNode, type Topology } from '../topology/graph';
+import { faultOf, unsound, type Fault } from '../topology/places';
 
 /** A stage with the node it begins at: a source, or the keyBy whose exchange it reads. */
 export interface PlannedStage {
@@ -53,10 +53,8 @@ function grow(
   const { inside, exits } = walk(topology, root);
   const stageName = root.kind === 'source' ? root.name : `by-${root.name}`;
   if (growing.taken.has(stageName)) {
-    throw new StreamError(
-      'STREAM_TOPOLOGY_INVALID',
-      `topology ${topology.name}: two stages would be called ${stageName}: name the keyBy (keyBy(key, { name }))`,
-    );
+    const text = `topology ${topology.name}: two stages would be called ${stageName}: name the keyBy (keyBy(key, { name }))`;
+    throw unsound(text, [faultOf(root, text)]);
   }
   growing.taken.add(stageName);
   const functionName = `${topology.name}-${stageName}`;
@@ -108,16 +106,13 @@ export function plan(
 ): Plan {
   const stages = topologies.flatMap(planTopology).map((stage) => stage.plan);
   const faults = [
+    ...doubled(topologies, 'topologies'),
     ...doubled(
-      topologies.map(({ name }) => name),
-      'topologies',
-    ),
-    ...doubled(
-      stages.flatMap(({ tables }) => tables.map(({ name }) => name)),
+      stages.flatMap(({ tables }) => tables),
       'tables',
     ),
   ];
-  if (faults.length > 0) throw new StreamError('STREAM_TOPOLOGY_INVALID', faults.join('; '));
+  if (faults.length > 0) throw unsound(faults.map(({ text }) => text).join('; '), faults);
   const hubs = new Map<string, HubPlan>();
   for (const { consumerGroup, input } of stages) {
     const known = hubs.get(input.hub);
@@ -135,7 +130,9 @@ export function plan(
   };
 }
 
-function doubled(names: readonly string[], what: string): string[] {
-  const twice = names.filter((name, index) => names.indexOf(name) !== index);
-  return twice.map((name) => `two ${what} are called ${name}: give one another name`);
+function doubled(parts: readonly { readonly name: string }[], what: string): Fault[] {
+  const names = parts.map(({ name }) => name);
+  return parts
+    .filter(({ name }, index) => names.indexOf(name) !== index)
+    .map((part) => faultOf(part, `two ${what} are called ${part.name}: give one another name`));
 }

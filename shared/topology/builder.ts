@@ -1,3 +1,4 @@
+import { faultOf, notePlace, stackHere, type Fault } from './places';
 import { kindOf, type DeadLetterLimits, type GraphNode, type Topology } from './graph';
 
 type WithoutIdentity<Node> = Node extends GraphNode ? Omit<Node, 'id' | 'name'> : never;
@@ -9,7 +10,7 @@ const namePattern = /^[a-z][a-z0-9_-]{1,49}$/;
 /** Gathers the nodes of one topology and every fault in it. */
 export class GraphBuilder {
   readonly nodes: GraphNode[] = [];
-  readonly faults: string[] = [];
+  readonly faults: Fault[] = [];
 
   /** Adds a node; its name is its kind and a number unless one is given. */
   add(node: NewNode, name?: string): number {
@@ -22,11 +23,13 @@ export class GraphBuilder {
       this.fault(`two operators ${kind} have the name ${named.name}: give one another name`);
     }
     this.nodes.push(named);
+    notePlace(named, ...('table' in named ? [named.table] : []));
     return id;
   }
 
-  fault(text: string): void {
-    this.faults.push(text);
+  /** `part`: what is wrong; absent: what is being called. */
+  fault(text: string, part?: object): void {
+    this.faults.push(part === undefined ? { text, stack: stackHere() } : faultOf(part, text));
   }
 
   checkName(what: string, name: string): void {

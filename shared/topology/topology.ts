@@ -1,8 +1,8 @@
 import type { Static, TObject } from 'typebox';
-import { StreamError } from '../model/errors';
 import { GraphBuilder } from './builder';
 import { days, seconds } from './duration';
 import { consumersOf, kindOf, type GraphNode, type Topology } from './graph';
+import { notePlace, unsound } from './places';
 import { Stream } from './stream';
 
 export interface SourceOptions<Schema extends TObject> {
@@ -77,24 +77,26 @@ export function topology(
   }
   if (!(maxAge > 0)) graph.fault('deadLetters.maxAge must be more than 0 ms');
   const defined = graph.finish(name, { attemptsMax: maxAttempts, ageMaxMs: maxAge });
-  for (const fault of faultsIn(defined)) graph.fault(fault);
+  notePlace(defined);
+  for (const [text, part] of faultsIn(defined)) graph.fault(text, part);
   if (graph.faults.length > 0) {
-    throw new StreamError(
-      'STREAM_TOPOLOGY_INVALID',
-      `topology ${name}: ${graph.faults.join('; ')}`,
-      { details: { topology: name, faults: graph.faults } },
-    );
+    const faults = graph.faults.map(({ text }) => text);
+    throw unsound(`topology ${name}: ${faults.join('; ')}`, graph.faults, {
+      topology: name,
+      faults,
+    });
   }
   return defined;
 }
 
-function* faultsIn(defined: Topology): Generator<string> {
-  if (!defined.nodes.some(({ kind }) => kind === 'source')) yield 'it has no source';
+/** Each with the part that it is in. */
+function* faultsIn(defined: Topology): Generator<readonly [string, object]> {
+  if (!defined.nodes.some(({ kind }) => kind === 'source')) yield ['it has no source', defined];
   for (const node of defined.nodes) {
     if (node.kind !== 'toLake' && consumersOf(defined, node.id).length === 0) {
-      yield `nothing takes what ${kindOf(node)} ${node.name} gives out: end it with toLake`;
+      yield [`nothing takes what ${kindOf(node)} ${node.name} gives out: end it with toLake`, node];
     }
-    yield* faultsOf(node);
+    for (const fault of faultsOf(node)) yield [fault, node];
   }
 }
 
