@@ -22,6 +22,9 @@ export function placedText(error: unknown, folder: string): string {
     ].join('\n');
   }
   if (!(error instanceof Error)) return String(error);
+  if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') {
+    return `${error.message.split('\n', 1)[0]}: packages are missing, run npm ci`;
+  }
   const place = placeIn(error.stack ?? '', folder);
   return place === null ? error.message : `${place}: ${error.name}: ${error.message}`;
 }
