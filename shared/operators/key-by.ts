@@ -1,4 +1,5 @@
 import { StreamError } from '../model/errors';
+import { shown } from '../model/shown';
 import type { KeyByNode } from '../topology/graph';
 import type { OperatorContext, Receiver } from './context';
 
@@ -28,9 +29,7 @@ function keyOf(node: KeyByNode): (value: unknown) => string {
       // As in tables: two keys that their UTF-8 cannot tell apart are one key.
       return key.toWellFormed();
     }
-    throw new TypeError(
-      `a key must be a string, this one is ${JSON.stringify(key) ?? 'undefined'}`,
-    );
+    throw new TypeError(`a key must be a string, this one is ${shown(key)}`);
   };
 }
 

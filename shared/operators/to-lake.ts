@@ -1,4 +1,5 @@
 import { canonicalCell, cellRule, type CellRule } from '../model/cells';
+import { shown } from '../model/shown';
 import type { Cell, Column } from '../model/table';
 import type { LakeNode } from '../topology/graph';
 import type { OperatorContext, Receiver } from './context';
@@ -14,7 +15,7 @@ export function compileToLake(node: LakeNode, context: OperatorContext, table: n
   return (value) => {
     context.operator = node.name;
     if (typeof value !== 'object' || value === null) {
-      throw new TypeError(`a row must be an object, this one is ${spell(value)}`);
+      throw new TypeError(`a row must be an object, this one is ${shown(value)}`);
     }
     const row: Cell[] = [];
     for (const { column, isOnEveryObject, rule } of columns) {
@@ -36,16 +37,11 @@ function checkedCell(column: Column, rule: CellRule, cell: unknown): Cell {
     return canonicalCell(cell as NonNullable<Cell>);
   }
   throw new TypeError(
-    `column ${column.name} is ${column.nullable ? 'nullable ' : ''}${column.type} (${rule.words}), the row has ${spell(cell)}`,
+    `column ${column.name} is ${column.nullable ? 'nullable ' : ''}${column.type} (${rule.words}), the row has ${shown(cell)}`,
   );
 }
 
 /** The log's own form of a large integer: a function that gives texts has not meant numbers. */
 function isIntegerText(column: Column, cell: unknown): boolean {
   return column.type === 'integer' && typeof cell === 'string';
-}
-
-function spell(cell: unknown): string {
-  if (typeof cell === 'bigint') return `${cell}n`;
-  return JSON.stringify(cell) ?? String(cell);
 }

@@ -96,6 +96,40 @@ test('a BigInt beyond 64 bits, or in another column, is a dead letter', async ()
   expect(double.letters).toEqual([expect.stringMatching(/a finite number.*has 1n/)]);
 });
 
+test.each<[string, () => unknown, RegExp]>([
+  ['an object with a BigInt', () => ({ id: 1n }), /the row has \{"id":"1n"\}/],
+  [
+    'a circle',
+    () => {
+      const circle: Record<string, unknown> = {};
+      circle['self'] = circle;
+      return circle;
+    },
+    /the row has \[object Object\]/,
+  ],
+  ['a function', () => () => 1, /the row has \(\) ?=> ?1/],
+])('%s in a column of texts is a dead letter that shows it', async (_, make, message) => {
+  const { letters, rows } = await cellsOf({ type: Type.String(), values: [1], make });
+  expect(rows).toEqual([]);
+  expect(letters).toEqual([expect.stringMatching(message)]);
+});
+
+test('a key that is no text is a dead letter that shows it', async () => {
+  const defined = topology('exact', (t) => {
+    t.source('events', { schema: Type.Object({ time: Timestamp() }), eventTime: (e) => e.time })
+      .keyBy((e) => BigInt(e.time) as never, { isPartitionedBySource: true })
+      .window(tumbling(1_000))
+      .aggregate({ events: count() })
+      .map(({ events }) => ({ events }))
+      .toLake('keys', { schema: Type.Object({ events: Type.Integer() }) });
+  });
+  const world = new StageWorld({ topologies: [defined], partitionCount: 1 });
+  world.hub('events').append(0, Buffer.from('{"time":1}'));
+  expect((await outcomeOf(world, 'keys')).letters).toEqual([
+    expect.stringMatching(/a key must be a string, this one is 1n/),
+  ]);
+});
+
 test('-0 keeps its sign on its way through the log', async () => {
   const { rows } = await cellsOf({
     type: Type.Number(),
