@@ -22,3 +22,8 @@ export const badPartition = (partition: string, count: number): Refusal =>
 
 export const serverBusy = (): Refusal =>
   new Refusal('com.microsoft:server-busy', 'The server is busy. Please wait and retry.', 503);
+
+/** A file of the data folder that does not hold what the emulator wrote: said with its name. */
+export class DamagedData extends Error {
+  readonly code = 'EMULATOR_DATA_DAMAGED';
+}

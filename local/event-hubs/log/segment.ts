@@ -7,10 +7,13 @@ import {
   openSync,
   readSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { frameHeadBytes } from '../amqp/transfer-frame';
+import { DamagedData } from '../errors';
 import {
   batchBytes,
   batchHeadBytes,
@@ -45,7 +48,7 @@ export interface IndexEntry {
   readonly at: number;
 }
 
-export class CorruptLog extends Error {}
+export class CorruptLog extends DamagedData {}
 
 /**
  * One file of a partition's log. It is only ever appended to, and dropped whole. Its name is the
@@ -104,6 +107,11 @@ export class Segment {
   /** A segment that is there; null when its creation was cut short before it held anything. */
   static open(directory: string, baseOffset: number): Segment | null {
     const path = join(directory, Segment.fileName(baseOffset));
+    if (!Number.isSafeInteger(baseOffset) || !statSync(path).isFile()) {
+      throw new CorruptLog(
+        `${path} is no log of this emulator: take it away, or restore the folder`,
+      );
+    }
     const file = openSync(path, 'r+');
     const head = Buffer.alloc(segmentHeadBytes);
     const bytes = readSync(file, head, 0, head.length, 0);
@@ -123,6 +131,12 @@ export class Segment {
       lastEnqueuedTimeMs: Number(head.readBigUInt64BE(24)),
       lastOffset: Number(head.readBigUInt64BE(32)) - 1,
     };
+    if (!Object.values(start).every(Number.isSafeInteger)) {
+      closeSync(file);
+      throw new CorruptLog(
+        `${path} is damaged at byte 16: restore the file, or delete the data folder to begin anew`,
+      );
+    }
     return new Segment(path, baseOffset, start, file);
   }
 
@@ -175,7 +189,7 @@ export class Segment {
     const bytes = batchBytes(this.#lookAhead(batchHeadBytes, size), 0);
     if (bytes < batchHeadBytes || this.#bytes + bytes > size) return null;
     const batch = this.#lookAhead(bytes, size).subarray(0, bytes);
-    return isBatchIntact(batch) ? batch : null;
+    return isBatchIntact(batch) && areFramesWhole(batch) ? batch : null;
   }
 
   /** What stands behind what is taken in: at least so many bytes. */
@@ -293,6 +307,16 @@ export class Segment {
     this.#isClosed = true;
     closeSync(this.#file);
   }
+}
+
+/** The events of a batch follow one another to its end. */
+function areFramesWhole(batch: Buffer): boolean {
+  let at = batchHeadBytes;
+  for (let left = readBatchFacts(batch, 0).count; left > 0; left -= 1) {
+    if (at + frameHeadBytes > batch.length || batch.readUInt32BE(at) < frameHeadBytes) return false;
+    at += batch.readUInt32BE(at);
+  }
+  return at === batch.length;
 }
 
 /** Writes all bytes from a place in the file on: the system may take them in several pieces. */
