@@ -1,5 +1,6 @@
 // Goal: one bad event costs one dead letter, whatever it does, and nothing else.
 import { stuckFunctions } from '../../cli/troubles';
+import { gzipSync } from 'node:zlib';
 import { someOrders, type Order } from '../support/orders';
 import { OrdersRun } from './orders-run';
 
@@ -37,6 +38,23 @@ describe('poison', () => {
     await run.finish({ extraMessages: 1 });
     await run.expectOracle();
     expect(await codes()).toEqual([code]);
+  });
+
+  it('gzip of 16 million brackets is dead-lettered by a worker with a small heap', async () => {
+    run = await OrdersRun.start({
+      workers: 1,
+      workerExecArgv: ['--max-old-space-size=256', '--max-semi-space-size=8'],
+    });
+    const orders = someOrders(200);
+    await run.send(orders.slice(0, 100));
+    await run.cluster.send('orders', 0, [
+      gzipSync('['.repeat(16_000_000)),
+      gzipSync(`{"a":[${'[],'.repeat(8_000_000)}[]]}`),
+    ]);
+    await run.send(orders.slice(100));
+    await run.finish({ extraMessages: 2, timeoutMs: 400_000 });
+    await run.expectOracle();
+    expect(await codes()).toEqual(['STREAM_EVENT_UNDECODABLE', 'STREAM_EVENT_UNDECODABLE']);
   });
 
   it.each([

@@ -55,6 +55,51 @@ describe('decodeMessage', () => {
     expect(event.payload).toEqual(body);
   });
 
+  it('takes a pretty-printed array of 20,001 objects, which has more than 100,000 lines', () => {
+    const list = Array.from({ length: 20_001 }, (_, a) => ({ a, b: 1, c: 2, d: 3 }));
+    const body = Buffer.from(JSON.stringify(list, null, 1));
+    expect(values(body)).toEqual(list);
+    expect(values(gzipSync(body))).toEqual(list);
+  });
+
+  it('takes one event among any number of blank lines', () => {
+    expect(values(Buffer.from(`{"a":1}${'\n'.repeat(100_002)}`))).toEqual([{ a: 1 }]);
+  });
+
+  it.each([
+    ['16 million brackets, nested', '['.repeat(16_000_000)],
+    ['16 million brackets beside each other', `{"a":[${'[],'.repeat(8_000_000)}[]]}`],
+    ['two million numbers in one event', `{"a":[${'1,'.repeat(2_000_000)}1]}`],
+    ['a million torn lines', '{"a":\n'.repeat(1_000_000)],
+  ])('refuses %s in a small message before anything is built', (_name, text) => {
+    const [event, ...rest] = decodeMessage(gzipSync(text));
+    expect(rest).toEqual([]);
+    expect(event).toMatchObject({ ok: false });
+  });
+
+  it('keeps the events beside one that is nested too deep or holds too many values', () => {
+    const deep = `{"a":${'['.repeat(1_000)}${']'.repeat(1_000)}}`;
+    const many = `{"a":[${'1,'.repeat(1_000_000)}1]}`;
+    const deepest = `{"a":${'['.repeat(999)}${']'.repeat(999)}}`;
+    const events = decodeMessage(Buffer.from(`{"b":1}\n${deep}\n${many}\n${deepest}\n{"b":2}`));
+    expect(events.map(({ ok }) => ok)).toEqual([true, false, false, true, true]);
+  });
+
+  it('treats keys of the language as data', () => {
+    const text = '{"__proto__":{"x":1},"constructor":{"prototype":2},"toString":3}';
+    const [event] = decodeMessage(Buffer.from(text));
+    expect(event?.ok === true && JSON.stringify(event.value)).toBe(text);
+    expect(({} as { x?: number }).x).toBeUndefined();
+  });
+
+  it('fails an event whose bytes are not UTF-8 alone, in its place', () => {
+    const broken = Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]);
+    const body = Buffer.concat([Buffer.from('{"a":1}\n'), broken, Buffer.from('\n{"a":3}')]);
+    const events = decodeMessage(body);
+    expect(events.map(({ ok }) => ok)).toEqual([true, false, true]);
+    expect(events[1]).toMatchObject({ payload: broken });
+  });
+
   it('never throws and always gives the same number of events', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (body) => {
