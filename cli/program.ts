@@ -189,7 +189,7 @@ withPorts(
 
 program
   .command('explain')
-  .description('the plan: stages, hubs, consumer groups, tables')
+  .description('the plan: stages, hubs, windows, lateness, tables, flush limits, guarantees')
   .argument('[topology]')
   .option('--emulator-config', "hubs in the form of the emulator's Config.json")
   .action((topology: string | undefined, options: { emulatorConfig?: boolean }) => {
@@ -205,8 +205,8 @@ program
 program
   .command('ledger')
   .description('the end of every event, recounted from the commit logs')
-  .argument('[topology]', 'which', 'flights')
-  .action(async (topology: string) => {
+  .argument('[topology]', 'which (default: all)')
+  .action(async (topology: string | undefined) => {
     process.exitCode = (await showLedger(store(), topology, output())) ? 0 : 1;
   });
 

@@ -20,13 +20,48 @@ export function explainPlan(
     const config = emulatorConfig(planned);
     output.result(config, JSON.stringify(config, null, 2));
   } else {
-    output.result(planned, explain(planned));
+    output.result(planned, explain(planned, chosen));
   }
 }
 
-/** Recounts a topology's ledger from its commit logs; false when it does not balance. */
-export async function showLedger(store: Store, topology: string, output: Output): Promise<boolean> {
-  assertKnown(topology);
+/** Recounts the ledger of one topology, or of all; false when one does not balance. */
+export async function showLedger(
+  store: Store,
+  topology: string | undefined,
+  output: Output,
+): Promise<boolean> {
+  if (topology !== undefined) {
+    assertKnown(topology);
+    const { text, ...one } = await recounted(store, topology);
+    output.result(one, text);
+    return one.isBalanced;
+  }
+  const all = [];
+  for (const { name } of topologies) all.push(await recounted(store, name));
+  const isRight = all.every(({ isBalanced: isOneRight }) => isOneRight);
+  output.result(
+    {
+      isBalanced: isRight,
+      topologies: all.map(({ topology: name, isBalanced: isOneRight, stages, tasks }) => ({
+        ...{ topology: name, isBalanced: isOneRight, stages, tasks },
+      })),
+    },
+    all.map((one) => `topology ${one.topology}\n${one.text}`).join('\n\n'),
+  );
+  return isRight;
+}
+
+interface Recounted {
+  readonly topology: string;
+  readonly isBalanced: boolean;
+  readonly stages: readonly ({ readonly stage: string } & LedgerCounts)[];
+  readonly tasks: readonly TaskAccount[];
+  /** For people. */
+  readonly text: string;
+}
+
+/** Recounts a topology's ledger from its commit logs. */
+async function recounted(store: Store, topology: string): Promise<Recounted> {
   const accounts = await store.ledger(topology).refresh();
   const stages = Array.from(totalsByStage(accounts), ([stage, ledger]) => ({ stage, ...ledger }));
   const isRight = accounts.every(({ ledger }) => isBalanced(ledger));
@@ -36,8 +71,7 @@ export async function showLedger(store: Store, topology: string, output: Output)
     ...stages.map(({ stage, ...ledger }) => row(stage, 'all', cellsOf(ledger))),
     verdictOn(accounts, isRight),
   ];
-  output.result({ topology, isBalanced: isRight, stages, tasks: accounts }, lines.join('\n'));
-  return isRight;
+  return { topology, isBalanced: isRight, stages, tasks: accounts, text: lines.join('\n') };
 }
 
 function verdictOn(accounts: readonly TaskAccount[], isRight: boolean): string {

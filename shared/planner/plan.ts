@@ -78,7 +78,10 @@ function grow(
 }
 
 /** The nodes that run in the stage of a root, and the keyBys at which it ends. */
-function walk(topology: Topology, root: GraphNode): { inside: GraphNode[]; exits: KeyByNode[] } {
+export function walk(
+  topology: Topology,
+  root: GraphNode,
+): { inside: GraphNode[]; exits: KeyByNode[] } {
   const inside: GraphNode[] = [root];
   const exits: KeyByNode[] = [];
   for (const node of inside) {

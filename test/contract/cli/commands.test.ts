@@ -1,6 +1,7 @@
 // Goal: what is written wrongly ends with 2 and says how to mend it; a reader that has gone, an empty
 // store and large results are no faults.
 // Method: the built command in processes of its own, against an empty store.
+import { topologies } from '../../../topologies';
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -129,6 +130,7 @@ describe('a store without anything', () => {
   it('is not called balanced, nor looked after', async () => {
     const ledger = await millrace(here('ledger'));
     expect(ledger.stdout).toContain('Nothing is committed on this store yet');
+    for (const { name } of topologies) expect(ledger.stdout).toContain(`topology ${name}\n`);
     expect(ledger.stdout).not.toContain('Balanced');
     const supervisor = await millrace(here('supervisor'));
     expect(supervisor.stdout).toMatch(/^Nothing has looked after the tasks of this store yet/);

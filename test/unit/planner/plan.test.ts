@@ -41,7 +41,13 @@ describe('plan', () => {
 
   it('explains the shipped topologies and configures the emulator for them', () => {
     const planned = plan(topologies);
-    const text = explain(planned);
+    const text = explain(planned, topologies);
+    expect(text).toContain('up to 1 h out of order; idle after 10 s without input');
+    expect(text).toContain(
+      'tumbling, 1 d; events up to 2 h late are taken, later ones are counted',
+    );
+    expect(text).toMatch(/a file at [\d,]+ rows, [\d,.]+ MiB or \d+ \w+, whichever comes first/);
+    expect(text).toContain('every event read has exactly one end');
     for (const { name } of [...planned.hubs, ...planned.tables]) expect(text).toContain(name);
     const { UserConfig } = emulatorConfig(planned) as {
       UserConfig: { NamespaceConfig: { Entities: { Name: string }[] }[] };
