@@ -79,6 +79,8 @@ export function echoAttach(link: Link): void {
     target: echoed(code.target, link.target),
     snd_settle_mode: link.snd_settle_mode ?? mixed,
     rcv_settle_mode: link.rcv_settle_mode ?? first,
+    // Python's client merges what comes into its own, and trips over none (pyamqp of azure-eventhub 5.11).
+    properties: {},
     // A name that comes again is the same link for rhea.
     ...(link.is_sender() && { initial_delivery_count: countOf(link) }),
   });

@@ -323,3 +323,17 @@ test('an epoch that is no number is refused', async () => {
   await until(() => receiver.error !== undefined);
   expect(errorOf(receiver)).toMatchObject({ condition: 'com.microsoft:argument-error' });
 });
+
+test('the answer to an attach has properties, though none: Python merges them into its own', async () => {
+  const hub = aHub();
+  const properties = { 'com.microsoft:timeout': types.wrap_uint(60_000) };
+  const sender = await client.sender(hub, { properties });
+  expect(attachedProperties(sender)).toEqual({});
+  const { receiver } = await client.receiver(source(hub), { properties });
+  expect(attachedProperties(receiver)).toEqual({});
+});
+
+function attachedProperties(link: rhea.Sender | rhea.Receiver): unknown {
+  const { attach } = (link as unknown as { remote: { attach: { properties?: unknown } } }).remote;
+  return attach.properties;
+}
