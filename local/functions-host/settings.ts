@@ -33,12 +33,15 @@ export function readSettings(source: SettingsSource): {
   readonly app: AppSettings;
 } {
   const faults: Fault[] = [];
-  const app = readApp(source, faults);
+  // Read first, since its settings may stand before host.json; told last.
+  const appFaults: Fault[] = [];
+  const app = readApp(source, appFaults);
   const overrides = merge(
     hostOverrides({ ...source.environment, ...app.values }),
     source.hostJson ?? {},
   );
   const host = readHost(source.appDirectory, overrides, faults);
+  faults.push(...appFaults);
   if (faults.length > 0) throw new InvalidSettings(faults);
   return { host, app };
 }
