@@ -120,6 +120,15 @@ export class Outbox {
     return messages;
   }
 
+  /** Every partition knows this watermark, and that nothing comes for now: there is nothing to tell. */
+  isAtRest(watermarkMs: number | null): boolean {
+    for (let partition = 0; partition < this.#partitionCount; partition += 1) {
+      const mark = this.#marks.get(String(partition));
+      if (mark?.idle !== true || mark.watermarkMs !== watermarkMs) return false;
+    }
+    return true;
+  }
+
   /** With another count keys would go to other tasks than those that hold their state. */
   #assertSamePartitionCount(): void {
     const { hub } = this.#exchange;

@@ -35,6 +35,11 @@ export interface StagePlan {
   readonly exchanges: readonly ExchangePlan[];
   /** A source stage is idle after this long without input: its watermark then no longer holds others back. */
   readonly idleAfterMs: number;
+  /**
+   * How long after an event's time a window may be open that it is in, here or in a later stage. Null:
+   * operators of one's own keep time, and nobody knows for how long.
+   */
+  readonly openForMs: number | null;
 }
 
 /** One event to process, decoded. */
@@ -117,6 +122,8 @@ export interface Program {
   advanceWatermark(watermarkMs: number): void;
   /** The latest event time seen (source stages), null before any. */
   readonly eventTimeMaxMs: number | null;
+  /** The same, also of events that came too early to move time: they are in windows all the same. */
+  readonly latestEventTimeMs: number | null;
   /**
    * Begins a commit in which at most `resultsMax` results may fire, and fires what an earlier
    * commit left due. A drain may make more due than one commit can hold. The first result that

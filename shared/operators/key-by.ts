@@ -1,4 +1,5 @@
 import { StreamError } from '../model/errors';
+import { assertPlain } from '../exchange/plain-value';
 import { shown } from '../model/shown';
 import type { KeyByNode } from '../topology/graph';
 import type { OperatorContext, Receiver } from './context';
@@ -38,6 +39,7 @@ export function compileKeyBy(node: KeyByNode, context: OperatorContext, next: Re
   const key = keyOf(node);
   return (value, _key, eventTimeMs) => {
     context.operator = node.name;
+    assertPlain(value);
     next(value, key(value), eventTimeMs);
   };
 }
@@ -54,6 +56,7 @@ export function compileExchange(
   const select = keyOf(node);
   return (value, _key, eventTimeMs) => {
     context.operator = node.name;
+    assertPlain(value);
     context.outputs.send(exchange, { key: select(value), eventTimeMs, value });
     context.isEmitted = true;
   };

@@ -72,9 +72,25 @@ function grow(
     tables: inside.flatMap((node) => (node.kind === 'toLake' ? [node.table] : [])),
     exchanges: exits.map((exit) => ({ hub: exchangeHub(topology, exit) })),
     idleAfterMs: root.kind === 'source' ? root.idleAfterMs : exchangeIdleAfterMs,
+    openForMs: openForMs(topology, root),
   };
   growing.stages.push({ plan, root });
   for (const exit of exits) grow(topology, exit, stageName, growing);
+}
+
+/** Operators that act with events alone; one of one's own may keep time. */
+const timelessKinds: ReadonlySet<string> = new Set(['map', 'filter', 'flatMap']);
+
+/** The longest chain of windows from a node on: results of one are events of the next. */
+function openForMs(topology: Topology, node: GraphNode): number | null {
+  if (node.kind === 'operator' && !timelessKinds.has(node.operator.kind)) return null;
+  let longest = 0;
+  for (const next of consumersOf(topology, node.id)) {
+    const behind = openForMs(topology, next);
+    if (behind === null) return null;
+    longest = Math.max(longest, behind);
+  }
+  return longest + (node.kind === 'window' ? node.sizeMs + node.allowedLatenessMs : 0);
 }
 
 /** The nodes that run in the stage of a root, and the keyBys at which it ends. */

@@ -19,6 +19,8 @@ const timeMsMax = 8 * 10 ** 15;
 interface SavedTime {
   readonly watermarkMs: number | null;
   readonly eventTimeMaxMs: number | null;
+  /** Only where events came too early to move time. */
+  readonly latestMs?: number;
 }
 
 /** An operator that acts with time, and how time stands with what it takes in. */
@@ -52,6 +54,7 @@ export class StageProgram implements Program {
   readonly #validator: Validator | null;
   readonly #times: KeyedStore<SavedTime>;
   #eventTimeMaxMs = -Infinity;
+  #latestMs = -Infinity;
   #isTimeChanged = false;
   #resultsLeft = Infinity;
   #refuseNextResult: StreamError | null = null;
@@ -81,6 +84,10 @@ export class StageProgram implements Program {
 
   get eventTimeMaxMs(): number | null {
     return finiteOrNull(this.#eventTimeMaxMs);
+  }
+
+  get latestEventTimeMs(): number | null {
+    return finiteOrNull(Math.max(this.#eventTimeMaxMs, this.#latestMs));
   }
 
   process(event: ProgramEvent): EventEnd {
@@ -141,7 +148,12 @@ export class StageProgram implements Program {
   #moveTime(eventTimeMs: number, enqueuedTimeMs: number): void {
     const source = this.#source;
     if (source === null || eventTimeMs <= this.#eventTimeMaxMs) return;
-    if (eventTimeMs > enqueuedTimeMs + source.earlyLimitMs) return;
+    if (eventTimeMs > enqueuedTimeMs + source.earlyLimitMs) {
+      if (eventTimeMs <= this.#latestMs) return;
+      this.#latestMs = eventTimeMs;
+      this.#isTimeChanged = true;
+      return;
+    }
     this.#eventTimeMaxMs = eventTimeMs;
     this.#isTimeChanged = true;
     this.advanceWatermark(eventTimeMs - source.outOfOrdernessMs);
@@ -220,6 +232,7 @@ export class StageProgram implements Program {
     this.#times.put('time', {
       watermarkMs: this.watermarkMs,
       eventTimeMaxMs: this.eventTimeMaxMs,
+      ...(this.#latestMs > this.#eventTimeMaxMs && { latestMs: this.#latestMs }),
     });
   }
 
@@ -232,6 +245,7 @@ export class StageProgram implements Program {
     const saved = this.#times.get('time');
     this.#context.watermarkMs = saved?.watermarkMs ?? -Infinity;
     this.#eventTimeMaxMs = saved?.eventTimeMaxMs ?? -Infinity;
+    this.#latestMs = saved?.latestMs ?? -Infinity;
     this.#isTimeChanged = false;
   }
 

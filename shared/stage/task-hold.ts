@@ -154,6 +154,25 @@ export class TaskHold {
     });
   }
 
+  /**
+   * Wall clock has nothing to tell any more: every window that an event of this task can be in is
+   * closed, here and in later stages, and all of them know that nothing comes for now.
+   */
+  isTimeAtRest(): boolean {
+    const { openForMs } = this.#options.stage.plan;
+    const { isFiringDue, latestEventTimeMs, watermarkMs } = this.program;
+    if (openForMs === null || isFiringDue) return false;
+    const isClosed =
+      latestEventTimeMs === null || (watermarkMs ?? -Infinity) >= latestEventTimeMs + openForMs;
+    return (
+      isClosed &&
+      this.outputs.outboxes.every((outbox, exchange) => {
+        const time = this.program.exchangeTime(exchange);
+        return !time.isAwaited && outbox.isAtRest(time.watermarkMs);
+      })
+    );
+  }
+
   async append(draft: Draft): Promise<'committed' | 'conflict'> {
     if ((await this.log.append(draft.record)) === 'conflict') {
       this.rollback();

@@ -52,6 +52,9 @@ export class TaskState {
   commit = 0;
   ledger: LedgerCounts = emptyLedger;
   outboxConfirmedThrough = 0;
+  /** The last commit that sent to an exchange; and through which the log itself says that all arrived. */
+  #lastOutboxCommit = 0;
+  #outboxJournalledThrough = 0;
   readonly flushedThrough = new Map<string, number>();
   readonly pendingRows: Map<string, PendingRows[]>;
   /** Tables that the topology no longer has, with the last commit that holds rows for them. */
@@ -108,11 +111,20 @@ export class TaskState {
     }
     if (record.outbox.length > 0) {
       this.pendingOutbox.push({ commit: record.commit, messages: record.outbox });
+      this.#lastOutboxCommit = record.commit;
     }
+    this.#outboxJournalledThrough = record.outboxConfirmedThrough;
     this.confirmOutbox(record.outboxConfirmedThrough);
     for (const [table, commit] of Object.entries(record.flushedThrough)) {
       this.confirmFlush(table, commit);
     }
+  }
+
+  /** All outboxes have arrived, and whoever reads the log cannot know it. */
+  get isArrivalUntold(): boolean {
+    return (
+      this.pendingOutbox.length === 0 && this.#lastOutboxCommit > this.#outboxJournalledThrough
+    );
   }
 
   /** Outboxes up to that commit have arrived. */

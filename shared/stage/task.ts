@@ -1,5 +1,4 @@
-import { emptyLedger } from '../model/commit';
-import type { Cursor, Gap } from '../model/commit';
+import type { Cursor } from '../model/commit';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubMessage } from '../model/ports';
 import { MessageOpener } from '../ingest/decode';
@@ -11,6 +10,7 @@ import { lastWriteMs, readIncarnation } from './incarnations';
 import { countEvents, runRange, type Quarantine } from './run-range';
 import type { StageServices } from './services';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
+import { comeToRest, nothingRead, type Tick } from './rest';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
 import { TaskHold, type TaskAddress, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
@@ -18,6 +18,7 @@ import type { TaskState } from './task-state';
 /** The watermark of a drained topology: no event is older than this. */
 export const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
 const idleDoublingsMax = 10;
+
 const noSuspicion: TakenOn = { messages: 0, eventsMax: Infinity, quarantineFirst: null };
 
 /** What of a range one commit takes on. */
@@ -353,6 +354,7 @@ export class Task {
         await this.#commitAll([], request.deadlineMs);
         await this.#tick({ quietMs, ...request });
         if (isDraining) await this.#hold.delivery.flushAll();
+        await comeToRest(this.#hold, this.#options.stage.plan);
       }
       return false;
     });
@@ -398,8 +400,9 @@ export class Task {
   }): Promise<void> {
     const { plan } = this.#options.stage;
     const isDrained = this.#hold.program.watermarkMs === drainedWatermarkMs;
-    if (plan.input.kind !== 'source' || isDrained) return;
-    const ticks = this.#hold.state.keyed.store<{ atCommit: number; count: number }>('$tick');
+    const isAtRest = !request.isDraining && this.#hold.isTimeAtRest();
+    if (plan.input.kind !== 'source' || isDrained || isAtRest) return;
+    const ticks = this.#hold.state.keyed.store<Tick>('$tick');
     const last = ticks.get('last');
     const count = last?.atCommit === this.#hold.state.commit ? last.count : 0;
     const waitMs = plan.idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
@@ -414,9 +417,8 @@ export class Task {
         Math.max(eventTimeMaxMs, watermarkMs ?? 0) + request.quietMs,
       );
     }
-    const nothing = { messages: 0, inputHash: 0, ledger: emptyLedger, gaps: [] as Gap[] };
     const reason = request.isDraining ? 'drain' : 'idle';
-    const draft = this.#hold.draft({ to: this.cursor, ...nothing }, reason, true);
+    const draft = this.#hold.draft({ to: this.cursor, ...nothingRead }, reason, true);
     if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
     // What the tick made due fires in commits of its own, as many as it takes.
     await this.#commitAll([], request.deadlineMs, true);

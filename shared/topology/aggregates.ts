@@ -26,7 +26,7 @@ export function count<Value>(): Aggregate<Value, number, number> {
 export function sum<Value>(select: (value: Value) => number): Aggregate<Value, number, number> {
   return {
     create: () => 0,
-    add: (total, value) => finite(total + select(value), 'sum'),
+    add: (total, value) => finite(total + finite(select(value), 'sum'), 'sum'),
     result: (total) => total,
   };
 }
@@ -67,7 +67,7 @@ export function average<Value>(
 ): Aggregate<Value, Mean, number | null> {
   return {
     create: () => [0, 0],
-    add: ([total, values], value) => [finite(total + select(value), 'average'), values + 1],
+    add: ([total, values], value) => [finite(total + finite(select(value), 'average'), 'average'), values + 1],
     result: ([total, values]) => (values === 0 ? null : total / values),
   };
 }

@@ -147,6 +147,7 @@ function tickReason(facts: TaskFacts, limits: AssessLimits): string | null {
   const { commit, lastCommittedAtMs, ticks, watermarkMs } = facts.digest;
   if (idleAfterMs === null || isDraining || facts.lagMessages > 0) return null;
   if (watermarkMs === drainedWatermarkMs) return null;
+  if (ticks?.atCommit === commit && ticks.isAtRest === true) return null;
   const count = ticks?.atCommit === commit ? ticks.count : 0;
   const waitMs = idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
   const quietMs = nowMs - lastCommittedAtMs;

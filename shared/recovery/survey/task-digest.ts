@@ -39,7 +39,12 @@ export interface TaskDigest {
   readonly writer: string | null;
   readonly epoch: number;
   /** The tick that came last, and how many followed each other without input. */
-  readonly ticks: { readonly atCommit: number; readonly count: number } | null;
+  readonly ticks: {
+    readonly atCommit: number;
+    readonly count: number;
+    /** Nothing is open and nobody waits: until input comes there is nothing to do. */
+    readonly isAtRest?: boolean;
+  } | null;
   /** An attempt that nobody has committed after: its worker is at it, or died. */
   readonly openAttempt: Pick<AttemptRecord, 'attempt' | 'startedAtMs' | 'writer'> | null;
   readonly owedRows: Readonly<Record<string, readonly OwedRows[]>>;

@@ -87,7 +87,7 @@ describe('values that nothing can hold', () => {
       });
       const { end, letters } = run(defined, Number.NaN);
       expect(end).toBe('deadLettered');
-      expect(letters[0]?.message).toMatch(new RegExp(`${name} needs finite numbers`));
+      expect(letters[0]?.message).toMatch(new RegExp(`${name} needs finite numbers|value is NaN`));
       expect(run(defined, 2).end).toBe('emitted');
     },
   );

@@ -113,7 +113,7 @@ describe('the supervisor', () => {
     }
   });
 
-  it('ticks idle sources at longer and longer intervals, then rests', async () => {
+  it('ticks idle sources until nothing is open, then rests', async () => {
     const world = aWorld([]);
     const supervision = supervise(world);
     const ticks: number[] = [];
@@ -122,7 +122,7 @@ describe('the supervisor', () => {
       await supervision.cycle();
       if (((await world.appends.stat(firstLog))?.bytes ?? 0) > before) ticks.push(cycle);
     }
-    expect(ticks.length).toBeGreaterThan(3);
+    expect(ticks.length).toBeGreaterThanOrEqual(1);
     expect(ticks.length).toBeLessThan(12);
   });
 
