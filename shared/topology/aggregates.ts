@@ -67,7 +67,10 @@ export function average<Value>(
 ): Aggregate<Value, Mean, number | null> {
   return {
     create: () => [0, 0],
-    add: ([total, values], value) => [finite(total + finite(select(value), 'average'), 'average'), values + 1],
+    add: ([total, values], value) => [
+      finite(total + finite(select(value), 'average'), 'average'),
+      values + 1,
+    ],
     result: ([total, values]) => (values === 0 ? null : total / values),
   };
 }
