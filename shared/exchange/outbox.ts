@@ -4,6 +4,7 @@ import type { ExchangeEvent, ExchangePlan } from '../model/program';
 import type { KeyedState, KeyedStore } from '../state/keyed-state';
 import { encodeEnvelope } from './envelope';
 import { partitionOfKey } from './partitioner';
+import { plainText } from './plain-value';
 
 /**
  * Events are packed up to Event Hubs' billing unit of 64 KiB, less room for the envelope's head and
@@ -57,7 +58,8 @@ export class Outbox {
   /** @returns the length of the event's text, in UTF-16 units */
   add(event: ExchangeEvent): number {
     const partition = partitionOfKey(event.key, this.#partitionCount);
-    const text = JSON.stringify([event.key, event.eventTimeMs, event.value]);
+    const parts = [event.key, event.eventTimeMs, event.value];
+    const text = event.hasNegativeZero === true ? plainText(parts) : JSON.stringify(parts);
     assertFitsMessage(text);
     this.#texts[partition]?.push(text);
     this.#order.push(partition);

@@ -8,22 +8,34 @@ const depthMax = 1_000;
  *
  * Properties that are undefined are left out on the way, which reads the same.
  *
+ * @returns true: it holds a −0, which `JSON.stringify` writes as 0; see `plainText`
  * @throws TypeError that names the place
  */
-export function assertPlain(value: unknown): void {
-  check(value, 0, []);
+export function assertPlain(value: unknown): boolean {
+  return check(value, 0, []);
 }
 
-function check(value: unknown, depth: number, path: string[]): void {
+/** The JSON text of a plain value, with every −0 as JSON can say it. */
+export function plainText(value: unknown): string {
+  if (Object.is(value, -0)) return '-0';
+  if (Array.isArray(value)) return `[${value.map(plainText).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .map(([name, field]) => `${JSON.stringify(name)}:${plainText(field)}`);
+  return `{${fields.join(',')}}`;
+}
+
+function check(value: unknown, depth: number, path: string[]): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':
-      return;
+      return false;
     case 'number':
-      if (Number.isFinite(value)) return;
+      if (Number.isFinite(value)) return Object.is(value, -0);
       throw refusal(String(value), path);
     case 'object':
-      if (value === null) return;
+      if (value === null) return false;
       if (depth >= depthMax) throw refusal('nested too deep', path.slice(0, 10));
       return checkObject(value, depth, path);
     default:
@@ -31,14 +43,15 @@ function check(value: unknown, depth: number, path: string[]): void {
   }
 }
 
-function checkObject(value: object, depth: number, path: string[]): void {
+function checkObject(value: object, depth: number, path: string[]): boolean {
+  let hasNegativeZero = false;
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index += 1) {
       path.push(String(index));
-      check(value[index], depth + 1, path);
+      if (check(value[index], depth + 1, path)) hasNegativeZero = true;
       path.pop();
     }
-    return;
+    return hasNegativeZero;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
@@ -46,9 +59,10 @@ function checkObject(value: object, depth: number, path: string[]): void {
   for (const [name, field] of Object.entries(value)) {
     if (field === undefined) continue;
     path.push(name);
-    check(field, depth + 1, path);
+    if (check(field, depth + 1, path)) hasNegativeZero = true;
     path.pop();
   }
+  return hasNegativeZero;
 }
 
 function refusal(what: string, path: readonly string[]): TypeError {

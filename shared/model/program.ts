@@ -70,6 +70,8 @@ export interface ExchangeEvent {
   readonly key: string;
   readonly eventTimeMs: number;
   readonly value: unknown;
+  /** The value holds a −0, which `JSON.stringify` would write as 0. */
+  readonly hasNegativeZero?: boolean;
 }
 
 /** Where a program puts what it makes. */

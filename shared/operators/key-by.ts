@@ -56,8 +56,9 @@ export function compileExchange(
   const select = keyOf(node);
   return (value, _key, eventTimeMs) => {
     context.operator = node.name;
-    assertPlain(value);
-    context.outputs.send(exchange, { key: select(value), eventTimeMs, value });
+    const hasNegativeZero = assertPlain(value);
+    const key = select(value);
+    context.outputs.send(exchange, { key, eventTimeMs, value, hasNegativeZero });
     context.isEmitted = true;
   };
 }
