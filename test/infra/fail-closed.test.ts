@@ -1,12 +1,13 @@
 // Goal: whoever has no key, or a wrong one, is refused by every route that asks for one, and nothing
 // happens. Method: the built app in the local host with keys, over real sockets. The routes are those
 // that the app registers and the host's sources name: one that is new and not tried here fails a test.
-import { request as send } from 'node:http';
+import { request as send, type IncomingMessage } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { clientBinding, managementPath } from '../../local/durable-task/client-binding';
 import { startEventHubsEmulator, type EventHubsEmulator } from '../../local/event-hubs';
+import { assertTrusted } from '../../local/event-hubs/control-callers';
 import { startEmulatorProcess, type EmulatorProcess } from '../../local/event-hubs/process';
 import { startFunctionsHost, type FunctionsHost } from '../../local/functions-host';
 import { startAzurite, type Azurite } from '../../local/storage';
@@ -297,8 +298,8 @@ describe('the control port of the emulator', () => {
     route.replace(':name', 'flights'),
   );
   let open: EventHubsEmulator;
-  /** An address of this machine other than the loopback: who uses it could be anybody. */
-  const outside = Object.values(networkInterfaces())
+  /** An address of this machine other than the loopback. */
+  const own = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
 
@@ -326,15 +327,37 @@ describe('the control port of the emulator', () => {
     },
   );
 
-  const whereThereIsOne = outside === undefined ? it.skip : it;
+  it.each(routes)('refuses a name that a page had bound to this machine, for %s', async (route) => {
+    const [method = '', path = ''] = route.split(' ');
+    const { controlPort: port } = emulator;
+    const status = await new Promise<number>((resolve, reject) => {
+      send({ port, method, path, headers: { host: 'example.org' } }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      })
+        .once('error', reject)
+        .end();
+    });
+    expect(status).toBe(403);
+  });
 
-  whereThereIsOne.each(routes.filter((route) => route !== 'GET /health'))(
-    'refuses another machine %s',
-    async (route) => {
-      const [method = '', path = ''] = route.split(' ');
-      const url = `http://${outside}:${open.controlPort}`;
-      expect((await call(method, path, null, { url })).status).toBe(403);
-      expect((await call('GET', '/health', null, { url })).status).toBe(200);
-    },
-  );
+  // Another machine cannot be had here: the socket is all that is made up.
+  it.each(routes)('refuses another machine %s, but its health', (route) => {
+    const [method = '', url = ''] = route.split(' ');
+    const ask = (remoteAddress: string): void =>
+      assertTrusted({
+        ...{ method, url, headers: {}, headersDistinct: { host: ['10.1.2.3:5300'] } },
+        socket: { localAddress: '10.1.2.3', remoteAddress },
+      } as unknown as IncomingMessage);
+    if (route === 'GET /health') ask('10.1.2.4');
+    else expect(() => ask('10.1.2.4')).toThrow('only programs on the same machine may do this');
+    ask('10.1.2.3');
+  });
+
+  const whereThereIsOne = own === undefined ? it.skip : it;
+
+  whereThereIsOne('answers programs of this machine by each of its addresses', async () => {
+    const url = `http://${own}:${open.controlPort}`;
+    expect((await call('GET', '/hubs', null, { url })).status).toBe(200);
+  });
 });
