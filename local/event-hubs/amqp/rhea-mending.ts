@@ -88,6 +88,17 @@ export function mendSession(session: rhea.Session): void {
   mendFlows(own);
 }
 
+/**
+ * An outcome settles, also where the receiver was asked to settle second, as the service has it: rhea would
+ * wait for the sender, and the Python SDK (pyamqp of azure-eventhub 5.11) waits for a settled one.
+ */
+export function settleWithOutcome(delivery: rhea.Delivery): void {
+  const update = delivery.update.bind(delivery);
+  Object.assign(delivery, {
+    update: (isSettled: boolean | undefined, state: unknown) => update(isSettled ?? true, state),
+  });
+}
+
 let twins = 0;
 
 /** A handle has one link at a time; a name one in each direction (AMQP 1.0 part 2 §2.6.1, §2.7.3). */

@@ -27,7 +27,7 @@ import {
 import { answerManagement } from './management';
 import { ReceiverRegistry } from './receivers';
 import { readRequest } from './request';
-import { mendConnection, mendSession, separateEmptyLists } from './rhea-mending';
+import { mendConnection, mendSession, separateEmptyLists, settleWithOutcome } from './rhea-mending';
 
 /** Standing connections; more are dropped when they come. */
 const connectionsMax = 5_000;
@@ -111,12 +111,6 @@ export class AmqpServer {
       this.#senders.close(receiver);
       this.#messages.forget(receiver);
       this.#guards.get(connection)?.closeLink(receiver);
-    });
-    // A receiver that settles second (AMQP 1.0 part 2 §2.6.12): the sender has settled, all is done.
-    on('settled', ({ delivery, receiver }) => {
-      if (receiver !== undefined && delivery !== undefined) {
-        Object.assign(delivery, { settled: true });
-      }
     });
     on('session_close', ({ connection, session }) => {
       if (session === undefined) return;
@@ -226,6 +220,7 @@ export class AmqpServer {
   #take(context: rhea.EventContext): void {
     const { delivery, message, receiver } = context;
     if (delivery === undefined || receiver === undefined) return;
+    settleWithOutcome(delivery);
     const address = targetAddress(receiver);
     if (!isControlAddress(address)) {
       this.#senders.take(receiver, delivery, message);

@@ -162,15 +162,27 @@ describe('settle modes are echoed as asked', () => {
     expect(fields.slice(1, 4)).toEqual([1, 1, true]);
   });
 
-  test('a sender that asks the receiver to settle second settles it itself', async () => {
+  test('a sender that asks the receiver to settle second hangs on no outcome: each comes settled', async () => {
     client.send(attachSender(`${aHub()}/Partitions/0`, { settleModes: [ubyte(0), ubyte(1)] }));
     await client.next(codes.flow);
     for (let id = 0; id < 3; id += 1) {
       client.send(transfer(0, id), { payload: event('x') });
       const { fields } = await client.next(codes.disposition);
-      expect(fields.slice(1, 4)).toEqual([id, id, false]);
+      expect(fields.slice(1, 4)).toEqual([id, id, true]);
+      // One that settles all the same is not heard.
       client.send(composite(codes.disposition, no, uint(id), uint(id), yes));
     }
+    client.send(transfer(0, 3), { payload: Buffer.from('no message') });
+    const { fields } = await client.next(codes.disposition);
+    expect(fields.slice(1, 4)).toEqual([3, 3, true]);
+  });
+
+  test('a request on a link that settles second comes settled too', async () => {
+    const settleModes = [ubyte(0), ubyte(1)] as const;
+    client.send(attachSender('$management', { settleModes }));
+    await client.next(codes.flow);
+    client.send(transfer(0, 0), { payload: event('no request') });
+    expect((await client.next(codes.disposition)).fields.slice(1, 4)).toEqual([0, 0, true]);
   });
 });
 
