@@ -99,6 +99,25 @@ export function settleWithOutcome(delivery: rhea.Delivery): void {
   });
 }
 
+/**
+ * Forgets a reply once it has gone out unsettled. Clients that ask for such replies need not settle them
+ * (pyamqp never does), and events on other links of the session would wait for it.
+ */
+export function forgetOnceSent(reply: rhea.Delivery, session: rhea.Session): void {
+  const { outgoing } = session as unknown as {
+    readonly outgoing: { readonly next_pending_delivery: number };
+  };
+  const { id } = reply;
+  Object.assign(reply, { remote_settled: true });
+  Object.defineProperty(reply, 'settled', {
+    get: () => {
+      // Serial numbers: after 2^32 deliveries they begin again.
+      const sentSince = (outgoing.next_pending_delivery - id) >>> 0;
+      return sentSince > 0 && sentSince < 0x8000_0000;
+    },
+  });
+}
+
 let twins = 0;
 
 /** A handle has one link at a time; a name one in each direction (AMQP 1.0 part 2 §2.6.1, §2.7.3). */

@@ -27,7 +27,13 @@ import {
 import { answerManagement } from './management';
 import { ReceiverRegistry } from './receivers';
 import { readRequest } from './request';
-import { mendConnection, mendSession, separateEmptyLists, settleWithOutcome } from './rhea-mending';
+import {
+  forgetOnceSent,
+  mendConnection,
+  mendSession,
+  separateEmptyLists,
+  settleWithOutcome,
+} from './rhea-mending';
 
 /** Standing connections; more are dropped when they come. */
 const connectionsMax = 5_000;
@@ -267,8 +273,9 @@ export class AmqpServer {
       return;
     }
     const reply = link.send(answer);
-    // Settled when sent: nothing of it may linger among the numbers that events take.
-    if (link.snd_settle_mode !== unsettledMode) Object.assign(reply, { settled: true });
+    // Nothing of it may linger among the numbers that events take.
+    if (link.snd_settle_mode === unsettledMode) forgetOnceSent(reply, link.session);
+    else Object.assign(reply, { settled: true });
   }
 
   /** Closes every connection as a failing network would. */

@@ -186,6 +186,23 @@ describe('settle modes are echoed as asked', () => {
   });
 });
 
+test('events come although a reply of the same session is never settled', async () => {
+  const hub = aHub();
+  await publish(emulator.port, hub, ['a']);
+  const settleModes = [ubyte(0), ubyte(1)] as const;
+  client.send(attachReceiver('$management', { settleModes, handle: 0 }));
+  client.send(attachSender('$management', { settleModes, handle: 1 }));
+  await client.next(codes.attach);
+  await client.next(codes.attach);
+  client.send(flow(0, 10));
+  client.send(transfer(1, 0), { payload: event('no operation: answered with an error') });
+  expect((await client.next(codes.transfer)).fields[4]).toBe(false);
+  client.send(attachReceiver(source(hub), { handle: 2 }));
+  await client.next(codes.attach);
+  client.send(flow(2, 10));
+  expect(await bodies(client, 1)).toEqual(['a']);
+});
+
 describe('a receiver that asked for unsettled deliveries', () => {
   const open = async (hub: string, receiving: number): Promise<void> => {
     client.send(attachReceiver(source(hub), { settleModes: [ubyte(0), ubyte(receiving)] }));
