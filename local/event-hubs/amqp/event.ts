@@ -27,18 +27,19 @@ export const batchFormat = 0x80013700;
 
 /** Splits one encoded message. Delivery annotations are for this hop alone and are dropped. */
 export function parseEvent(buffer: Buffer): IncomingEvent {
-  const sections = readSections(buffer);
-  if (!sections.some(({ code }) => isBody(code))) {
-    throw new MalformedMessage('the event has no body');
+  let header: Buffer | null = null;
+  let annotations = nothing;
+  let hasBody = false;
+  const rest: Section[] = [];
+  for (const section of readSections(buffer)) {
+    const { code, value } = section;
+    if (code === sectionCode.header) header = encodedAlike(buffer, [section]);
+    else if (code === sectionCode.messageAnnotations) annotations = mapAt(buffer, value);
+    else if (code > sectionCode.messageAnnotations) rest.push(section);
+    hasBody ||= isBody(code);
   }
-  const header = sections.find(({ code }) => code === sectionCode.header);
-  const annotations = sections.find(({ code }) => code === sectionCode.messageAnnotations);
-  const rest = sections.filter(({ code }) => code > sectionCode.messageAnnotations);
-  return {
-    header: header === undefined ? null : encodedAlike(buffer, [header]),
-    annotations: annotations === undefined ? nothing : mapAt(buffer, annotations.value),
-    rest: encodedAlike(buffer, rest),
-  };
+  if (!hasBody) throw new MalformedMessage('the event has no body');
+  return { header, annotations, rest: encodedAlike(buffer, rest) };
 }
 
 /** Sections one behind another, each under the short number that every reader knows, whatever it came under. */
@@ -46,15 +47,20 @@ function encodedAlike(buffer: Buffer, sections: readonly Section[]): Buffer {
   const [first] = sections;
   const last = sections.at(-1);
   if (first === undefined || last === undefined) return Buffer.alloc(0);
-  const isShort = ({ start }: Section): boolean => buffer[start + 1] === 0x53;
-  const areNeighbours = sections.every(
-    ({ start }, index) => index === 0 || start === sections[index - 1]?.end,
-  );
-  if (areNeighbours && sections.every(isShort)) return buffer.subarray(first.start, last.end);
+  let end = first.start;
+  for (const section of sections) {
+    if (section.start !== end || buffer[end + 1] !== 0x53) break;
+    end = section.end;
+  }
+  if (end === last.end) {
+    // A view costs more than all that is looked at here: most events are nothing but their rest.
+    const isAll = first.start === 0 && end === buffer.length;
+    return isAll ? buffer : buffer.subarray(first.start, end);
+  }
   return Buffer.concat(
-    sections.flatMap(({ code, end, value }) => [
-      Buffer.from([0x00, 0x53, code]),
-      buffer.subarray(value, end),
+    sections.flatMap((section) => [
+      Buffer.from([0x00, 0x53, section.code]),
+      buffer.subarray(section.value, section.end),
     ]),
   );
 }
@@ -70,9 +76,10 @@ export function parseTransfer(
   }
   const sections = readSections(buffer);
   const annotations = sections.find(({ code }) => code === sectionCode.messageAnnotations);
-  const events = sections
-    .filter(({ code }) => code === sectionCode.data)
-    .map(({ value }) => parseEvent(binaryAt(buffer, value)));
+  const events: IncomingEvent[] = [];
+  for (const { code, value } of sections) {
+    if (code === sectionCode.data) events.push(parseEvent(binaryAt(buffer, value)));
+  }
   if (events.length === 0) throw new MalformedMessage('the batch holds no events');
   return {
     events,
@@ -83,14 +90,18 @@ export function parseTransfer(
 /** Keys that only the service may set: what a sender puts there is dropped. */
 const ownKeys = ['x-opt-sequence-number', 'x-opt-enqueued-time', 'x-opt-offset'] as const;
 const offsetDigitsMax = 16;
+/** Descriptor and constructor of the annotations, size and count of the map. */
+const mapHeadBytes = 12;
 
 /**
  * Writes events as the service sends them out: header, annotations with their position first, then
  * the rest byte for byte, in a frame of their own.
  */
 export class MessageEncoder {
-  /** The service's annotations up to the offset's text, the time filled in for the batch. */
+  /** The section up to the offset's text, the time filled in for the batch. */
   readonly #own = Buffer.concat([
+    Buffer.from([0x00, 0x53, sectionCode.messageAnnotations, 0xd1]), // map32
+    Buffer.alloc(8), // its size and count
     symbol(ownKeys[0]),
     Buffer.from([0x81, 0, 0, 0, 0, 0, 0, 0, 0]), // long
     symbol(ownKeys[1]),
@@ -98,7 +109,7 @@ export class MessageEncoder {
     symbol(ownKeys[2]),
     Buffer.from([0xa1, 0]), // string of up to 255 bytes
   ]);
-  readonly #sequenceAt = symbol(ownKeys[0]).length + 1;
+  readonly #sequenceAt = mapHeadBytes + symbol(ownKeys[0]).length + 1;
   readonly #timeAt = this.#sequenceAt + 8 + symbol(ownKeys[1]).length + 1;
 
   begin(enqueuedTimeMs: number): void {
@@ -108,8 +119,7 @@ export class MessageEncoder {
   /** No frame of this event is longer. */
   frameBytesMax(event: IncomingEvent): number {
     const headerBytes = event.header?.length ?? 0;
-    const annotationBytes =
-      12 + this.#own.length + offsetDigitsMax + event.annotations.bytes.length;
+    const annotationBytes = this.#own.length + offsetDigitsMax + event.annotations.bytes.length;
     return frameHeadBytes + headerBytes + annotationBytes + event.rest.length;
   }
 
@@ -124,12 +134,11 @@ export class MessageEncoder {
     if (event.header !== null) at = append(buffer, at, event.header);
     const annotations = withoutOwnKeys(event.annotations);
     const offset = String(position.offset);
-    const mapBytes = 4 + this.#own.length + offset.length + annotations.bytes.length;
-    buffer.set(mapHead, at);
-    buffer.writeUInt32BE(mapBytes, at + 4);
-    buffer.writeUInt32BE(annotations.count + 2 * ownKeys.length, at + 8);
-    at += 12;
+    const sectionBytes = this.#own.length + offset.length + annotations.bytes.length;
     buffer.set(this.#own, at);
+    // From behind its own field on.
+    buffer.writeUInt32BE(sectionBytes - 8, at + 4);
+    buffer.writeUInt32BE(annotations.count + 2 * ownKeys.length, at + 8);
     writeUnsigned64(buffer, at + this.#sequenceAt, position.sequenceNumber);
     at += this.#own.length;
     buffer[at - 1] = offset.length;
@@ -140,8 +149,6 @@ export class MessageEncoder {
     return at;
   }
 }
-
-const mapHead = [0x00, 0x53, sectionCode.messageAnnotations, 0xd1];
 
 function append(buffer: Buffer, at: number, bytes: Buffer): number {
   if (bytes.length === 0) return at;

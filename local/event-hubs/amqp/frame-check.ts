@@ -10,7 +10,7 @@ import {
   type Field,
   type FieldType,
 } from './performatives';
-import { byteAt, MalformedMessage, mapAt, scalarAt, soundEnd } from './sections';
+import { byteAt, MalformedMessage, mapAt, scalarAt, soundEnd, valueEnd } from './sections';
 
 const frameHeadBytes = 8;
 const frameType = { amqp: 0, sasl: 1 } as const;
@@ -80,7 +80,7 @@ function assertComposite(bytes: Buffer, at: number, code: number): void {
   const composite = composites.get(code);
   if (composite === undefined) throw new MalformedMessage(`descriptor ${code} is unknown`);
   const { fields, name } = composite;
-  const list = soundEnd(bytes, at + 1);
+  const list = valueEnd(bytes, at + 1);
   const { count, first } = listAt(bytes, list, name);
   if (count > fields.length) throw invalid(name, `it has ${fields.length} fields, ${count} came`);
   let value = first;
@@ -88,7 +88,7 @@ function assertComposite(bytes: Buffer, at: number, code: number): void {
     const isThere = index < count && byteAt(bytes, value) !== noun;
     if (!isThere && field.isMandatory) throw invalid(name, `${field.name} is missing`);
     if (isThere) assertField(bytes, value, field, name);
-    if (index < count) value = soundEnd(bytes, value);
+    if (index < count) value = valueEnd(bytes, value);
   }
 }
 

@@ -26,11 +26,14 @@ export interface Section {
 }
 
 /** The constructors that AMQP knows. */
-const constructors = new Set([
+const constructors = [
   ...[0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x60, 0x61],
   ...[0x70, 0x71, 0x72, 0x73, 0x74, 0x80, 0x81, 0x82, 0x83, 0x84, 0x94, 0x98, 0xa0, 0xa1, 0xa3],
   ...[0xb0, 0xb1, 0xb3, 0xc0, 0xc1, 0xd0, 0xd1, 0xe0, 0xf0],
-]);
+];
+/** By constructor, 1: it is known. Asked for each value of each event. */
+const isKnown = new Uint8Array(256);
+for (const constructor of constructors) isKnown[constructor] = 1;
 
 export function isBody(code: number): boolean {
   return code >= sectionCode.data && code <= sectionCode.value;
@@ -39,27 +42,28 @@ export function isBody(code: number): boolean {
 /** All sections of a message: each in its place, and sound. */
 export function readSections(buffer: Buffer): Section[] {
   const sections: Section[] = [];
+  let before = 0;
+  let hasDeliveryAnnotations = false;
   let start = 0;
   while (start < buffer.length) {
     const section = readSection(buffer, start);
     // pyamqp writes the delivery annotations last: they are for this hop alone, wherever they stand.
     if (section.code === sectionCode.deliveryAnnotations) {
-      if (sections.some(({ code }) => code === section.code)) throw misplaced(section);
-      sections.push(section);
-      start = section.end;
-      continue;
-    }
-    const before =
-      sections.findLast(({ code }) => code !== sectionCode.deliveryAnnotations)?.code ?? 0;
-    const mayRepeat = section.code === sectionCode.data || section.code === sectionCode.sequence;
-    const isSecondBody = isBody(section.code) && isBody(before) && section.code !== before;
-    if (section.code < before || (section.code === before && !mayRepeat) || isSecondBody) {
-      throw misplaced(section);
+      if (hasDeliveryAnnotations) throw misplaced(section);
+      hasDeliveryAnnotations = true;
+    } else {
+      if (!mayFollow(section.code, before)) throw misplaced(section);
+      before = section.code;
     }
     sections.push(section);
     start = section.end;
   }
   return sections;
+}
+
+function mayFollow(code: number, before: number): boolean {
+  if (code === before) return code === sectionCode.data || code === sectionCode.sequence;
+  return code > before && !(isBody(code) && isBody(before));
 }
 
 function misplaced({ code }: Section): MalformedMessage {
@@ -215,7 +219,7 @@ export function scalarAt(buffer: Buffer, at: number): string | number | undefine
 }
 
 /** Where a value ends, described or not (AMQP 1.0 part 1 §1.2). */
-function valueEnd(buffer: Buffer, at: number): number {
+export function valueEnd(buffer: Buffer, at: number): number {
   let constructor = at;
   while (byteAt(buffer, constructor) === 0x00) constructor = plainEnd(buffer, constructor + 1);
   return plainEnd(buffer, constructor);
@@ -230,7 +234,7 @@ function plainEnd(buffer: Buffer, at: number): number {
 
 /** Where a value ends whose constructor stood elsewhere, as in an array. */
 function contentEnd(buffer: Buffer, constructor: number, at: number): number {
-  if (!constructors.has(constructor)) {
+  if (isKnown[constructor] !== 1) {
     throw new MalformedMessage(`constructor 0x${constructor.toString(16)} at ${at} is unknown`);
   }
   const category = constructor >>> 4;
