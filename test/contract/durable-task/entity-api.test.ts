@@ -2,6 +2,7 @@
 // listed by time and with their state; and no operation asks for one that cannot be.
 // Method: the fixture app's entities on the real host.
 import { DurableHost, type DurableStatus } from '../../support/durable-host';
+import { eventually } from '../../support/outcome';
 
 jest.setTimeout(120_000);
 
@@ -139,7 +140,12 @@ describe('the list of entities', () => {
     await untilState('entities/note/timed', { operation: 'write', input: 1 });
     const timed = (all: readonly Listed[]): Listed | undefined =>
       all.find(({ entityId }) => entityId.key === 'timed');
-    const first = timed(await listed('note'))?.lastOperationTime ?? '';
+    // What an entity answers is known a moment before the list has it.
+    const { lastOperationTime: first = '' } = await eventually(
+      async () => timed(await listed('note')) ?? { lastOperationTime: undefined },
+      ({ lastOperationTime }) => lastOperationTime !== undefined,
+      30_000,
+    );
     const between = new Date(Date.parse(first) + 1).toISOString();
     await ask('POST', 'entities/note/timed?op=write', '2');
     await untilState('entities/note/timed', { operation: 'write', input: 2 });
