@@ -1,9 +1,7 @@
 /** What an operator must know at once: stages that stand still or sinks that are left alone, and why. */
 import type { RunningInvocation } from '../local/functions-host/worker-process';
 import { systemClock } from '../shared/adapters/process-world';
-import { readBreakers } from '../shared/recovery/breaker/circuit-breaker';
 import { readSupervisorReport } from '../shared/recovery/supervisor/supervisor-report';
-import { readHaltMarks } from '../shared/stage/halt-marks';
 import type { Store } from './store';
 
 export interface Trouble {
@@ -22,13 +20,9 @@ export async function readTroubles(
   functionNames: ReadonlySet<string>,
 ): Promise<readonly Trouble[]> {
   const world = { appends: store.appends, objects: store.commits, clock: systemClock };
-  const [marks, breakers, { lifeSign }] = await Promise.all([
-    readHaltMarks(store.commits),
-    readBreakers(store.appends),
-    readSupervisorReport(world, { decisionsMax: 0 }),
-  ]);
+  const { breakers, halts, lifeSign } = await readSupervisorReport(world, { decisionsMax: 0 });
   return [
-    ...marks
+    ...halts
       .filter(({ functionName }) => functionNames.has(functionName))
       .map(({ code, functionName, message, partition }) => ({
         short: `HALTED ${functionName}/${partition} ${code}`,

@@ -5,7 +5,6 @@ import {
 } from '../../shared/recovery/supervisor/supervisor-report';
 import type { SupervisorDecision } from '../../shared/recovery/supervisor/decision-log';
 import { plan } from '../../shared/planner';
-import { readHaltMarks } from '../../shared/stage/halt-marks';
 import { topologies } from '../../topologies';
 import type { Output } from '../output';
 import type { Store } from '../store';
@@ -26,9 +25,7 @@ export async function showSupervisor(
   const report = await readSupervisorReport(world, request);
   const { breakers, decisions, lifeSign, tasks } = report;
   const functionNames = new Set(plan(topologies).stages.map(({ functionName }) => functionName));
-  const halts = (await readHaltMarks(store.commits)).filter(({ functionName }) =>
-    functionNames.has(functionName),
-  );
+  const halts = report.halts.filter(({ functionName }) => functionNames.has(functionName));
   const lines = [
     lifeLine(report),
     ...halts.map(

@@ -1,6 +1,7 @@
 import type { AppendStore, Clock, ObjectStore } from '../../model/ports';
 import type { PrepareRequest, SupervisorStatus } from '../orchestrators/supervisor';
 import { readSurveyPage, type SurveyPage, type SurveyedTask } from '../survey/surveyor';
+import { readHaltMarks, type HaltMark } from '../../stage/halt-marks';
 import { readBreakers } from '../breaker/circuit-breaker';
 import { DecisionLog, type SupervisorDecision } from './decision-log';
 import type { Trouble } from './plan-cycle';
@@ -43,6 +44,8 @@ export interface SupervisorReport {
   readonly lifeSign: SupervisorLifeSign | null;
   readonly tasks: readonly TaskLine[];
   readonly decisions: readonly SupervisorDecision[];
+  /** Tasks that stopped because going on would break a promise, oldest first; of former stages too. */
+  readonly halts: readonly HaltMark[];
   /** Sinks that ever kept failing, with what their breakers say now. */
   readonly breakers: Awaited<ReturnType<typeof readBreakers>>;
 }
@@ -76,7 +79,8 @@ export async function readSupervisorReport(
   }
   const decisions = await new DecisionLog(world).newest(options.decisionsMax);
   const breakers = await readBreakers(world.appends);
-  return { lifeSign, tasks, decisions, breakers };
+  const halts = await readHaltMarks(world.objects);
+  return { lifeSign, tasks, decisions, halts, breakers };
 }
 
 function toLine(page: SurveyPage, task: SurveyedTask): TaskLine {
