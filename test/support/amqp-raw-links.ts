@@ -1,4 +1,5 @@
 /** Links, transfers and flows in bytes, for tests of what is on the wire (AMQP 1.0 part 2 §2.7). */
+import { startEventHubsEmulator, type EventHubsEmulator } from '../../local/event-hubs';
 import {
   bin,
   codes,
@@ -131,4 +132,15 @@ export function readDetach({ fields }: RawFrame): {
   const [, closed = null, error = null] = fields;
   const [condition = null, text = null] = fieldsOf(error);
   return { closed, condition, text };
+}
+
+/** An emulator of its own with `hub-0`, `hub-1` and so on, each of two partitions. */
+export function startWithHubs(count: number): Promise<EventHubsEmulator> {
+  const Entities = Array.from({ length: count }, (_, index) => ({
+    ...{ Name: `hub-${index}`, PartitionCount: 2 },
+  }));
+  return startEventHubsEmulator({
+    ...{ port: 0, controlPort: 0 },
+    config: { UserConfig: { NamespaceConfig: [{ Entities }] } },
+  });
 }

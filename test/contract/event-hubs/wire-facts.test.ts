@@ -1,5 +1,5 @@
 // Goal: links are answered byte by byte as the SDKs of other languages need it, for machines without them.
-import { startEventHubsEmulator, type EventHubsEmulator } from '../../../local/event-hubs';
+import type { EventHubsEmulator } from '../../../local/event-hubs';
 import {
   bin,
   codes,
@@ -30,6 +30,7 @@ import {
   bodies,
   isDetach,
   readDetach,
+  startWithHubs,
 } from '../../support/amqp-raw-links';
 
 jest.setTimeout(60_000);
@@ -39,20 +40,7 @@ let client: RawClient;
 let hubs = 0;
 
 beforeAll(async () => {
-  emulator = await startEventHubsEmulator({
-    ...{ port: 0, controlPort: 0 },
-    config: {
-      UserConfig: {
-        NamespaceConfig: [
-          {
-            Entities: Array.from({ length: 40 }, (_, index) => ({
-              ...{ Name: `hub-${index}`, PartitionCount: 2 },
-            })),
-          },
-        ],
-      },
-    },
-  });
+  emulator = await startWithHubs(40);
 });
 
 beforeEach(async () => {

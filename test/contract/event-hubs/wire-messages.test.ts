@@ -1,5 +1,5 @@
 // Goal: requests and events of other SDKs are taken and answered byte by byte as they need it.
-import { startEventHubsEmulator, type EventHubsEmulator } from '../../../local/event-hubs';
+import type { EventHubsEmulator } from '../../../local/event-hubs';
 import {
   bin,
   codes,
@@ -35,6 +35,7 @@ import {
   readAll,
   isDetach,
   readDetach,
+  startWithHubs,
 } from '../../support/amqp-raw-links';
 
 jest.setTimeout(60_000);
@@ -44,20 +45,7 @@ let client: RawClient;
 let hubs = 0;
 
 beforeAll(async () => {
-  emulator = await startEventHubsEmulator({
-    ...{ port: 0, controlPort: 0 },
-    config: {
-      UserConfig: {
-        NamespaceConfig: [
-          {
-            Entities: Array.from({ length: 40 }, (_, index) => ({
-              ...{ Name: `hub-${index}`, PartitionCount: 2 },
-            })),
-          },
-        ],
-      },
-    },
-  });
+  emulator = await startWithHubs(40);
 });
 
 beforeEach(async () => {
