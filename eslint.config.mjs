@@ -39,7 +39,11 @@ export default tseslint.config(
   },
   {
     // Replayed from their histories: the same answers every time, and from nowhere but those.
-    files: ['shared/recovery/orchestrators/**/*.ts', 'shared/recovery/**/plan-*.ts'],
+    files: [
+      'shared/**/orchestrat*.ts',
+      'shared/orchestration/**/*.ts',
+      'shared/supervision/plan-*.ts',
+    ],
     rules: {
       'no-restricted-syntax': [
         'error',

@@ -5,9 +5,9 @@
  * npm run bench:engine -- [events]
  */
 import { Type } from 'typebox';
-import { MemoryAppendStore, MemoryObjectStore } from '../shared/commit-log/memory-stores';
+import { MemoryAppendStore, MemoryObjectStore } from '../shared/adapters/memory-stores';
 import type { HubMessage, HubReader, HubSender } from '../shared/model/ports';
-import type { Topology } from '../shared/topology';
+import type { Topology } from '../shared/dataflow';
 import {
   average,
   count,
@@ -17,11 +17,11 @@ import {
   Timestamp,
   topology,
   tumbling,
-} from '../shared/topology';
+} from '../shared/dataflow';
 import { plan } from '../shared/planner';
-import { compileStage } from '../shared/program';
-import { Runtime } from '../shared/stage/runtime';
-import { defaultStageLimits } from '../shared/stage/services';
+import { compileStage } from '../shared/execution';
+import { Runtime } from '../shared/task/runtime';
+import { defaultStageLimits } from '../shared/task/services';
 import { machineLine, median, seededRandom } from './machine';
 
 const seed = 7;

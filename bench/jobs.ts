@@ -5,11 +5,11 @@
  * npm run bench:jobs -- [pieces] [workers]
  */
 import { Type } from 'typebox';
-import { MemoryAppendStore, MemoryObjectStore } from '../shared/commit-log/memory-stores';
-import type { JobKind } from '../shared/recovery/jobs/job-kind';
-import { JobStore } from '../shared/recovery/jobs/job-store';
-import { workOnJob, type JobWorld } from '../shared/recovery/jobs/work-on-job';
-import { job, jobActivity, type JobInput } from '../shared/recovery/orchestrators/job';
+import { MemoryAppendStore, MemoryObjectStore } from '../shared/adapters/memory-stores';
+import type { JobKind } from '../shared/operations/jobs/job-kind';
+import { JobStore } from '../shared/operations/jobs/job-store';
+import { workOnJob, type JobWorld } from '../shared/operations/jobs/work-on-job';
+import { job, jobActivity, type JobInput } from '../shared/operations/jobs/orchestration';
 import { runOrchestration } from '../test/support/durable-replay';
 import { machineLine } from './machine';
 

@@ -5,10 +5,10 @@
  *
  * npm run bench:supervisor -- [tasks] [period in seconds]
  */
-import { MemoryAppendStore } from '../shared/commit-log/memory-stores';
+import { MemoryAppendStore } from '../shared/adapters/memory-stores';
 import type { AppendStore, HubReader, ObjectStore } from '../shared/model/ports';
-import { Surveyor } from '../shared/recovery/survey/surveyor';
-import { seconds, Timestamp, topology } from '../shared/topology';
+import { Surveyor } from '../shared/supervision/survey/surveyor';
+import { seconds, Timestamp, topology } from '../shared/dataflow';
 import { StageWorld } from '../test/support/stage-world';
 import { Type } from 'typebox';
 import { machineLine } from './machine';

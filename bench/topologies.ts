@@ -1,6 +1,6 @@
 /** What the end-to-end benchmark runs: one stage, and two with an exchange between. */
 import { Type } from 'typebox';
-import { count, minutes, seconds, sum, Timestamp, topology, tumbling } from '../shared/topology';
+import { count, minutes, seconds, sum, Timestamp, topology, tumbling } from '../shared/dataflow';
 
 const reading = Type.Object({
   id: Type.Integer(),

@@ -1,10 +1,10 @@
 import { parseEventHubConnectionString } from '@azure/event-hubs';
 import { compileAppSettings } from '../shared/config/settings';
 import { plan } from '../shared/planner';
-import { compileStage } from '../shared/program';
-import { Runtime } from '../shared/stage/runtime';
+import { compileStage } from '../shared/execution';
+import { Runtime } from '../shared/task/runtime';
 import { createJobWorld } from '../shared/world/job-world';
-import type { JobWorld } from '../shared/recovery/jobs/work-on-job';
+import type { JobWorld } from '../shared/operations/jobs/work-on-job';
 import { createWorld, type World } from '../shared/world/world';
 import { topologies } from '../topologies';
 import { WrongUse } from './arguments';

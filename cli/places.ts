@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { faultsOf, type Fault } from '../shared/topology/places';
+import { faultsOf, type Fault } from '../shared/dataflow/places';
 
 /** Nobody who wrote a topology made these calls. */
 const ours = /^(cli|functions|local|shared|tools|node_modules)\//;

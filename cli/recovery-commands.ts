@@ -12,7 +12,7 @@ import { assertKnown, assertKnownTable } from './commands/inspect';
 import { runJob, showJobs, type JobFlags } from './commands/jobs';
 import { showSupervisor } from './commands/supervisor';
 import type { EngineLocation } from './engine';
-import type { BackfillOptions } from '../shared/recovery/jobs/kinds/backfill';
+import type { BackfillOptions } from '../shared/operations/jobs/kinds/backfill';
 import type { Output } from './output';
 import type { Store } from './store';
 

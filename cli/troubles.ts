@@ -1,7 +1,7 @@
 /** What an operator must know at once: stages that stand still or sinks that are left alone, and why. */
 import type { RunningInvocation } from '../local/functions-host/worker-process';
 import { systemClock } from '../shared/adapters/process-world';
-import { readSupervisorReport } from '../shared/recovery/supervisor/supervisor-report';
+import { readSupervisorReport } from '../shared/supervision/supervisor-report';
 import type { Store } from './store';
 
 export interface Trouble {

@@ -1,12 +1,12 @@
 /**
  * The function app: one Event Hubs trigger per stage, and what looks after tasks that no worker
- * holds. Registration only: what happens is in shared/stage and shared/recovery.
+ * holds. Registration only: what happens is in shared/task, shared/supervision and shared/operations.
  */
 import { app, type InvocationContext } from '@azure/functions';
 import { compileAppSettings } from '../shared/config/settings';
 import { plan } from '../shared/planner';
-import { compileStage } from '../shared/program';
-import { Runtime } from '../shared/stage/runtime';
+import { compileStage } from '../shared/execution';
+import { Runtime } from '../shared/task/runtime';
 import { topologies } from '../topologies';
 import { chosenTopologies } from './chosen-topologies';
 import { drainMarks } from './drain-marks';

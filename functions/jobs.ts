@@ -1,6 +1,6 @@
 /**
  * Registers jobs: the orchestration that fans one out, its activity, and the HTTP API by which
- * they are started, looked at and cancelled. What they do is in shared/recovery/jobs.
+ * they are started, looked at and cancelled. What they do is in shared/operations/jobs.
  */
 import {
   app,
@@ -12,9 +12,9 @@ import type * as DurableFunctions from 'durable-functions';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { StreamError } from '../shared/model/errors';
-import { assertOptions } from '../shared/recovery/jobs/job-options';
-import { JobStore } from '../shared/recovery/jobs/job-store';
-import { workOnJob, type JobWorld } from '../shared/recovery/jobs/work-on-job';
+import { assertOptions } from '../shared/operations/jobs/job-options';
+import { JobStore } from '../shared/operations/jobs/job-store';
+import { workOnJob, type JobWorld } from '../shared/operations/jobs/work-on-job';
 import {
   job,
   jobActivity,
@@ -22,7 +22,7 @@ import {
   jobName,
   jobWorkersCeiling,
   type JobInput,
-} from '../shared/recovery/orchestrators/job';
+} from '../shared/operations/jobs/orchestration';
 
 const leaseMs = 30_000;
 const claimMax = 8;

@@ -1,6 +1,6 @@
 /**
  * Registers the Durable supervisor: its orchestration, its activities, and the watchdog that starts
- * it when there is none or it does not move. What it does is in shared/recovery.
+ * it when there is none or it does not move. What it does is in shared/supervision.
  */
 import { app, type InvocationContext } from '@azure/functions';
 import type * as DurableFunctions from 'durable-functions';
@@ -10,12 +10,9 @@ import {
   supervisorActivities,
   supervisorInstanceId,
   supervisorName,
-} from '../shared/recovery/orchestrators/supervisor';
-import {
-  SupervisorActivities,
-  type SupervisorWorld,
-} from '../shared/recovery/supervisor/activities';
-import { watch, type SupervisorLife } from '../shared/recovery/supervisor/watchdog';
+} from '../shared/supervision/orchestrator';
+import { SupervisorActivities, type SupervisorWorld } from '../shared/supervision/activities';
+import { watch, type SupervisorLife } from '../shared/supervision/watchdog';
 
 /** A cycle may wait for several overrunning waves before it is taken for stuck. */
 const stuckAfterOverruns = 6;

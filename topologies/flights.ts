@@ -15,7 +15,7 @@ import {
   Timestamp,
   topology,
   tumbling,
-} from '../shared/topology';
+} from '../shared/dataflow';
 
 /** An event as the replayer sends it. */
 const flight = Type.Object({

@@ -1,11 +1,11 @@
-import { whyNotRedriven } from '../../shared/stage/settle-letters';
+import { whyNotRedriven } from '../../shared/task/settle-letters';
 import {
   readLetters,
   stateOf,
   type FiledLetter,
   type LetterFilter,
   type LetterState,
-} from '../../shared/recovery/letters/letter-reader';
+} from '../../shared/operations/letters/letter-reader';
 import { assertSpan } from '../arguments';
 import { printable, type Output } from '../output';
 import type { Store } from '../store';

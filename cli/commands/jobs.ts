@@ -1,6 +1,6 @@
-import { JobStore } from '../../shared/recovery/jobs/job-store';
-import type { JobProgress } from '../../shared/recovery/jobs/job-state';
-import { workOnJob } from '../../shared/recovery/jobs/work-on-job';
+import { JobStore } from '../../shared/operations/jobs/job-store';
+import type { JobProgress } from '../../shared/operations/jobs/job-state';
+import { workOnJob } from '../../shared/operations/jobs/work-on-job';
 import { WrongUse } from '../arguments';
 import { openEngine, type EngineLocation } from '../engine';
 import type { Output } from '../output';

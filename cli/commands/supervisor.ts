@@ -2,8 +2,8 @@ import { systemClock } from '../../shared/adapters/process-world';
 import {
   readSupervisorReport,
   type SupervisorReport,
-} from '../../shared/recovery/supervisor/supervisor-report';
-import type { SupervisorDecision } from '../../shared/recovery/supervisor/decision-log';
+} from '../../shared/supervision/supervisor-report';
+import type { SupervisorDecision } from '../../shared/supervision/decision-log';
 import { plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import type { Output } from '../output';

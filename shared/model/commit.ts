@@ -1,6 +1,6 @@
 /**
  * The vocabulary of the commit log: what one record of a task's log says. Pure data, JSON-able
- * except for the byte arrays. `shared/commit-log` gives it its bytes; `shared/stage` its meaning.
+ * except for the byte arrays. `shared/commit-log` gives it its bytes; `shared/task` its meaning.
  */
 
 /**

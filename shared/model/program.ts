@@ -1,5 +1,5 @@
 /**
- * The seam between the dataflow (planner, operators: pure) and the commit order (shared/stage).
+ * The seam between the dataflow (planner, operators: pure) and the commit order (shared/task).
  * A program is one stage of a topology, compiled: it turns decoded events and a state into outputs.
  */
 import type { DeadLetter, LedgerCounts } from './commit';

@@ -1,4 +1,4 @@
-import type { TypedOperator } from './context';
+import type { TypedOperator } from '../dataflow/operator';
 
 /** Keeps the values for which the function is true; the ledger counts the others as filtered. */
 export function filter<Value>(isKept: (value: Value) => boolean): TypedOperator<Value, Value> {

@@ -1,4 +1,4 @@
-import type { TypedOperator } from './context';
+import type { TypedOperator } from '../dataflow/operator';
 
 /** Any number of values for each value; an event of which none come is counted as filtered. */
 export function flatMap<Value, Next>(

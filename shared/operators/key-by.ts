@@ -1,8 +1,8 @@
 import { StreamError } from '../model/errors';
-import { assertPlain } from '../exchange/plain-value';
+import { assertPlain } from '../delivery/exchange/plain-value';
 import { shown } from '../model/shown';
-import type { KeyByNode } from '../topology/graph';
-import type { OperatorContext, Receiver } from './context';
+import type { KeyByNode } from '../dataflow/graph';
+import type { OperatorContext, Receiver } from '../dataflow/operator';
 
 /**
  * A key is in the state, in each change of it, and in results, all of one commit: with a longer one
@@ -46,7 +46,7 @@ export function compileKeyBy(node: KeyByNode, context: OperatorContext, next: Re
 
 /**
  * Ends a stage: the value goes to the task that has its key.
- * Delivery: effectively once (shared/exchange).
+ * Delivery: effectively once (shared/delivery/exchange).
  */
 export function compileExchange(
   node: KeyByNode,

@@ -1,4 +1,4 @@
-import type { TypedOperator } from './context';
+import type { TypedOperator } from '../dataflow/operator';
 
 /** One value for each value. Delivery: as its input; a throw dead-letters the event. */
 export function map<Value, Next>(apply: (value: Value) => Next): TypedOperator<Value, Next> {

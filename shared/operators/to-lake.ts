@@ -1,8 +1,8 @@
 import { canonicalCell, cellRule, type CellRule } from '../model/cells';
 import { shown } from '../model/shown';
 import type { Cell, Column } from '../model/table';
-import type { LakeNode } from '../topology/graph';
-import type { OperatorContext, Receiver } from './context';
+import type { LakeNode } from '../dataflow/graph';
+import type { OperatorContext, Receiver } from '../dataflow/operator';
 
 /** Writes each value as a row. Delivery: exactly once for readers of the table's log. */
 export function compileToLake(node: LakeNode, context: OperatorContext, table: number): Receiver {

@@ -1,6 +1,6 @@
 import { StreamError } from '../model/errors';
 import type { KeyedStore } from '../state/keyed-state';
-import type { WindowNode } from '../topology/graph';
+import type { WindowNode } from '../dataflow/graph';
 import {
   addToCounter,
   type OperatorContext,
@@ -9,7 +9,7 @@ import {
   type TimedOperator,
   type TimedResult,
   type PlaceTime,
-} from './context';
+} from '../dataflow/operator';
 
 /** Ends sort as text: 16 digits, shifted so that times before 1970 sort first. */
 const endDigits = 16;

@@ -1,5 +1,5 @@
 import type { TablePlan } from '../model/table';
-import type { GraphNode, LatePolicy, Topology } from '../topology/graph';
+import type { GraphNode, LatePolicy, Topology } from '../dataflow/graph';
 import { planTopology, walk, type Plan } from './plan';
 
 const lateTexts: Readonly<Record<LatePolicy, string>> = {

@@ -1,7 +1,7 @@
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
-import { consumersOf, type GraphNode, type KeyByNode, type Topology } from '../topology/graph';
-import { faultOf, unsound, type Fault } from '../topology/places';
+import { consumersOf, type GraphNode, type KeyByNode, type Topology } from '../dataflow/graph';
+import { faultOf, unsound, type Fault } from '../dataflow/places';
 
 /** A stage with the node it begins at: a source, or the keyBy whose exchange it reads. */
 export interface PlannedStage {

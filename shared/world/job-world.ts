@@ -1,16 +1,16 @@
 import { openLakeTable } from '../lake/lake-table';
-import { compileStage } from '../program';
+import { compileStage } from '../execution';
 import type { FaultPoint } from '../model/ports';
 import { StreamError } from '../model/errors';
-import { auditKind } from '../recovery/jobs/kinds/audit';
-import { backfillKind } from '../recovery/jobs/kinds/backfill';
-import { compactKind, tableFolder } from '../recovery/jobs/kinds/compact';
-import { redriveKind } from '../recovery/jobs/kinds/redrive';
-import { resetKind } from '../recovery/jobs/kinds/reset';
-import type { JobWorld } from '../recovery/jobs/work-on-job';
-import type { SurveyedStage } from '../recovery/survey/surveyor';
-import type { Runtime } from '../stage/runtime';
-import type { Topology } from '../topology/graph';
+import { auditKind } from '../operations/jobs/kinds/audit';
+import { backfillKind } from '../operations/jobs/kinds/backfill';
+import { compactKind, tableFolder } from '../operations/jobs/kinds/compact';
+import { redriveKind } from '../operations/jobs/kinds/redrive';
+import { resetKind } from '../operations/jobs/kinds/reset';
+import type { JobWorld } from '../operations/jobs/work-on-job';
+import type { SurveyedStage } from '../supervision/survey/surveyor';
+import type { Runtime } from '../task/runtime';
+import type { Topology } from '../dataflow/graph';
 import type { World } from './world';
 
 /** A worker that knows every kind of job. */

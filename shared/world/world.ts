@@ -10,10 +10,10 @@ import { BlobAppendStore } from '../adapters/blob-append-store';
 import { BlobHostCheckpoints, hostCheckpointContainer } from '../adapters/blob-host-checkpoints';
 import { BlobObjectStore } from '../adapters/blob-object-store';
 import { connectContainer, type BlobAccount } from '../adapters/blob-container';
-import { captureContainer } from '../recovery/backfill/capture-file';
+import { captureContainer } from '../operations/backfill/capture-file';
 import { openLakeTable, type LakeTable } from '../lake/lake-table';
-import { guardedSender, guardedTable } from '../recovery/breaker/guarded-sinks';
-import { defaultStageLimits, type StageServices } from '../stage/services';
+import { guardedSender, guardedTable } from '../breaker/guarded-sinks';
+import { defaultStageLimits, type StageServices } from '../task/services';
 import { lineTelemetry } from '../telemetry/line-telemetry';
 
 /** The concrete world: Azure SDK clients behind the engine's ports. Nothing connects before use. */

@@ -1,5 +1,5 @@
 /** What a chaos run runs: every topology that is shipped, and the tests' own with its bad orders. */
-import { hours } from '../../shared/topology';
+import { hours } from '../../shared/dataflow';
 import { topologies as shipped } from '../../topologies';
 import { ordersTopology } from '../fixtures/topologies/orders';
 

@@ -81,7 +81,7 @@ export const notMade: readonly (readonly [row: string, why: string])[] = [
   ['F8', 'in part: no body is cut off on its way; unit tests read damaged and cut records'],
   ['F9', 'in part: no full account; Azurite knows no quota'],
   ['F10', 'in part: no expired tokens; the emulator’s do not expire'],
-  ['F14', 'in part: rounds of a bisection are counted in test/unit/stage/attempts.test.ts'],
+  ['F14', 'in part: rounds of a bisection are counted in test/unit/task/attempts.test.ts'],
   ['F17', 'in part: when a frozen worker happens to hold an activity; not forced'],
   ['F18', 'in part: the supervisor is ended, not stuck; unit tests have the watchdog’s decisions'],
   ['F20', 'in part: no partitions are added, nothing is retired; the emulator does neither'],

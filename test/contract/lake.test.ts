@@ -1,6 +1,6 @@
 import { connectContainer } from '../../shared/adapters/blob-container';
 import { BlobObjectStore } from '../../shared/adapters/blob-object-store';
-import { MemoryObjectStore } from '../../shared/commit-log/memory-stores';
+import { MemoryObjectStore } from '../../shared/adapters/memory-stores';
 import { readTable } from '../../shared/lake/table-reader';
 import type { ObjectStore } from '../../shared/model/ports';
 import type { Row, TablePlan } from '../../shared/model/table';

@@ -1,7 +1,7 @@
 import { BlobAppendStore } from '../../shared/adapters/blob-append-store';
 import { connectContainer } from '../../shared/adapters/blob-container';
 import { BlobObjectStore } from '../../shared/adapters/blob-object-store';
-import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
+import { MemoryAppendStore, MemoryObjectStore } from '../../shared/adapters/memory-stores';
 import type { AppendStore, ObjectStore } from '../../shared/model/ports';
 import { startAzurite, type Azurite } from '../support/azurite';
 

@@ -1,7 +1,7 @@
 // Goal: while a table cannot be committed to, workers leave it alone together; then all is there.
 // Method: a proxy before Azurite refuses table commits for a while; real processes.
 import { openStore } from '../../cli/store';
-import { readBreakers } from '../../shared/recovery/breaker/circuit-breaker';
+import { readBreakers } from '../../shared/breaker/circuit-breaker';
 import { someOrders } from '../support/orders';
 import { startStoreFaultProxy, type StoreFaultProxy } from '../support/store-fault-proxy';
 import { eventually } from '../support/outcome';

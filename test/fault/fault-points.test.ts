@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commitLogFaultPoints } from '../../shared/commit-log/fault-points';
 import { lakeFaultPoints } from '../../shared/lake/fault-points';
-import { stageFaultPoints } from '../../shared/stage/services';
+import { stageFaultPoints } from '../../shared/task/services';
 import { someOrders } from '../support/orders';
 import { OrdersRun } from './orders-run';
 

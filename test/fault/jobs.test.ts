@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlobAppendStore } from '../../shared/adapters/blob-append-store';
 import { connectContainer } from '../../shared/adapters/blob-container';
-import { readLetters } from '../../shared/recovery/letters/letter-reader';
+import { readLetters } from '../../shared/operations/letters/letter-reader';
 import { someOrders } from '../support/orders';
 import { eventually } from '../support/outcome';
 import { OrdersRun } from './orders-run';

@@ -6,10 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlobAppendStore } from '../../shared/adapters/blob-append-store';
 import { connectContainer } from '../../shared/adapters/blob-container';
-import {
-  DecisionLog,
-  type SupervisorDecision,
-} from '../../shared/recovery/supervisor/decision-log';
+import { DecisionLog, type SupervisorDecision } from '../../shared/supervision/decision-log';
 import { someOrders } from '../support/orders';
 import { eventually } from '../support/outcome';
 import { OrdersRun } from './orders-run';

@@ -1,8 +1,8 @@
 // Goal: every alert and every chart looks at something that the platform or the app really says.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { noteKinds } from '../../shared/recovery/supervisor/plan-cycle';
-import { cycleEvent } from '../../shared/recovery/supervisor/supervisor-report';
+import { noteKinds } from '../../shared/supervision/plan-cycle';
+import { cycleEvent } from '../../shared/supervision/supervisor-report';
 import { lineTelemetry } from '../../shared/telemetry/line-telemetry';
 import type { Resource } from './support/deploy-template';
 import { appSettings, deploy, ofType, properties, read, repository } from './support/template';
@@ -82,7 +82,7 @@ describe('alerts', () => {
     const rules = ofType(deploy(), 'Microsoft.Insights/scheduledQueryRules');
     const lost = JSON.stringify(rules.find(({ name }) => alertOf(name) === 'lost'));
     expect(lost).toContain('tolong(line.lostMessages) > 0');
-    expect(read('shared/stage/task.ts')).toContain('lostMessages:');
+    expect(read('shared/task/task.ts')).toContain('lostMessages:');
   });
 
   it('notice a supervisor that is silent for longer than many of its periods', () => {

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { hubFunctionNames, partitionCount } from '../conformance/app/names';
 import { settingsSpec } from '../../shared/config/settings';
-import { defaultStageLimits } from '../../shared/stage/services';
+import { defaultStageLimits } from '../../shared/task/services';
 import { read, readJson, repository, runJson, template } from './support/template';
 
 /** The cells of a page's table rows, by what a row begins with. */

@@ -11,7 +11,7 @@ import { assertTrusted } from '../../local/event-hubs/control-callers';
 import { startEmulatorProcess, type EmulatorProcess } from '../../local/event-hubs/process';
 import { startFunctionsHost, type FunctionsHost } from '../../local/functions-host';
 import { startAzurite, type Azurite } from '../../local/storage';
-import { supervisorInstanceId } from '../../shared/recovery/orchestrators/supervisor';
+import { supervisorInstanceId } from '../../shared/supervision/orchestrator';
 import { emulatorConfig, plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { appSettings, deploy, read, repository, runJson } from './support/template';

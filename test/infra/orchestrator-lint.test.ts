@@ -6,7 +6,7 @@ import { join } from 'node:path';
 jest.setTimeout(180_000);
 
 const repository = join(__dirname, '../..');
-const file = 'shared/recovery/orchestrators/job.ts';
+const file = 'shared/operations/jobs/orchestration.ts';
 
 function lint(code: string): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 // Goal: azuredeploy.json is what its sources say, and what it deploys is what the app needs.
 // Method: the template is evaluated here (test/infra/support); no Azure, no Bicep CLI.
-import { captureContainer } from '../../shared/recovery/backfill/capture-file';
+import { captureContainer } from '../../shared/operations/backfill/capture-file';
 import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
 import { settingsSpec } from '../../shared/config/settings';

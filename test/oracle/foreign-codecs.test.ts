@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { readTable } from '../../shared/lake/table-reader';
-import { compactKind } from '../../shared/recovery/jobs/kinds/compact';
+import { compactKind } from '../../shared/operations/jobs/kinds/compact';
 import type { TablePlan } from '../../shared/model/table';
 import { askDuckDb } from '../support/lake-duckdb';
 import {

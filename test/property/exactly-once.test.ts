@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { commitLogFaultPoints } from '../../shared/commit-log/fault-points';
 import { lakeFaultPoints } from '../../shared/lake/fault-points';
 import { addLedgers, emptyLedger, type LedgerCounts } from '../../shared/model/commit';
-import { stageFaultPoints } from '../../shared/stage/services';
+import { stageFaultPoints } from '../../shared/task/services';
 import { topologies } from '../fixtures/topologies/orders';
 import { expectedMinutes, expectedPaid, someOrders, type Order } from '../support/orders';
 import { StageWorld, WorkerDied, type StageWorldOptions } from '../support/stage-world';

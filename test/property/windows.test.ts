@@ -5,9 +5,9 @@ import { Type } from 'typebox';
 import type { Program, ProgramOutputs } from '../../shared/model/program';
 import type { Row } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
-import { compileStage, type CompiledProgram } from '../../shared/program';
+import { compileStage, type CompiledProgram } from '../../shared/execution';
 import { KeyedState } from '../../shared/state/keyed-state';
-import { count, sum, Timestamp, topology, tumbling, type LatePolicy } from '../../shared/topology';
+import { count, sum, Timestamp, topology, tumbling, type LatePolicy } from '../../shared/dataflow';
 
 interface Event {
   readonly key: string;

@@ -3,7 +3,7 @@
  * and a clock of which one seed decides everything.
  */
 import type { Clock } from '../../shared/model/ports';
-import { defaultStageLimits, type StageLimits } from '../../shared/stage/services';
+import { defaultStageLimits, type StageLimits } from '../../shared/task/services';
 import { Checker } from './checks/checker';
 import { InvariantBroken } from './checks/invariants';
 import { checkDecisions } from './checks/decisions';

@@ -12,7 +12,7 @@ import { startFunctionsHost, type FunctionsHost } from '../../local/functions-ho
 import type { LeaseTimes } from '../../local/functions-host/event-hub-trigger';
 import { startAzurite, type Azurite } from '../../local/storage';
 import { emulatorConfig, plan, type Plan } from '../../shared/planner';
-import type { Topology } from '../../shared/topology';
+import type { Topology } from '../../shared/dataflow';
 import { buildApp, type BuiltApp } from './build-app';
 import { closeClient } from './event-hubs';
 

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Orchestration } from '../../shared/recovery/orchestrators/orchestration';
+import type { Orchestration } from '../../shared/orchestration/orchestration';
 
 export type HistoryEvent = Readonly<Record<string, unknown>> & { readonly EventType: number };
 

@@ -1,16 +1,20 @@
 /** Workers that do jobs over a StageWorld's stores and clock. */
-import { auditKind } from '../../shared/recovery/jobs/kinds/audit';
+import { auditKind } from '../../shared/operations/jobs/kinds/audit';
 import { openLakeTable } from '../../shared/lake/lake-table';
-import { compileStage } from '../../shared/program';
-import { backfillKind } from '../../shared/recovery/jobs/kinds/backfill';
-import { compactKind } from '../../shared/recovery/jobs/kinds/compact';
-import { redriveKind } from '../../shared/recovery/jobs/kinds/redrive';
-import { resetKind } from '../../shared/recovery/jobs/kinds/reset';
-import type { JobKind } from '../../shared/recovery/jobs/job-kind';
-import type { JobProgress } from '../../shared/recovery/jobs/job-state';
-import { JobStore } from '../../shared/recovery/jobs/job-store';
-import { workOnJob, type JobWorld, type WorkOptions } from '../../shared/recovery/jobs/work-on-job';
-import type { Topology } from '../../shared/topology';
+import { compileStage } from '../../shared/execution';
+import { backfillKind } from '../../shared/operations/jobs/kinds/backfill';
+import { compactKind } from '../../shared/operations/jobs/kinds/compact';
+import { redriveKind } from '../../shared/operations/jobs/kinds/redrive';
+import { resetKind } from '../../shared/operations/jobs/kinds/reset';
+import type { JobKind } from '../../shared/operations/jobs/job-kind';
+import type { JobProgress } from '../../shared/operations/jobs/job-state';
+import { JobStore } from '../../shared/operations/jobs/job-store';
+import {
+  workOnJob,
+  type JobWorld,
+  type WorkOptions,
+} from '../../shared/operations/jobs/work-on-job';
+import type { Topology } from '../../shared/dataflow';
 import { WorkerDied, type StageWorld } from './stage-world';
 
 let ids = 0;

@@ -1,4 +1,4 @@
-import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
+import { MemoryAppendStore, MemoryObjectStore } from '../../shared/adapters/memory-stores';
 import { TaskLog } from '../../shared/commit-log/task-log';
 import type { TaskLogLimits } from '../../shared/commit-log/task-log-options';
 import type { LogRecord } from '../../shared/model/commit';

@@ -9,7 +9,7 @@ import {
   topology,
   tumbling,
   type Topology,
-} from '../../shared/topology';
+} from '../../shared/dataflow';
 
 export interface Reading {
   readonly id: number;

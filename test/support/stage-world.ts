@@ -5,7 +5,7 @@
 import { parquetReadObjects } from 'hyparquet';
 import { openLakeTable, type LakeTable } from '../../shared/lake/lake-table';
 import { listLiveFiles } from '../../shared/lake/table-reader';
-import { MemoryAppendStore, MemoryObjectStore } from '../../shared/commit-log/memory-stores';
+import { MemoryAppendStore, MemoryObjectStore } from '../../shared/adapters/memory-stores';
 import type {
   AppendStore,
   HostCheckpoints,
@@ -15,14 +15,14 @@ import type {
 import type { StagePlan } from '../../shared/model/program';
 import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
-import { compileStage } from '../../shared/program';
-import { Runtime } from '../../shared/stage/runtime';
+import { compileStage } from '../../shared/execution';
+import { Runtime } from '../../shared/task/runtime';
 import {
   defaultStageLimits,
   type StageLimits,
   type StageServices,
-} from '../../shared/stage/services';
-import type { Topology } from '../../shared/topology';
+} from '../../shared/task/services';
+import type { Topology } from '../../shared/dataflow';
 import { MemoryHub, MemorySender } from './memory-hub';
 
 /** Thrown at a fault point: the worker is gone, with all it had in memory. */

@@ -1,15 +1,12 @@
 /** The supervisor over a StageWorld: its orchestration replayed, its activities on live workers. */
-import {
-  SupervisorActivities,
-  supervisorLimits,
-} from '../../shared/recovery/supervisor/activities';
-import type { SupervisorLimits } from '../../shared/recovery/supervisor/plan-cycle';
+import { SupervisorActivities, supervisorLimits } from '../../shared/supervision/activities';
+import type { SupervisorLimits } from '../../shared/supervision/plan-cycle';
 import {
   supervisor,
   supervisorActivities,
   type SupervisorInput,
-} from '../../shared/recovery/orchestrators/supervisor';
-import type { Runtime } from '../../shared/stage/runtime';
+} from '../../shared/supervision/orchestrator';
+import type { Runtime } from '../../shared/task/runtime';
 import { runOrchestration, type RunResult } from './durable-replay';
 import type { StageWorld } from './stage-world';
 

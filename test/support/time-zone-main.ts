@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { Type } from 'typebox';
-import { count, Day, hours, Timestamp, topology, tumbling } from '../../shared/topology';
+import { count, Day, hours, Timestamp, topology, tumbling } from '../../shared/dataflow';
 import type { ObjectStore } from '../../shared/model/ports';
 import { MemoryObjects, flightsPlan, openTestTable } from './lake-memory';
 import { columnOf, planOf, rowsOf, statsOf, written } from './lake-tables';

@@ -1,6 +1,6 @@
 /** Faults of what looks after the tasks: the Durable supervisor and the jobs. */
-import { jobFaultPoints } from '../../../shared/recovery/jobs/work-on-job';
-import { tenderFaultPoints } from '../../../shared/recovery/supervisor/tender';
+import { jobFaultPoints } from '../../../shared/operations/jobs/work-on-job';
+import { tenderFaultPoints } from '../../../shared/supervision/tender';
 import type { FaultKind, FaultSite } from './fault';
 import { killAtPoint } from './worker-faults';
 

@@ -104,7 +104,7 @@ it('says where a source cannot be read, and runs nothing', () => {
 });
 
 const head = `import { Type } from 'typebox';
-import { count, hours, Timestamp, topology, tumbling } from '../shared/topology';
+import { count, hours, Timestamp, topology, tumbling } from '../shared/dataflow';
 const order = Type.Object({ id: Type.Integer(), time: Timestamp() });
 export const shown = [count, hours, tumbling, Type];
 `;

@@ -2,7 +2,7 @@
 // again, over one client: an audit and a recovery read so. No link that closes ends the connection.
 import type { EventHubReader } from '../../../shared/adapters/event-hubs';
 import { connectReader } from '../../../shared/adapters/hub-clients';
-import { scanHub } from '../../../shared/recovery/jobs/kinds/compare-with-hub';
+import { scanHub } from '../../../shared/operations/jobs/kinds/compare-with-hub';
 import { openTestNamespace, type TestNamespace } from '../../support/event-hubs-namespace';
 
 jest.setTimeout(180_000);

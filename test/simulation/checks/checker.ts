@@ -5,7 +5,7 @@ import {
   type LogPath,
 } from '../../../shared/commit-log/names';
 import type { CommitRecord, HeaderRecord, LogRecord } from '../../../shared/model/commit';
-import type { JobLine } from '../../../shared/recovery/jobs/job-state';
+import type { JobLine } from '../../../shared/operations/jobs/job-state';
 import type { HubWatcher } from '../world/hubs';
 import type { StoreWatcher } from '../world/stores';
 import {

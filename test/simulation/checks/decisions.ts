@@ -1,5 +1,5 @@
 import type { AppendStore } from '../../../shared/model/ports';
-import { DecisionLog } from '../../../shared/recovery/supervisor/decision-log';
+import { DecisionLog } from '../../../shared/supervision/decision-log';
 import type { ToldTending } from '../world/supervision';
 import { holds } from './invariants';
 

@@ -1,5 +1,5 @@
-import type { JobLine, Piece } from '../../../shared/recovery/jobs/job-state';
-import { pieceAttemptsMax } from '../../../shared/recovery/jobs/job-state';
+import type { JobLine, Piece } from '../../../shared/operations/jobs/job-state';
+import { pieceAttemptsMax } from '../../../shared/operations/jobs/job-state';
 import { holds, same } from './invariants';
 
 interface PieceSeen {

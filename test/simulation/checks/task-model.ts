@@ -7,7 +7,7 @@ import type {
   LedgerCounts,
 } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
-import { lettersStore, type LetterVerdict } from '../../../shared/stage/settle-letters';
+import { lettersStore, type LetterVerdict } from '../../../shared/task/settle-letters';
 import { holds, same } from './invariants';
 import type { RecordedHubs } from './recorded-hubs';
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import type { JobKind } from '../../../shared/recovery/jobs/job-kind';
+import type { JobKind } from '../../../shared/operations/jobs/job-kind';
 import type { Faults } from './faults';
 import type { Random } from './random';
 import type { Actor, Scheduler } from './scheduler';

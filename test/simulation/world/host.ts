@@ -1,5 +1,5 @@
 import type { HubMessage } from '../../../shared/model/ports';
-import type { CompiledStage } from '../../../shared/stage/services';
+import type { CompiledStage } from '../../../shared/task/services';
 import type { Faults } from './faults';
 import type { WatchedHub } from './hubs';
 import type { Random } from './random';

@@ -1,7 +1,7 @@
-import { JobStore } from '../../../shared/recovery/jobs/job-store';
-import { redriveKind } from '../../../shared/recovery/jobs/kinds/redrive';
-import { workOnJob } from '../../../shared/recovery/jobs/work-on-job';
-import { job, jobActivity, type JobInput } from '../../../shared/recovery/orchestrators/job';
+import { JobStore } from '../../../shared/operations/jobs/job-store';
+import { redriveKind } from '../../../shared/operations/jobs/kinds/redrive';
+import { workOnJob } from '../../../shared/operations/jobs/work-on-job';
+import { job, jobActivity, type JobInput } from '../../../shared/operations/jobs/orchestration';
 import type { AppendStore, ObjectStore } from '../../../shared/model/ports';
 import type { ActivityQueue } from './activities';
 import type { Faults } from './faults';

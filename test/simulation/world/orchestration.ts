@@ -3,7 +3,7 @@ import type {
   OrchestrationTask,
   OrchestrationTimer,
   Orchestrator,
-} from '../../../shared/recovery/orchestrators/orchestration';
+} from '../../../shared/orchestration/orchestration';
 import type { Scheduler } from './scheduler';
 
 /** Calls an activity; the answer comes some day, or never. */

@@ -1,4 +1,4 @@
-import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/commit-log/memory-stores';
+import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/adapters/memory-stores';
 import { StreamError } from '../../../shared/model/errors';
 import type { AppendStore, Clock, ObjectStore } from '../../../shared/model/ports';
 import type { Faults } from './faults';

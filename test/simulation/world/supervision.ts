@@ -2,13 +2,10 @@ import {
   firstInput,
   supervisor,
   supervisorActivities,
-} from '../../../shared/recovery/orchestrators/supervisor';
-import {
-  SupervisorActivities,
-  supervisorLimits,
-} from '../../../shared/recovery/supervisor/activities';
-import type { TendOutcome, TendPiece } from '../../../shared/recovery/supervisor/plan-cycle';
-import { watch } from '../../../shared/recovery/supervisor/watchdog';
+} from '../../../shared/supervision/orchestrator';
+import { SupervisorActivities, supervisorLimits } from '../../../shared/supervision/activities';
+import type { TendOutcome, TendPiece } from '../../../shared/supervision/plan-cycle';
+import { watch } from '../../../shared/supervision/watchdog';
 import type { Telemetry } from '../../../shared/model/ports';
 import type { ActivityQueue } from './activities';
 import type { Random } from './random';

@@ -4,7 +4,7 @@
  */
 import { Type } from 'typebox';
 import { plan } from '../../../shared/planner';
-import { compileStage } from '../../../shared/program';
+import { compileStage } from '../../../shared/execution';
 import {
   Timestamp,
   count,
@@ -13,7 +13,7 @@ import {
   sum,
   topology,
   tumbling,
-} from '../../../shared/topology';
+} from '../../../shared/dataflow';
 
 export const sourceHub = 'orders';
 export const exchangeHub = 'simulated-customer';

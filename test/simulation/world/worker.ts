@@ -9,9 +9,9 @@ import type {
 } from '../../../shared/model/ports';
 import type { StagePlan } from '../../../shared/model/program';
 import type { TablePlan } from '../../../shared/model/table';
-import { guardedSender, guardedTable } from '../../../shared/recovery/breaker/guarded-sinks';
-import { Runtime } from '../../../shared/stage/runtime';
-import type { CompiledStage, StageLimits, StageServices } from '../../../shared/stage/services';
+import { guardedSender, guardedTable } from '../../../shared/breaker/guarded-sinks';
+import { Runtime } from '../../../shared/task/runtime';
+import type { CompiledStage, StageLimits, StageServices } from '../../../shared/task/services';
 import type { Faults } from './faults';
 import type { Host, Slot } from './host';
 import { HubCalls, type WatchedHub } from './hubs';

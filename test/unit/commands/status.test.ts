@@ -2,7 +2,7 @@
 // halted is named with its place and cause.
 import { statusLine, statusSegments, type StackStatus } from '../../../cli/status-line';
 import { readTroubles, stuckFunctions } from '../../../cli/troubles';
-import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/commit-log/memory-stores';
+import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/adapters/memory-stores';
 
 const fine: StackStatus = {
   ...{ isBalanced: true, deadLettered: 0, late: 0, troubles: [] },

@@ -1,10 +1,10 @@
 // Goal: whoever asks how tasks are looked after is told the truth under the timer, too.
 import type { Store } from '../../../cli/store';
 import { showSupervisor } from '../../../cli/commands/supervisor';
-import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/commit-log/memory-stores';
-import type { HaltMark } from '../../../shared/stage/halt-marks';
-import { surveyPageName, type SurveyPage } from '../../../shared/recovery/survey/surveyor';
-import { emptyDigest } from '../../../shared/recovery/survey/task-digest';
+import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/adapters/memory-stores';
+import type { HaltMark } from '../../../shared/task/halt-marks';
+import { surveyPageName, type SurveyPage } from '../../../shared/supervision/survey/surveyor';
+import { emptyDigest } from '../../../shared/supervision/survey/task-digest';
 
 async function shown(
   surveyedAtMs: number | null,

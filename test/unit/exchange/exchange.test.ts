@@ -1,9 +1,9 @@
 // Goal: an outbox re-sent, doubled or cut anywhere is admitted exactly once, and a loss is declared.
 import fc from 'fast-check';
-import { decodeEnvelope } from '../../../shared/exchange/envelope';
-import { Outbox } from '../../../shared/exchange/outbox';
-import { partitionOfKey } from '../../../shared/exchange/partitioner';
-import { Producers } from '../../../shared/exchange/producers';
+import { decodeEnvelope } from '../../../shared/delivery/exchange/envelope';
+import { Outbox } from '../../../shared/delivery/exchange/outbox';
+import { partitionOfKey } from '../../../shared/delivery/exchange/partitioner';
+import { Producers } from '../../../shared/delivery/exchange/producers';
 import { KeyedState } from '../../../shared/state/keyed-state';
 import type { OutboxMessage } from '../../../shared/model/commit';
 

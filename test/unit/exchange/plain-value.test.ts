@@ -1,8 +1,8 @@
 // Goal: what travels through an exchange arrives as it was, −0 included.
 import fc from 'fast-check';
-import { assertPlain, plainText } from '../../../shared/exchange/plain-value';
-import { Outbox } from '../../../shared/exchange/outbox';
-import { decodeEnvelope } from '../../../shared/exchange/envelope';
+import { assertPlain, plainText } from '../../../shared/delivery/exchange/plain-value';
+import { Outbox } from '../../../shared/delivery/exchange/outbox';
+import { decodeEnvelope } from '../../../shared/delivery/exchange/envelope';
 import { KeyedState } from '../../../shared/state/keyed-state';
 
 it('the text of any plain value is read back as that value', () => {

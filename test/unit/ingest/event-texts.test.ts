@@ -1,7 +1,7 @@
 // Goal: the texts of a message's events are those that its events are read from, one for one.
 import fc from 'fast-check';
 import { gzipSync } from 'node:zlib';
-import { encodeEnvelope, envelopeEventBytes } from '../../../shared/exchange/envelope';
+import { encodeEnvelope, envelopeEventBytes } from '../../../shared/delivery/exchange/envelope';
 import { openMessage } from '../../../shared/ingest/decode';
 
 /** Every event's text gives that event. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { Type } from 'typebox';
 import { decodeMessage } from '../../../shared/ingest/decode';
-import { settleInexact, withSafeIntegers } from '../../../shared/program/exact-numbers';
+import { settleInexact, withSafeIntegers } from '../../../shared/execution/exact-numbers';
 import { Compile } from 'typebox/compile';
 
 /** The value as a function of the topology gets it, or why it gets none. */

@@ -5,7 +5,7 @@ import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
 import { readFileRows } from '../../../shared/lake/read-file';
 import { readTable } from '../../../shared/lake/table-reader';
 import type { Row } from '../../../shared/model/table';
-import { count, Day, Nullable, Timestamp, topology, tumbling } from '../../../shared/topology';
+import { count, Day, Nullable, Timestamp, topology, tumbling } from '../../../shared/dataflow';
 import { StageWorld } from '../../support/stage-world';
 
 interface Outcome {

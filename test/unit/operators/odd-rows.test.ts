@@ -1,6 +1,6 @@
 // Goal: events at the end of time and columns of odd names end as any others do.
 import { Type } from 'typebox';
-import { count, Nullable, Timestamp, topology, tumbling } from '../../../shared/topology';
+import { count, Nullable, Timestamp, topology, tumbling } from '../../../shared/dataflow';
 import { StageWorld } from '../../support/stage-world';
 
 it('an event that comes after a drain is late, also where late ones are adjusted', async () => {

@@ -1,9 +1,9 @@
 // Goal: an operator is one file: with state, in the plan by its name, typed on both sides.
 import { Type } from 'typebox';
 import { plan } from '../../../shared/planner';
-import { compileStage } from '../../../shared/program';
+import { compileStage } from '../../../shared/execution';
 import { KeyedState } from '../../../shared/state/keyed-state';
-import { Timestamp, topology, type TypedOperator } from '../../../shared/topology';
+import { Timestamp, topology, type TypedOperator } from '../../../shared/dataflow';
 
 /** Lets a value through when it differs from the one before it. */
 function changes<Value>(select: (value: Value) => string): TypedOperator<Value, Value> {

@@ -1,7 +1,7 @@
 // Goal: a value that JSON cannot say ends as the same dead letter whether or not it would travel.
 import { Type } from 'typebox';
-import { average, minutes, Timestamp, topology, tumbling } from '../../../shared/topology';
-import { readLetters } from '../../../shared/recovery/letters/letter-reader';
+import { average, minutes, Timestamp, topology, tumbling } from '../../../shared/dataflow';
+import { readLetters } from '../../../shared/operations/letters/letter-reader';
 import { StageWorld } from '../../support/stage-world';
 
 const event = Type.Object({ id: Type.Integer(), time: Timestamp() });

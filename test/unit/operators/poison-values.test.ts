@@ -6,7 +6,7 @@ import type { ProgramOutputs } from '../../../shared/model/program';
 import type { Row } from '../../../shared/model/table';
 import { columnCells } from '../../../shared/lake/cells';
 import { plan } from '../../../shared/planner';
-import { compileStage } from '../../../shared/program';
+import { compileStage } from '../../../shared/execution';
 import { KeyedState } from '../../../shared/state/keyed-state';
 import {
   average,
@@ -18,7 +18,7 @@ import {
   topology,
   tumbling,
   type Topology,
-} from '../../../shared/topology';
+} from '../../../shared/dataflow';
 
 const event = Type.Object({ time: Timestamp(), value: Type.Any() });
 const source = { schema: event, eventTime: (e: { time: number }) => e.time };

@@ -1,7 +1,7 @@
 // Goal: stages, hubs, consumer groups and names are what the dataflow asks for, and stay the same.
 import { Type } from 'typebox';
 import { emulatorConfig, explain, plan } from '../../../shared/planner';
-import { count, days, Timestamp, topology, tumbling } from '../../../shared/topology';
+import { count, days, Timestamp, topology, tumbling } from '../../../shared/dataflow';
 import { topologies } from '../../../topologies';
 
 const event = Type.Object({ key: Type.String(), time: Timestamp() });

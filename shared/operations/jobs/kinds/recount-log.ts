@@ -1,0 +1,326 @@
+import { listGenerations } from '../../../commit-log/generation-list';
+import { incarnationOf } from '../../../commit-log/incarnations';
+import { readLog } from '../../../commit-log/log-reader';
+import type { LogPath } from '../../../commit-log/names';
+import { getSnapshot } from '../../../commit-log/snapshots';
+import { isBalanced } from '../../../ledger/ledger-reader';
+import {
+  addLedgers,
+  compareCursors,
+  emptyLedger,
+  type CommitRecord,
+  type Cursor,
+  type LedgerCounts,
+  type LogRecord,
+  type StateChange,
+  type TableRows,
+} from '../../../model/commit';
+import type { AppendStore, ObjectStore } from '../../../model/ports';
+import type { FlushLimits } from '../../../model/table';
+import { drainedWatermarkMs } from '../../../task/task';
+import type { SurveyedStage } from '../../../supervision/survey/surveyor';
+import type { TableFlush } from './audit-table';
+import { at, HubComparison, lastOf, scanHub, type CommittedRead } from './compare-with-hub';
+
+/** Something that does not agree. */
+export interface Discrepancy {
+  readonly where: string;
+  readonly what: string;
+}
+
+/** One log, recounted. */
+export interface Recount {
+  readonly kind: 'log';
+  readonly path: LogPath;
+  readonly firstCommit: number;
+  readonly lastCommit: number;
+  readonly epoch: number;
+  readonly ledger: LedgerCounts;
+  readonly deadLetters: number;
+  /** Events whose bytes in the hub were compared with what the log says it read. */
+  readonly comparedWithHub: number;
+  /** Rows of commits that the table says it holds, by table. */
+  readonly flushedRows: Readonly<Record<string, number>>;
+  /** Ordinal of the last event sent, by `<hub>/<partition>`; and taken in, by producer. */
+  readonly sent: Readonly<Record<string, number>>;
+  readonly taken: Readonly<Record<string, number>>;
+  readonly lastOutboxAtMs: number;
+  readonly recountedAtMs: number;
+  /** Messages in the hub that are not read yet. */
+  readonly lag: number;
+  readonly discrepancies: readonly Discrepancy[];
+}
+
+/** By epoch of the task. */
+export interface TableOfTask {
+  /** -1: there is no such table; null: it cannot be read. */
+  readonly version: number | null;
+  readonly inspectedAtMs: number;
+  /** The commit up to which it holds the task's rows. */
+  readonly flushedThrough: Readonly<Record<string, number>>;
+  readonly flushes: Readonly<Record<string, readonly TableFlush[]>>;
+}
+
+const discrepanciesMax = 50;
+/** Whoever holds a task flushes what is due by then. */
+const overdueMs = 60_000;
+
+export interface RecountRequest {
+  readonly path: LogPath;
+  readonly stage: SurveyedStage;
+  /** What each table says of this task. */
+  readonly tables: Readonly<Record<string, TableOfTask>>;
+  readonly withHub: boolean;
+  readonly beat: (done: number, of: number) => Promise<void>;
+}
+
+/** Recounts one log from its records, and compares what it says it read with what the hub holds. */
+export async function recountLog(
+  stores: { readonly appends: AppendStore; readonly objects: ObjectStore },
+  request: RecountRequest,
+): Promise<Recount> {
+  const work = new LogRecount(request);
+  await work.readFrom(stores);
+  if (request.withHub) await work.compareWithHub();
+  return work.result();
+}
+
+interface CommittedRows extends Pick<TableRows, 'table' | 'count'> {
+  readonly commit: number;
+  readonly committedAtMs: number;
+}
+
+class LogRecount {
+  readonly #request: RecountRequest;
+  readonly #found: Discrepancy[] = [];
+  readonly #rows: CommittedRows[] = [];
+  readonly #sent: Record<string, number> = {};
+  readonly #taken: Record<string, number> = {};
+  readonly #reads: CommittedRead[] = [];
+  /** By table: the commit up to which the log knows that its rows were flushed. */
+  readonly #claimed = new Map<string, number>();
+  #ledger: LedgerCounts = emptyLedger;
+  #first = 0;
+  #last = 0;
+  #epoch = 0;
+  #letters = 0;
+  #compared = 0;
+  #lag = 0;
+  #lastOutboxAtMs = 0;
+  #isDrained = false;
+  #cursor: Cursor | null = null;
+
+  constructor(request: RecountRequest) {
+    this.#request = request;
+  }
+
+  async readFrom(stores: { appends: AppendStore; objects: ObjectStore }): Promise<void> {
+    const { path } = this.#request;
+    const generations = await listGenerations(stores.appends, path);
+    for (const generation of generations) {
+      // One after the other: all of a log in memory at once may be gigabytes.
+      const stretch = await readLog(stores.appends, path, { generation, position: 0 }, [
+        generation,
+      ]);
+      await this.#takeGeneration(stretch.records, stores.objects);
+      await this.#request.beat(0, 0);
+    }
+  }
+
+  async #takeGeneration(records: readonly LogRecord[], objects: ObjectStore): Promise<void> {
+    for (const record of records) {
+      if (record.kind === 'header' && record.snapshot !== null && this.#first === 0) {
+        const bytes = await getSnapshot(objects, record.snapshot);
+        const snapshot = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
+          commit: number;
+          cursor: Cursor | null;
+          state: readonly StateChange[];
+          flushedThrough: Readonly<Record<string, number>>;
+        };
+        this.#last = snapshot.commit;
+        this.#cursor = snapshot.cursor;
+        this.#takeClaims(snapshot.flushedThrough);
+        this.#takeState(snapshot.state);
+      }
+      if (record.kind === 'commit') this.#take(record);
+    }
+  }
+
+  #say(what: string): void {
+    const { incarnation, partition, stage, topology } = this.#request.path;
+    if (this.#found.length >= discrepanciesMax) return;
+    this.#found.push({ where: `${topology}/${stage}/${incarnation}/${partition}`, what });
+  }
+
+  #take(record: CommitRecord): void {
+    const { commit, deadLetters, from, ledger, to } = record;
+    if (this.#first === 0) this.#first = commit;
+    if (commit !== this.#last + 1 && this.#last !== 0) {
+      this.#say(`commit ${commit} follows commit ${this.#last}`);
+    }
+    if (this.#cursor !== null && compareCursors(this.#cursor, from) !== 0) {
+      this.#say(
+        `commit ${commit} begins at ${at(from)}, the one before ended at ${at(this.#cursor)}`,
+      );
+    }
+    if (compareCursors(to, from) < 0) this.#say(`commit ${commit} ends before it begins`);
+    if (!isBalanced(ledger))
+      this.#say(`commit ${commit}: ${JSON.stringify(ledger)} is not balanced`);
+    const letters = deadLetters.filter(({ code }) => code !== 'STREAM_RESULT_FAILED').length;
+    if (letters !== ledger.deadLettered) {
+      this.#say(`commit ${commit} counts ${ledger.deadLettered} dead letters and holds ${letters}`);
+    }
+    this.#letters += letters;
+    this.#ledger = addLedgers(this.#ledger, ledger);
+    for (const { count, table } of record.rows) {
+      this.#rows.push({ table, commit, count, committedAtMs: record.committedAtMs });
+    }
+    if (record.outbox.length > 0) this.#lastOutboxAtMs = record.committedAtMs;
+    this.#takeClaims(record.flushedThrough);
+    this.#takeState(record.state);
+    if (record.messages > 0) {
+      // Only what the comparison with the hub needs: rows and outboxes of a log are large.
+      const { inputHash, messages } = record;
+      this.#reads.push({ commit, from, to, messages, inputHash, events: ledger.read });
+    }
+    this.#last = commit;
+    this.#cursor = to;
+    this.#isDrained = record.watermarkMs === drainedWatermarkMs;
+  }
+
+  #takeClaims(flushedThrough: Readonly<Record<string, number>>): void {
+    for (const [table, through] of Object.entries(flushedThrough)) {
+      this.#claimed.set(table, Math.max(this.#claimed.get(table) ?? 0, through));
+    }
+  }
+
+  #takeState(changes: readonly StateChange[]): void {
+    for (const { puts, store } of changes) {
+      for (const [key, value] of puts) {
+        const { ordinal } = (value ?? {}) as { ordinal?: number };
+        if (store.startsWith('$outbox:')) {
+          this.#sent[`${store.slice('$outbox:'.length)}/${key}`] = ordinal ?? 0;
+        }
+        if (store === '$producers') this.#taken[key] = ordinal ?? 0;
+        if (store === '$task' && key === 'epoch') this.#epoch = Number(value);
+      }
+    }
+  }
+
+  /** Reads the committed range from the hub again, as far back as the hub still has it. */
+  async compareWithHub(): Promise<void> {
+    const { beat, path, stage } = this.#request;
+    const { hub } = stage.services;
+    if (incarnationOf(await hub.describe()) !== path.incarnation) return;
+    const bounds = await hub.bounds(path.partition);
+    const next = this.#cursor?.sequenceNumber ?? bounds.firstSequenceNumber;
+    this.#lag = bounds.isEmpty ? 0 : Math.max(0, bounds.lastSequenceNumber + 1 - next);
+    const reads = this.#reads.filter(
+      ({ from }) => !bounds.isEmpty && from.sequenceNumber >= bounds.firstSequenceNumber,
+    );
+    const [oldest, newest] = [reads[0], reads.at(-1)];
+    if (oldest === undefined || newest === undefined) return;
+    const comparison = new HubComparison(reads, {
+      countsEvents: stage.plan.input.kind === 'source',
+      say: (what) => this.#say(what),
+    });
+    const range = {
+      partitionId: path.partition,
+      firstSequenceNumber: oldest.from.sequenceNumber,
+      lastSequenceNumber: Math.min(lastOf(newest), bounds.lastSequenceNumber),
+    };
+    await scanHub(hub, range, async (messages) => {
+      comparison.take(messages);
+      await beat(comparison.done, reads.length);
+    });
+    comparison.end();
+    this.#compared = comparison.compared;
+  }
+
+  /** What the table says of this task, flush by flush, against the rows of its commits. */
+  #compareWithTables(): void {
+    for (const { flush: limits, name } of this.#request.stage.plan.tables) {
+      const table = this.#request.tables[name];
+      // A table that cannot be read has said so already.
+      if (table === undefined || table.version === null) continue;
+      const through = this.#throughOf(name);
+      const claimed = this.#claimed.get(name) ?? 0;
+      if (through < claimed) {
+        this.#say(
+          table.version < 0
+            ? `table ${name} is gone: rows through commit ${claimed} were flushed into it`
+            : `table ${name} holds rows through commit ${through}, they were flushed through commit ${claimed}`,
+        );
+      }
+      if (through > this.#last) {
+        this.#say(
+          `table ${name} holds rows through commit ${through}, the log ends with commit ${this.#last}: it is an older copy`,
+        );
+      }
+      this.#compareOwed({ ...table, name, through }, limits);
+      for (const flush of table.flushes[String(this.#epoch)] ?? []) this.#compareFlush(name, flush);
+    }
+  }
+
+  /** Rows that the table does not have, although they were due long before it was looked at. */
+  #compareOwed(
+    table: {
+      readonly name: string;
+      readonly version: number | null;
+      readonly inspectedAtMs: number;
+      readonly through: number;
+    },
+    limits: FlushLimits,
+  ): void {
+    const { inspectedAtMs, name, through, version } = table;
+    // A table that is not there at all was not just about to be written to.
+    const graceMs = version === null || version < 0 ? 0 : overdueMs;
+    const owed = this.#rows.filter(
+      ({ commit, committedAtMs, table: own }) =>
+        own === name && commit > through && committedAtMs <= inspectedAtMs - graceMs,
+    );
+    const rows = owed.reduce((sum, { count }) => sum + count, 0);
+    const [oldest] = owed;
+    if (oldest === undefined) return;
+    const isOld = inspectedAtMs - oldest.committedAtMs >= limits.ageMaxMs + overdueMs;
+    if (!isOld && !this.#isDrained && rows < limits.rowsMax) return;
+    const where = (version ?? -1) < 0 ? `there is no table ${name}` : `table ${name} lacks them`;
+    this.#say(`${rows} rows from commit ${oldest.commit} on were to be flushed, and ${where}`);
+  }
+
+  #compareFlush(table: string, { after, rows, through, version }: TableFlush): void {
+    if (rows === null || after + 1 < this.#first || through > this.#last) return;
+    const own = this.#rows
+      .filter((one) => one.table === table && one.commit > after && one.commit <= through)
+      .reduce((sum, { count }) => sum + count, 0);
+    if (own === rows) return;
+    this.#say(
+      `version ${version} of table ${table} took in ${rows} rows of commits ${after + 1} to ${through}, the log has ${own}`,
+    );
+  }
+
+  #throughOf(table: string): number {
+    return this.#request.tables[table]?.flushedThrough[String(this.#epoch)] ?? 0;
+  }
+
+  result(): Recount {
+    const { path, stage } = this.#request;
+    this.#compareWithTables();
+    const flushedRows: Record<string, number> = {};
+    for (const { name } of stage.plan.tables) {
+      const through = this.#throughOf(name);
+      flushedRows[name] = this.#rows
+        .filter(({ commit, table }) => table === name && commit <= through)
+        .reduce((sum, { count }) => sum + count, 0);
+    }
+    return {
+      kind: 'log',
+      ...{ path, flushedRows, firstCommit: this.#first, lastCommit: this.#last },
+      ...{ epoch: this.#epoch, ledger: this.#ledger, deadLetters: this.#letters },
+      ...{ comparedWithHub: this.#compared, sent: this.#sent, taken: this.#taken, lag: this.#lag },
+      lastOutboxAtMs: this.#lastOutboxAtMs,
+      recountedAtMs: stage.services.clock.nowMs(),
+      discrepancies: this.#found,
+    };
+  }
+}

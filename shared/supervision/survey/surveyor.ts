@@ -1,0 +1,321 @@
+import { incarnationOf } from '../../commit-log/incarnations';
+import { StreamError } from '../../model/errors';
+import type { ObjectStore } from '../../model/ports';
+import type { StagePlan } from '../../model/program';
+import type { StageServices } from '../../task/services';
+import { assess, type AssessLimits, type Need, type TaskFacts } from './assess';
+import { listStageGenerations, surveyLog } from './log-survey';
+import { reportSurvey } from './survey-reports';
+import { emptyDigest, withFlushed, type TaskDigest } from './task-digest';
+
+/** Which tasks of a stage one survey looks at, with what the supervisor remembers of them. */
+export interface SurveyRequest {
+  readonly functionName: string;
+  readonly page: number;
+  /** By partition: commits up to which the supervisor saw to it that outboxes were sent. */
+  readonly settled: Readonly<Record<string, number>>;
+  /** By partition: the commit at which the supervisor left a recovery that is not over. */
+  readonly recovering: Readonly<Record<string, number>>;
+}
+
+/** A task that needs something. Small: it travels through an orchestration's history. */
+export interface Finding {
+  readonly functionName: string;
+  readonly partition: string;
+  readonly needs: readonly Need[];
+  readonly why: string;
+  readonly commit: number;
+  readonly lag: number;
+}
+
+/** What a survey says; the whole of it is in the store, under `name`. */
+export interface SurveyResult {
+  readonly name: string;
+  readonly tasks: number;
+  readonly lag: number;
+  readonly findings: readonly Finding[];
+  /** Tasks that could not be surveyed, with the reason of the first. */
+  readonly failed: number;
+  readonly error: string | null;
+}
+
+/** One task in a stored survey page. */
+export interface SurveyedTask {
+  readonly partition: string;
+  readonly incarnation: string;
+  readonly digest: TaskDigest;
+  readonly hubLast: number;
+  readonly lag: number;
+  readonly lagSinceMs: number | null;
+  readonly lagAtCursor: string;
+  /** True when `lagSinceMs` is the first waiting message's own time. */
+  readonly isLagExact: boolean;
+  readonly settledThrough: number;
+  readonly needs: readonly Need[];
+  readonly why: string;
+}
+
+export interface SurveyPage {
+  readonly format: 2;
+  readonly functionName: string;
+  readonly topology: string;
+  readonly stage: string;
+  readonly surveyedAtMs: number;
+  readonly tasks: readonly SurveyedTask[];
+}
+
+/** Tasks of one survey: what one activity reads in a few seconds. */
+export const surveyPageTasks = 100;
+/** Partitions looked at side by side. */
+const surveyConcurrency = 16;
+
+export interface SurveyedStage {
+  readonly plan: StagePlan;
+  readonly services: StageServices;
+}
+
+export interface SurveyorOptions {
+  readonly stages: readonly SurveyedStage[];
+  readonly objects: ObjectStore;
+  readonly isDraining: (topology: string) => Promise<boolean>;
+  readonly graceMs: number;
+}
+
+export function surveyPageName(functionName: string, page: number): string {
+  return `${surveyPagesOf(functionName)}${String(page).padStart(4, '0')}.json`;
+}
+
+/** What the names of a function's survey pages begin with. */
+export function surveyPagesOf(functionName: string): string {
+  return `supervisor/surveys/${functionName}/`;
+}
+
+/**
+ * Looks at tasks without taking part in them: their logs, and what their hubs hold. The last
+ * survey of a page is kept in the store, so any worker can go on from it; should two write it at
+ * once, one survey is lost and the next reads a little more.
+ */
+export class Surveyor {
+  readonly #options: SurveyorOptions;
+
+  constructor(options: SurveyorOptions) {
+    this.#options = options;
+  }
+
+  /** Pages that a full survey takes, by function. */
+  async pages(): Promise<{ functionName: string; page: number }[]> {
+    const pages: { functionName: string; page: number }[] = [];
+    for (const { plan, services } of this.#options.stages) {
+      const { partitionIds } = await services.hub.describe();
+      const count = Math.ceil(partitionIds.length / surveyPageTasks);
+      for (let page = 0; page < count; page += 1) {
+        pages.push({ functionName: plan.functionName, page });
+      }
+    }
+    return pages;
+  }
+
+  async survey(request: SurveyRequest): Promise<SurveyResult> {
+    const stage = this.#stage(request.functionName);
+    const { clock, hub } = stage.services;
+    const name = surveyPageName(request.functionName, request.page);
+    const before = await this.#read(name);
+    const description = await hub.describe();
+    const { partitionIds } = description;
+    const start = request.page * surveyPageTasks;
+    const partitions = partitionIds.slice(start, start + surveyPageTasks);
+    const incarnation = incarnationOf(description);
+    const work = new StageSurvey({ stage, request, before, incarnation, options: this.#options });
+    await work.begin();
+    const tasks: SurveyedTask[] = [];
+    const failures: unknown[] = [];
+    const next = partitions.values();
+    const run = async (): Promise<void> => {
+      for (const partition of next) {
+        try {
+          tasks.push(await work.task(partition));
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: surveyConcurrency }, run));
+    tasks.sort((left, right) => Number(left.partition) - Number(right.partition));
+    const { topology, name: stageName } = stage.plan;
+    const page: SurveyPage = {
+      format: 2,
+      functionName: request.functionName,
+      topology,
+      stage: stageName,
+      surveyedAtMs: clock.nowMs(),
+      tasks,
+    };
+    await this.#options.objects.put(name, Buffer.from(JSON.stringify(page)));
+    reportSurvey(page, stage.services.telemetry);
+    return {
+      name,
+      tasks: tasks.length,
+      lag: tasks.reduce((sum, { lag }) => sum + lag, 0),
+      findings: tasks.filter(({ needs }) => needs.length > 0).map(toFinding(request.functionName)),
+      failed: failures.length,
+      error: failures.length === 0 ? null : String(failures[0]).slice(0, 500),
+    };
+  }
+
+  #stage(functionName: string): SurveyedStage {
+    const stage = this.#options.stages.find(({ plan }) => plan.functionName === functionName);
+    if (stage !== undefined) return stage;
+    throw new StreamError(
+      'STREAM_TOPOLOGY_INVALID',
+      `no stage has the function ${functionName}: was it renamed while the supervisor ran?`,
+    );
+  }
+
+  async #read(name: string): Promise<SurveyPage | null> {
+    return readSurveyPage(await this.#options.objects.get(name));
+  }
+}
+
+/** A stored page; null where there is none or an older or newer build wrote it: it is made anew. */
+export function readSurveyPage(bytes: Uint8Array | undefined): SurveyPage | null {
+  if (bytes === undefined) return null;
+  const page = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<SurveyPage>;
+  return page.format === 2 ? (page as SurveyPage) : null;
+}
+
+/** One survey of one page. */
+class StageSurvey {
+  readonly #stage: SurveyedStage;
+  readonly #request: SurveyRequest;
+  readonly #before: ReadonlyMap<string, SurveyedTask>;
+  readonly #incarnation: string;
+  readonly #options: SurveyorOptions;
+  #generations: ReadonlyMap<string, readonly number[]> = new Map();
+  #isDraining = false;
+  /** Tables whose log was read anew in this survey. */
+  readonly #refreshed = new Set<string>();
+
+  constructor(options: {
+    stage: SurveyedStage;
+    request: SurveyRequest;
+    before: SurveyPage | null;
+    incarnation: string;
+    options: SurveyorOptions;
+  }) {
+    this.#stage = options.stage;
+    this.#request = options.request;
+    this.#incarnation = options.incarnation;
+    this.#options = options.options;
+    const known = (options.before?.tasks ?? []).filter(
+      ({ incarnation }) => incarnation === options.incarnation,
+    );
+    this.#before = new Map(known.map((task) => [task.partition, task]));
+  }
+
+  async begin(): Promise<void> {
+    const { name: stage, topology } = this.#stage.plan;
+    this.#generations = await listStageGenerations(this.#stage.services.appends, {
+      ...{ topology, stage },
+      incarnation: this.#incarnation,
+    });
+    this.#isDraining = await this.#options.isDraining(topology);
+  }
+
+  async task(partition: string): Promise<SurveyedTask> {
+    const { services } = this.#stage;
+    const before = this.#before.get(partition);
+    const read = await surveyLog(services, this.#path(partition), {
+      digest: before?.digest ?? emptyDigest,
+      generations: this.#generations.get(partition) ?? [],
+    });
+    const bounds = await services.hub.bounds(partition);
+    const nowMs = services.clock.nowMs();
+    const hubLast = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
+    const from = read.cursor?.sequenceNumber ?? Math.max(0, bounds.firstSequenceNumber);
+    const lag = Math.max(0, hubLast + 1 - from);
+    const lagAtCursor = JSON.stringify(read.cursor);
+    const isSameWait = before?.lagAtCursor === lagAtCursor && before.lagSinceMs !== null;
+    // The longest that it can be: since the last commit. Looked up before anything is done about it.
+    let lagSinceMs = lag === 0 ? null : isSameWait ? before.lagSinceMs : read.lastCommittedAtMs;
+    let isLagExact = lag > 0 && isSameWait && before.isLagExact;
+    const settledThrough = Math.max(
+      before?.settledThrough ?? 0,
+      this.#request.settled[partition] ?? 0,
+    );
+    const facts = (): TaskFacts => ({
+      ...{ digest: read, lagMessages: lag, lagSinceMs, settledThrough },
+      recoveringAtCommit: this.#request.recovering[partition] ?? null,
+    });
+    const limits = this.#limits(nowMs);
+    let assessed = assess(facts(), limits);
+    if (assessed.needs.includes('recover') && !isLagExact) {
+      lagSinceMs = Math.max(lagSinceMs ?? 0, await this.#enqueuedAtMs(partition, from, nowMs));
+      isLagExact = true;
+      assessed = assess(facts(), limits);
+    }
+    let digest = read;
+    if (assessed.needs.includes('flush') || assessed.needs.includes('drain')) {
+      // The log hears of a flush with the next commit only: the tables themselves know.
+      digest = await this.#withTables(partition, read);
+      assessed = assess({ ...facts(), digest }, limits);
+    }
+    const { incarnation } = this.#path(partition);
+    return {
+      ...{ partition, incarnation, digest, hubLast, lag, settledThrough },
+      ...{ lagSinceMs, lagAtCursor, isLagExact },
+      ...assessed,
+    };
+  }
+
+  /** When the message at the cursor was enqueued, by the hub's clock, but not in our future. */
+  async #enqueuedAtMs(partitionId: string, first: number, nowMs: number): Promise<number> {
+    const [message] = await this.#stage.services.hub.read({
+      partitionId,
+      ...{ firstSequenceNumber: first, lastSequenceNumber: first, messagesMax: 1 },
+    });
+    return Math.min(nowMs, message?.enqueuedTimeMs ?? 0);
+  }
+
+  async #withTables(partition: string, digest: TaskDigest): Promise<TaskDigest> {
+    const { plan, services } = this.#stage;
+    const flushed: Record<string, number> = {};
+    const task = `${plan.topology}/${plan.name}/${partition}/${digest.epoch}`;
+    for (const table of plan.tables) {
+      if (digest.owedRows[table.name] === undefined) continue;
+      const refresh = !this.#refreshed.has(table.name);
+      this.#refreshed.add(table.name);
+      flushed[table.name] = await services.lakeTable(table).flushedThrough(task, { refresh });
+    }
+    return withFlushed(digest, flushed);
+  }
+
+  #path(partition: string): {
+    topology: string;
+    stage: string;
+    incarnation: string;
+    partition: string;
+  } {
+    const { name: stage, topology } = this.#stage.plan;
+    return { topology, stage, incarnation: this.#incarnation, partition };
+  }
+
+  #limits(nowMs: number): AssessLimits {
+    const { plan, services } = this.#stage;
+    return {
+      nowMs,
+      stallAfterMs: services.limits.stallAfterMs,
+      graceMs: this.#options.graceMs,
+      idleAfterMs: plan.input.kind === 'source' ? plan.idleAfterMs : null,
+      isDraining: this.#isDraining,
+      log: services.limits.log,
+      tables: Object.fromEntries(plan.tables.map(({ flush, name }) => [name, flush])),
+    };
+  }
+}
+
+function toFinding(functionName: string): (task: SurveyedTask) => Finding {
+  return ({ digest, lag, needs, partition, why }) => ({
+    ...{ functionName, partition, needs, why, lag },
+    commit: digest.commit,
+  });
+}

@@ -1,0 +1,298 @@
+import { corruptLog } from '../commit-log/corruption';
+import { generationName } from '../commit-log/names';
+import { TaskLog } from '../commit-log/task-log';
+import {
+  compareCursors,
+  type CommitRecord,
+  type Cursor,
+  type LogRecord,
+  type WatermarkReason,
+} from '../model/commit';
+import { StreamError } from '../model/errors';
+import type { Program } from '../model/program';
+import { Producers } from '../delivery/exchange/producers';
+import { Attempts } from './attempts';
+import { BatchOutputs } from './batch-outputs';
+import { CommitReports } from './commit-reports';
+import { Delivery } from './delivery';
+import { encodeDraft, type Draft } from './draft';
+import { assertNotRestored } from './restored-log';
+import type { CompiledStage, StageServices } from './services';
+import { TaskState } from './task-state';
+
+export interface TaskAddress {
+  readonly topology: string;
+  readonly stage: string;
+  /** The input hub's creation time, 15 digits, so that names sort by age. */
+  readonly incarnation: string;
+  readonly partition: string;
+}
+
+/** What a task is opened with. */
+export interface TaskOptions {
+  readonly stage: CompiledStage;
+  readonly address: TaskAddress;
+  readonly services: StageServices;
+  /** Tasks of this stage: consumers of its exchanges wait for all of them. */
+  readonly taskCount: number;
+  readonly exchangePartitionCounts: readonly number[];
+  /** Where a task without a commit begins. */
+  readonly firstSequenceNumber: number;
+  /** State of an earlier incarnation to begin with. */
+  readonly inherited: Uint8Array | null;
+  /** Keeps a log from beginning that must not; see TaskLogOptions. */
+  readonly beforeBegin?: () => Promise<void>;
+}
+
+/**
+ * One process's hold on a task: its log, and the state, program and outputs as of the last record
+ * read. Other processes may hold the same task: an append tells who was first.
+ */
+export class TaskHold {
+  readonly log: TaskLog;
+  readonly state: TaskState;
+  readonly program: Program;
+  readonly outputs: BatchOutputs;
+  readonly producers: Producers;
+  readonly attempts: Attempts;
+  readonly delivery: Delivery;
+  readonly reports: CommitReports;
+  commitsByThisProcess = 0;
+  readonly #options: TaskOptions;
+  readonly #services: StageServices;
+
+  private constructor(options: TaskOptions, log: TaskLog, state: TaskState) {
+    const { address, exchangePartitionCounts, services, stage } = options;
+    this.#options = options;
+    this.#services = services;
+    this.log = log;
+    this.state = state;
+    this.attempts = new Attempts(services.writer);
+    this.outputs = new BatchOutputs({
+      plan: stage.plan,
+      state: state.keyed,
+      exchangePartitionCounts,
+      blockBytesMax: services.limits.log.blockBytesMax,
+    });
+    this.program = stage.bind(state.keyed, this.outputs);
+    this.producers = new Producers(state.keyed);
+    this.delivery = new Delivery({ address, plan: stage.plan, state, services });
+    this.reports = new CommitReports(address, services);
+  }
+
+  /** Loads the task from its log (snapshot, then tail), finishing what a dead worker left half-done. */
+  static async open(options: TaskOptions): Promise<TaskHold> {
+    const { address, services, stage } = options;
+    const log = await TaskLog.open({
+      appends: services.appends,
+      objects: services.objects,
+      clock: services.clock,
+      path: address,
+      writer: services.writer,
+      limits: services.limits.log,
+      faultPoint: services.faultPoint,
+      telemetry: services.telemetry,
+      initialSnapshot: options.inherited,
+      ...(options.beforeBegin === undefined ? {} : { beforeBegin: options.beforeBegin }),
+    });
+    const loaded = await log.load();
+    const hold = new TaskHold(options, log, TaskState.fromSnapshot(stage.plan, loaded.snapshot));
+    hold.#takeIn(loaded.records);
+    const task = { address, log, plan: stage.plan, state: hold.state, services };
+    await assertNotRestored(task, async () => hold.#takeIn(await log.catchUp()));
+    await hold.#finishRoll();
+    services.telemetry.emit('info', 'task.opened', {
+      ...address,
+      commit: hold.state.commit,
+      records: loaded.records.length,
+    });
+    hold.#reportRowsWithoutTable();
+    return hold;
+  }
+
+  /** A table was taken out of the topology: what of it is not in the lake stays in the log alone. */
+  #reportRowsWithoutTable(): void {
+    for (const [table, commit] of this.state.rowsWithoutTable) {
+      const throughCommit = this.state.flushedThrough.get(table) ?? 0;
+      if (throughCommit >= commit) continue;
+      this.#services.telemetry.emit('error', 'task.rows-without-table', {
+        ...this.#options.address,
+        table,
+        flushedThroughCommit: throughCommit,
+        lastCommitWithRows: commit,
+        remedy: `put table ${table} back into the topology and drain it before you take it out`,
+      });
+    }
+  }
+
+  get cursor(): Cursor {
+    return this.state.cursor ?? { sequenceNumber: this.#options.firstSequenceNumber, index: 0 };
+  }
+
+  /** Encodes what was gathered as the next commit. */
+  draft(
+    result: Pick<CommitRecord, 'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps'>,
+    reason: WatermarkReason,
+    isIdle = false,
+  ): Draft {
+    this.program.beforeCommit();
+    this.state.noteFiringDue(this.program.isFiringDue);
+    return encodeDraft({
+      task: this.state,
+      outputs: this.outputs,
+      producer: {
+        producer: `${this.#options.address.stage}/${this.#options.address.partition}`,
+        producers: this.#options.taskCount,
+      },
+      services: this.#services,
+      result,
+      from: this.cursor,
+      watermarkMs: this.program.watermarkMs,
+      watermarkReason: reason,
+      exchangeTime: (exchange) => this.program.exchangeTime(exchange),
+      isIdle,
+    });
+  }
+
+  /**
+   * Wall clock has nothing to tell any more: every window that an event of this task can be in is
+   * closed, here and in later stages, and all of them know that nothing comes for now.
+   */
+  isTimeAtRest(): boolean {
+    const { openForMs } = this.#options.stage.plan;
+    const { isFiringDue, latestEventTimeMs, watermarkMs } = this.program;
+    if (openForMs === null || isFiringDue) return false;
+    const isClosed =
+      latestEventTimeMs === null || (watermarkMs ?? -Infinity) >= latestEventTimeMs + openForMs;
+    return (
+      isClosed &&
+      this.outputs.outboxes.every((outbox, exchange) => {
+        const time = this.program.exchangeTime(exchange);
+        return !time.isAwaited && outbox.isAtRest(time.watermarkMs);
+      })
+    );
+  }
+
+  async append(draft: Draft): Promise<'committed' | 'conflict'> {
+    if ((await this.log.append(draft.record)) === 'conflict') {
+      this.rollback();
+      await this.catchUp();
+      return 'conflict';
+    }
+    this.state.settleCommit(draft.record);
+    this.outputs.clear();
+    this.attempts.applyCommit(draft.record);
+    this.commitsByThisProcess += 1;
+    this.reports.deadLettered(draft.record.deadLetters);
+    this.#assertStateFits();
+    await this.#services.faultPoint('stage.after-commit');
+    return 'committed';
+  }
+
+  /** After the commit: outputs leave, each repeatable from the log. */
+  async deliver(): Promise<void> {
+    await this.delivery.sendOutbox();
+    await this.delivery.flushDue();
+  }
+
+  /** What must be so before a commit: earlier outputs have left, and the log has room. */
+  async prepare(): Promise<void> {
+    await this.delivery.sendOutbox();
+    if (this.log.shouldRoll() && this.attempts.isNothingSuspected()) await this.#roll();
+  }
+
+  async #roll(): Promise<void> {
+    // A generation opens with nothing owed: outputs leave before the snapshot is taken.
+    await this.delivery.sendOutbox();
+    await this.delivery.flushAll();
+    const outcome = await this.log.roll(() => this.state.snapshot());
+    if (outcome === 'conflict') await this.catchUp();
+    else await this.#retireOld();
+  }
+
+  /** Deletes generations that are past their retention: nothing in them is owed since the roll. */
+  async #retireOld(): Promise<void> {
+    const { clock, limits } = this.#services;
+    for (const { generation, modifiedAtMs } of await this.log.formerGenerations()) {
+      if (clock.nowMs() - modifiedAtMs >= limits.logRetentionMs) await this.log.retire(generation);
+    }
+  }
+
+  async #finishRoll(): Promise<void> {
+    while (this.log.needsRoll) {
+      await this.delivery.sendOutbox();
+      await this.delivery.flushAll();
+      await this.log.finishRoll(this.state.snapshot());
+      this.#takeIn(await this.log.catchUp());
+    }
+  }
+
+  /** Takes in what others appended. Nothing of ours may be half-done. */
+  async catchUp(): Promise<void> {
+    this.#takeIn(await this.log.catchUp());
+    await this.#finishRoll();
+  }
+
+  /** The program reads its fields anew where the state changed under it: that costs all keys. */
+  #takeIn(records: readonly LogRecord[]): void {
+    if (records.length === 0) return;
+    for (const record of records) {
+      if (record.kind === 'commit') {
+        this.#assertFollows(record);
+        this.state.applyCommit(record);
+        this.attempts.applyCommit(record);
+      } else if (record.kind === 'attempt') {
+        this.attempts.applyAttempt(record);
+      }
+    }
+    this.program.afterRollback();
+  }
+
+  /** Of a generation's first commit only the snapshot can tell whether it is the right one. */
+  #assertFollows({ commit, from }: CommitRecord): void {
+    const { cursor, commit: before } = this.state;
+    const isNext = cursor === null || compareCursors(from, cursor) === 0;
+    if (commit === before + 1 && isNext) return;
+    throw corruptLog(
+      { blob: generationName(this.#options.address, this.log.generation), position: 0 },
+      `commit ${commit} begins at ${JSON.stringify(from)}, the state before it is that of commit ${before} ` +
+        `at ${JSON.stringify(cursor)}: a record or a snapshot is missing, doubled or out of place`,
+    );
+  }
+
+  /** Waits, and says whether nobody has appended meanwhile. Nothing of ours may be half-done. */
+  async staysQuiet(milliseconds: number): Promise<boolean> {
+    const { generation, position } = this.log;
+    await this.#services.sleep(milliseconds);
+    await this.catchUp();
+    return this.log.generation === generation && this.log.position === position;
+  }
+
+  rollback(): void {
+    this.state.keyed.rollback(0);
+    this.outputs.clear();
+    this.program.afterRollback();
+  }
+
+  #assertStateFits(): void {
+    const { stateKeysMax } = this.#services.limits;
+    const keys = this.state.keyed.keyCount();
+    if (keys <= stateKeysMax) return;
+    throw new StreamError(
+      'STREAM_STATE_TOO_LARGE',
+      `this task holds ${keys} keys, ${stateKeysMax} are allowed: use more partitions, shorter windows or a lower lateness`,
+      { details: { ...this.#options.address } },
+    );
+  }
+
+  /** False when somebody appended first: what they appended has to leave too. */
+  async seal(): Promise<boolean> {
+    try {
+      await this.log.seal();
+      return true;
+    } catch (error) {
+      if (error instanceof StreamError && error.code === 'STREAM_COMMIT_CONTENDED') return false;
+      throw error;
+    }
+  }
+}

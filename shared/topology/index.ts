@@ -1,9 +1,0 @@
-/** What topologies are written with. */
-export { average, count, max, min, reduce, share, sum, type Aggregate } from './aggregates';
-export { days, hours, milliseconds, minutes, seconds } from './duration';
-export type { LatePolicy, Topology } from './graph';
-export { Day, Nullable, Timestamp } from './schema';
-export type { KeyedStream, LakeOptions, Stream, WindowResult } from './stream';
-export { topology, type SourceOptions, type TopologyBuilder } from './topology';
-export { tumbling } from './windows';
-export type { Operator, OperatorPlace, Receiver, TypedOperator } from '../operators/context';

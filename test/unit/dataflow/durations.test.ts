@@ -1,0 +1,46 @@
+// Goal: times that the log cannot hold are faults of the topology, told when it is defined.
+import { Type } from 'typebox';
+import { count, Timestamp, topology, tumbling, type Topology } from '../../../shared/dataflow';
+
+interface Times {
+  readonly size?: number;
+  readonly allowedLateness?: number;
+  readonly outOfOrderness?: number;
+  readonly idleAfter?: number;
+}
+
+function define({ size = 1_000, allowedLateness, ...source }: Times): Topology {
+  return topology('times', (t) => {
+    t.source('events', {
+      schema: Type.Object({ time: Timestamp() }),
+      eventTime: (event) => event.time,
+      ...source,
+    })
+      .keyBy(() => 'all', { isPartitionedBySource: true })
+      .window(tumbling(size), allowedLateness === undefined ? {} : { allowedLateness })
+      .aggregate({ events: count() })
+      .map(({ events }) => ({ events }))
+      .toLake('counts', { schema: Type.Object({ events: Type.Integer() }) });
+  });
+}
+
+it.each([
+  { size: 0.5 },
+  { size: 1_000.5 },
+  { size: Infinity },
+  { size: NaN },
+  { allowedLateness: 0.5 },
+  { allowedLateness: -1 },
+  { outOfOrderness: 1.5 },
+  { outOfOrderness: NaN },
+  { idleAfter: -1 },
+])('refuses %j', (times) => {
+  expect(() => define(times)).toThrow(/STREAM_TOPOLOGY_INVALID.*(milliseconds|negative)/);
+});
+
+it.each([{ idleAfter: Infinity }, { allowedLateness: 0, outOfOrderness: 0, size: 1 }])(
+  'takes %j',
+  (times) => {
+    expect(define(times).name).toBe('times');
+  },
+);
