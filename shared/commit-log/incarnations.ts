@@ -16,7 +16,7 @@ export interface KnownIncarnation {
 /** The incarnations of a task that have begun, oldest first. */
 export async function listIncarnations(
   appends: AppendStore,
-  task: Pick<LogPath, 'topology' | 'stage' | 'partition'>,
+  task: Pick<LogPath, 'topology' | 'version' | 'stage' | 'partition'>,
 ): Promise<string[]> {
   const known = await listKnownIncarnations(appends, task);
   return known.filter(({ hasBegun }) => hasBegun).map(({ incarnation }) => incarnation);
@@ -25,7 +25,7 @@ export async function listIncarnations(
 /** Also those that somebody is about to begin, or died before doing so. Oldest first. */
 export async function listKnownIncarnations(
   appends: AppendStore,
-  task: Pick<LogPath, 'topology' | 'stage' | 'partition'>,
+  task: Pick<LogPath, 'topology' | 'version' | 'stage' | 'partition'>,
 ): Promise<KnownIncarnation[]> {
   const blobs = new Map<string, string[]>();
   for (const name of await appends.list(stagePrefix(task))) {

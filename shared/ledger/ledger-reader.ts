@@ -9,6 +9,7 @@ import {
   type LogRecord,
 } from '../model/commit';
 import type { AppendStore, ObjectStore } from '../model/ports';
+import { taskIdPrefix } from '../task/task-identity';
 
 /** What a task's log says of it, recounted from its records. */
 export interface TaskAccount {
@@ -151,7 +152,7 @@ export function isFlushed(
   return accounts.every(({ path, rowsThrough }) => {
     const wanted = rowsThrough[table];
     if (wanted === undefined) return true;
-    const task = `${path.topology}/${path.stage}/${path.partition}/`;
+    const task = taskIdPrefix(path);
     return Array.from(flushedThrough).some(
       ([name, commit]) => name.startsWith(task) && commit >= wanted,
     );

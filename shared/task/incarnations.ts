@@ -3,6 +3,7 @@ import {
   listKnownIncarnations,
   type KnownIncarnation,
 } from '../commit-log/incarnations';
+import { logPrefix } from '../commit-log/names';
 import { StreamError } from '../model/errors';
 import type { AppendStore, HubMessage, HubReader } from '../model/ports';
 import type { TaskAddress } from './task-hold';
@@ -48,10 +49,7 @@ export async function assertMayBegin(
 
 /** When the task's log was last written to; 0 when there is none. */
 export async function lastWriteMs(appends: AppendStore, address: TaskAddress): Promise<number> {
-  const { topology, stage, incarnation, partition } = address;
-  const generations = await appends.list(
-    `commits/${topology}/${stage}/${incarnation}/${partition}/`,
-  );
+  const generations = await appends.list(logPrefix(address));
   const newest = generations.at(-1);
   if (newest === undefined) return 0;
   return (await appends.stat(newest))?.modifiedAtMs ?? 0;

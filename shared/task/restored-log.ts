@@ -1,3 +1,4 @@
+import { logPrefix } from '../commit-log/names';
 import type { TaskLog } from '../commit-log/task-log';
 import { unfinishedReset } from '../commit-log/unfinished-reset';
 import { endedTaskVersion } from '../lake/lake-table';
@@ -63,8 +64,8 @@ function refusal(
   table: string,
   throughCommit: number,
 ): StreamError {
-  const { incarnation, partition, stage, topology } = address;
-  const log = `commits/${topology}/${stage}/${incarnation}/${partition}`;
+  const { topology } = address;
+  const log = logPrefix(address).slice(0, -1);
   const details = { ...address, table, throughCommit, commit: state.commit };
   if (throughCommit === endedTaskVersion) return unfinishedReset(log, topology, details);
   return new StreamError(

@@ -4,6 +4,7 @@ import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { incarnationOf, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
+import { firstVersion } from '../model/version-name';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
@@ -411,6 +412,7 @@ async function forEachOf<Item>(
 function addressOf(stage: CompiledStage, hub: HubDescription, partition: string): TaskAddress {
   return {
     topology: stage.plan.topology,
+    version: firstVersion,
     stage: stage.plan.name,
     incarnation: incarnationOf(hub),
     partition,

@@ -1,5 +1,5 @@
 import { corruptLog } from '../commit-log/corruption';
-import { generationName } from '../commit-log/names';
+import { generationName, type LogPath } from '../commit-log/names';
 import { TaskLog } from '../commit-log/task-log';
 import {
   compareCursors,
@@ -20,13 +20,8 @@ import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { TaskState } from './task-state';
 
-export interface TaskAddress {
-  readonly topology: string;
-  readonly stage: string;
-  /** The input hub's creation time, 15 digits, so that names sort by age. */
-  readonly incarnation: string;
-  readonly partition: string;
-}
+/** Which task: where its log is. */
+export type TaskAddress = LogPath;
 
 /** What a task is opened with. */
 export interface TaskOptions {

@@ -3,10 +3,11 @@ import type { KeyedState, KeyedStore } from '../state/keyed-state';
 /** What every name of a task's rows in a table's log begins with, whatever its epoch. */
 export function taskIdPrefix(task: {
   readonly topology: string;
+  readonly version: string;
   readonly stage: string;
   readonly partition: string;
 }): string {
-  return `${task.topology}/${task.stage}/${task.partition}/`;
+  return `${task.topology}/${task.version}/${task.stage}/${task.partition}/`;
 }
 
 /** Names a task's rows in a table's log: another epoch's commit numbers must not match. */

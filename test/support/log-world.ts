@@ -8,6 +8,7 @@ import { commitNumber } from './log-records';
 
 export const logPath = {
   topology: 'flights',
+  version: 'v1',
   stage: 'shape',
   incarnation: '000001764000000',
   partition: '7',

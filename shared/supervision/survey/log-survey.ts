@@ -13,7 +13,7 @@ import { digestRecord, emptyDigest, type SnapshotSummary, type TaskDigest } from
 /** The generations of every partition of one stage on one life of its hub: one listing for all. */
 export async function listStageGenerations(
   appends: AppendStore,
-  stage: { readonly topology: string; readonly stage: string; readonly incarnation: string },
+  stage: Pick<LogPath, 'topology' | 'version' | 'stage' | 'incarnation'>,
 ): Promise<ReadonlyMap<string, readonly number[]>> {
   const generations = new Map<string, number[]>();
   for (const name of await appends.list(`${stagePrefix(stage)}${stage.incarnation}/`)) {

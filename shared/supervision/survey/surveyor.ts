@@ -1,8 +1,11 @@
 import { incarnationOf } from '../../commit-log/incarnations';
+import type { LogPath } from '../../commit-log/names';
 import { StreamError } from '../../model/errors';
 import type { ObjectStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
+import { firstVersion } from '../../model/version-name';
 import type { StageServices } from '../../task/services';
+import { taskIdOf } from '../../task/task-identity';
 import { assess, type AssessLimits, type Need, type TaskFacts } from './assess';
 import { listStageGenerations, surveyLog } from './log-survey';
 import { reportSurvey } from './survey-reports';
@@ -215,7 +218,7 @@ class StageSurvey {
   async begin(): Promise<void> {
     const { name: stage, topology } = this.#stage.plan;
     this.#generations = await listStageGenerations(this.#stage.services.appends, {
-      ...{ topology, stage },
+      ...{ topology, version: firstVersion, stage },
       incarnation: this.#incarnation,
     });
     this.#isDraining = await this.#options.isDraining(topology);
@@ -279,7 +282,7 @@ class StageSurvey {
   async #withTables(partition: string, digest: TaskDigest): Promise<TaskDigest> {
     const { plan, services } = this.#stage;
     const flushed: Record<string, number> = {};
-    const task = `${plan.topology}/${plan.name}/${partition}/${digest.epoch}`;
+    const task = taskIdOf(this.#path(partition), digest.epoch);
     for (const table of plan.tables) {
       if (digest.owedRows[table.name] === undefined) continue;
       const refresh = !this.#refreshed.has(table.name);
@@ -289,14 +292,10 @@ class StageSurvey {
     return withFlushed(digest, flushed);
   }
 
-  #path(partition: string): {
-    topology: string;
-    stage: string;
-    incarnation: string;
-    partition: string;
-  } {
+  #path(partition: string): LogPath {
     const { name: stage, topology } = this.#stage.plan;
-    return { topology, stage, incarnation: this.#incarnation, partition };
+    const incarnation = this.#incarnation;
+    return { topology, version: firstVersion, stage, incarnation, partition };
   }
 
   #limits(nowMs: number): AssessLimits {

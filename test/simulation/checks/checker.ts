@@ -129,7 +129,7 @@ export class Checker implements StoreWatcher, HubWatcher {
     this.commits += 1;
     model.onCommit(record);
     const [own] = this.tables.filter(({ table }) => table === tableOf(stage));
-    own?.onCommit(`${topologyName}/${model.name}`, record);
+    own?.onCommit(`${topologyName}/v1/${model.name}`, record);
     this.outbox.onCommit(model.name, record);
   }
 
@@ -155,7 +155,7 @@ export class Checker implements StoreWatcher, HubWatcher {
 
   #owesNothing(task: string, throughCommit: number): void {
     this.outbox.mustHaveLeft(task, throughCommit);
-    for (const table of this.tables) table.mustHold(`${topologyName}/${task}`, throughCommit);
+    for (const table of this.tables) table.mustHold(`${topologyName}/v1/${task}`, throughCommit);
   }
 
   #model(stage: string, partition: string): SourceTaskModel | WindowTaskModel {

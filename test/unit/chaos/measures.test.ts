@@ -12,7 +12,7 @@ function aTask(
   commits: readonly (readonly [atMs: number, pid: number, to: number])[],
 ): WatchedTask {
   return {
-    path: { topology: 'orders', stage: 'orders', incarnation: '1', partition: '0' },
+    path: { topology: 'orders', version: 'v1', stage: 'orders', incarnation: '1', partition: '0' },
     hub: 'orders',
     functionName: 'orders-orders',
     progress: commits.map(([atMs, pid, to]) => ({

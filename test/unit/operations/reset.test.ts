@@ -214,7 +214,7 @@ it('meets a store that fails for a while at any of its operations: every row is 
 it('begins anew a topology whose log is damaged', async () => {
   const run = await aRun();
   const { appends } = run.world;
-  const name = 'commits/readings/readings/000000000001000/0/00000000';
+  const name = 'commits/readings/v1/readings/000000000001000/0/00000000';
   const { bytes = 0 } = (await appends.stat(name)) ?? {};
   await appends.append({ name, block: Buffer.from('damage'), expectedPosition: bytes });
   await expect(readAll(run.world, run.world.worker())).rejects.toThrow('STREAM_LOG_CORRUPT');

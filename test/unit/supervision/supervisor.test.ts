@@ -49,7 +49,7 @@ describe('the supervisor', () => {
     const world = aWorld(someOrders(100));
     const supervision = supervise(world);
     await supervision.cycle();
-    expect(await world.appends.list('commits/orders/orders/')).toEqual([]);
+    expect(await world.appends.list('commits/orders/v1/orders/')).toEqual([]);
     expect(supervision.input?.status?.lag).toBe(100);
   });
 
@@ -250,4 +250,4 @@ describe('the supervisor', () => {
   });
 });
 
-const firstLog = 'commits/orders/orders/000000000001000/0/00000000';
+const firstLog = 'commits/orders/v1/orders/000000000001000/0/00000000';

@@ -18,7 +18,7 @@ it('does not set the watermark back when others went on while this worker finish
     ...delegating(inner),
     create: async (name) => {
       const work = meanwhile;
-      if (work !== null && name.startsWith('commits/orders/orders/') && name.endsWith('1')) {
+      if (work !== null && name.startsWith('commits/orders/v1/orders/') && name.endsWith('1')) {
         meanwhile = null;
         await work();
       }
@@ -68,7 +68,7 @@ it('does not take a task for idle since 1970 when its log was rolled and nothing
   const first = world.worker();
   await world.deliver(first, { stage: 'orders', partition: 0 });
   await first.tendHeld(Infinity);
-  expect(await appends.list('commits/orders/orders/')).toHaveLength(2);
+  expect(await appends.list('commits/orders/v1/orders/')).toHaveLength(2);
 
   world.nowMs += 60_000;
   await world.worker().tendAbandoned({ deadlineMs: Infinity, abandonedAfterMs: 0 });

@@ -117,7 +117,7 @@ it('a log that was deleted although its rows are in the table: its task does not
   if (path === undefined) throw new Error('there is no log');
   await restoreLog(world.appends, path, new Map());
   await expect(readAll(world, world.worker())).rejects.toThrow(
-    `STREAM_LOG_BEHIND: commits/readings/readings/000000000001000/${path.partition} ends with commit 0`,
+    `STREAM_LOG_BEHIND: commits/readings/v1/readings/000000000001000/${path.partition} ends with commit 0`,
   );
   expect(await world.rows('readings_shaped')).toEqual(rows);
 });

@@ -175,9 +175,7 @@ function compareTable(
     notes.push(`${table.name}: the oldest commits are past their retention, rows are not compared`);
     return [];
   }
-  const known = new Set(
-    own.map(({ epoch, path }) => `${path.topology}/${path.stage}/${path.partition}/${epoch}`),
-  );
+  const known = new Set(own.map(({ epoch, path }) => `${taskIdPrefix(path)}${epoch}`));
   const strangers = Object.entries(table.flushedThrough)
     .filter(([task, through]) => through !== endedTaskVersion && !known.has(task))
     .map(([task]) => task);

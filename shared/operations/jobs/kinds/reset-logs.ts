@@ -29,14 +29,13 @@ export interface LogStores {
 
 function openLog(
   world: LogStores,
-  { plan, services }: SurveyedStage,
+  { services }: SurveyedStage,
   log: { readonly path: LogPath; readonly writer: string; readonly snapshot: Uint8Array | null },
 ): Promise<TaskLog> {
   const { appends, clock, objects, telemetry } = world;
-  const { incarnation, partition } = log.path;
   return TaskLog.open({
     ...{ appends, objects, clock, telemetry, writer: log.writer },
-    path: { topology: plan.topology, stage: plan.name, partition, incarnation },
+    path: log.path,
     limits: services.limits.log,
     faultPoint: services.faultPoint,
     initialSnapshot: log.snapshot,

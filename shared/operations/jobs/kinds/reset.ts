@@ -3,6 +3,7 @@ import { StreamError } from '../../../model/errors';
 import { incarnationOf } from '../../../commit-log/incarnations';
 import { listLogs } from '../../../commit-log/log-reader';
 import { logPrefix, type LogPath } from '../../../commit-log/names';
+import { firstVersion } from '../../../model/version-name';
 import type { ObjectStore } from '../../../model/ports';
 import { taskIdOf } from '../../../task/task-identity';
 import { surveyPagesOf, type SurveyedStage } from '../../../supervision/survey/surveyor';
@@ -170,7 +171,7 @@ class Reset {
     return this.#stages.flatMap(({ plan, services }) => {
       const own = Array.from(epochs ?? []).filter(([path]) => path.stage === plan.name);
       const ended = epochs && own.map(([path, epoch]) => taskIdOf(path, epoch));
-      const taskPrefix = `${this.#topology}/${plan.name}/`;
+      const taskPrefix = `${this.#topology}/`;
       return plan.tables.map((table) => {
         const lakeTable = services.lakeTable(table);
         return { plan: table, lakeTable, taskPrefix, ended };
@@ -216,7 +217,10 @@ class Reset {
       if (!hub.partitionIds.includes(partition)) return;
       if (lives.length === 0 && plan.input.kind === 'source') return;
       await beginAnew(this.#world, stage, {
-        path: { topology: plan.topology, stage: plan.name, incarnation, partition },
+        path: {
+          ...{ topology: plan.topology, version: firstVersion, stage: plan.name },
+          ...{ incarnation, partition },
+        },
         ...{ writer: services.writer, beginning: { epoch, producers } },
       });
     });
