@@ -76,6 +76,12 @@ module.exports = {
       'The emulator is a product of its own.',
     ),
     forbid(
+      'topologies-are-given',
+      '^(cli/(?!millrace\\.ts$)|functions/(?!app\\.ts$))',
+      '^topologies/',
+      'The entry points hand the topologies down: a user hands down others.',
+    ),
+    forbid(
       'cli-is-on-top',
       '^cli/',
       '^(functions|bench|test)/',

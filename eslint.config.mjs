@@ -8,6 +8,12 @@ const worldAccess = [
   { object: 'process', property: 'env', message: 'Settings are compiled in shared/config.' },
 ];
 
+/** Where the build lies is known to entry points, and handed down from them. */
+const ownPlace = ['__dirname', '__filename'].map((name) => ({
+  name,
+  message: 'A bundle lies elsewhere: take the path from the entry point (cli/app.ts).',
+}));
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'coverage/**', '.millrace/**'] },
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
@@ -38,6 +44,11 @@ export default tseslint.config(
     rules: { 'no-restricted-properties': ['error', ...worldAccess] },
   },
   {
+    files: ['cli/**/*.ts', 'functions/**/*.ts', 'local/**/*.ts', 'shared/**/*.ts'],
+    ignores: ['cli/millrace.ts', 'local/functions-host/main.ts'],
+    rules: { 'no-restricted-globals': ['error', ...ownPlace] },
+  },
+  {
     // Replayed from their histories: the same answers every time, and from nowhere but those.
     files: [
       'shared/**/orchestrat*.ts',
@@ -60,6 +71,7 @@ export default tseslint.config(
       ],
       'no-restricted-globals': [
         'error',
+        ...ownPlace,
         ...['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'process', 'crypto'].map(
           (name) => ({ name, message: 'An orchestrator asks the world through activities alone.' }),
         ),

@@ -13,7 +13,8 @@ import {
   EventHubConsumerClient,
   EventHubProducerClient,
 } from '@azure/event-hubs';
-import { startEmulatorProcess, type EmulatorProcess } from '../local/event-hubs/process';
+import type { EmulatorProcess } from '../local/event-hubs/process';
+import { startEmulatorProcess } from '../test/support/built';
 import { machineLine, median } from './machine';
 
 const rounds = 3;

@@ -11,9 +11,9 @@ import { Worker, isMainThread, parentPort, workerData } from 'node:worker_thread
 import { earliestEventPosition, EventHubConsumerClient } from '@azure/event-hubs';
 import { startStack, type Stack } from '../cli/stack';
 import { openStore } from '../cli/store';
-import { startFunctionsHost, type FunctionsHost } from '../local/functions-host';
+import type { FunctionsHost } from '../local/functions-host';
+import { builtProcesses, startFunctionsHost } from '../test/support/built';
 import { readLog, listLogs } from '../shared/commit-log/log-reader';
-import { plan } from '../shared/planner';
 import { buildApp } from '../test/support/build-app';
 import { machineLine } from './machine';
 import { fill, partitionCount, someEvents } from './prefill';
@@ -111,8 +111,7 @@ async function main(): Promise<void> {
   });
   const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   const base = {
-    plan: plan(topologies),
-    appDirectory: app.directory,
+    app: { topologies, directory: app.directory, processes: builtProcesses },
     dataDirectory,
     ports: { amqp: 0, control: 0, blob: 0, http: 0 },
     leases: { partitionOwnershipExpirationIntervalMs: 10_000, loadBalancingUpdateIntervalMs: 500 },

@@ -16,9 +16,8 @@ import {
 } from '@azure/event-hubs';
 import { BlobCheckpointStore } from '@azure/eventhubs-checkpointstore-blob';
 import { ContainerClient } from '@azure/storage-blob';
-import { startEmulatorProcess } from '../local/event-hubs/process';
+import { startAzurite, startEmulatorProcess } from '../test/support/built';
 import { EventProcessor } from '../local/functions-host/hub-reading/event-processor';
-import { startAzurite } from '../local/storage';
 import { machineLine, median } from './machine';
 
 const rounds = 3;

@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startStack } from '../cli/stack';
 import { openStore } from '../cli/store';
-import { plan } from '../shared/planner';
 import { buildApp } from '../test/support/build-app';
 import { machineLine, median } from './machine';
 import { fill, partitionCount, someEvents } from './prefill';
 import { topologies } from './topologies';
+import { builtProcesses } from '../test/support/built';
 
 const seed = 11;
 const chunkEvents = 100_000;
@@ -39,8 +39,7 @@ async function main(): Promise<void> {
   });
   const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-bench-memory-'));
   const stack = await startStack({
-    plan: plan(topologies),
-    appDirectory: app.directory,
+    app: { topologies, directory: app.directory, processes: builtProcesses },
     dataDirectory,
     workers: 1,
     ports: { amqp: 0, control: 0, blob: 0, http: 0 },

@@ -13,11 +13,11 @@ import { startStack, type Stack } from '../cli/stack';
 import { openStore } from '../cli/store';
 import { listLogs, readLog } from '../shared/commit-log/log-reader';
 import type { CommitRecord } from '../shared/model/commit';
-import { plan } from '../shared/planner';
 import { buildApp } from '../test/support/build-app';
 import { machineLine } from './machine';
 import { partitionCount, someEvents } from './prefill';
 import { topologies } from './topologies';
+import { builtProcesses } from '../test/support/built';
 
 const seed = 11;
 const topology = 'one-stage';
@@ -91,8 +91,7 @@ async function main(): Promise<void> {
   const app = await buildApp({ topologies: 'bench/topologies.ts' });
   const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-bench-recovery-'));
   const stack = await startStack({
-    plan: plan(topologies),
-    appDirectory: app.directory,
+    app: { topologies, directory: app.directory, processes: builtProcesses },
     dataDirectory,
     workers: 2,
     ports: { amqp: 0, control: 0, blob: 0, http: 0 },

@@ -6,7 +6,7 @@ import { Runtime } from '../shared/task/runtime';
 import { createJobWorld } from '../shared/world/job-world';
 import type { JobWorld } from '../shared/operations/jobs/work-on-job';
 import { createWorld, type World } from '../shared/world/world';
-import { topologies } from '../topologies';
+import type { Topology } from '../shared/dataflow';
 import { WrongUse } from './arguments';
 import { openStore } from './store';
 
@@ -44,7 +44,11 @@ function assertHubs(hubs: string, isNamespace: boolean): void {
   );
 }
 
-export function openEngine(location: EngineLocation, say: (line: string) => void): Engine {
+export function openEngine(
+  topologies: readonly Topology[],
+  location: EngineLocation,
+  say: (line: string) => void,
+): Engine {
   const isEndpoint = location.storage.startsWith('https://');
   const isNamespace = !location.hubs.includes('Endpoint=');
   openStore(location.storage);

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /**
  * The `millrace` command. The program, and with it the topologies, is loaded inside: what is wrong with
- * a topology is said with its place, and not with a stack of ours.
+ * a topology is said with its place, and not with a stack of ours. Here alone the app's topologies are
+ * imported, and here alone it is known where the build lies.
  */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { changedSince } from '../tools/build-state.mjs';
 import { placedText } from './places';
 
+/** This file runs as `<built>/cli/millrace.js`. */
 const built = resolve(__dirname, '..');
 
 /** Whoever runs the built file itself is told that it is not what is written. */
@@ -19,10 +21,15 @@ function tellOldBuild(): void {
   );
 }
 
+async function main(): Promise<void> {
+  const { topologies } = await import('../topologies/index.js');
+  const { appIn } = await import('./app.js');
+  const { run } = await import('./program.js');
+  await run(appIn(built, topologies));
+}
+
 tellOldBuild();
-import('./program.js')
-  .then(({ run }) => run())
-  .catch((error: unknown) => {
-    process.stderr.write(`${placedText(error, join(built, 'cli'))}\n`);
-    process.exit(1);
-  });
+main().catch((error: unknown) => {
+  process.stderr.write(`${placedText(error, resolve(built, '..'))}\n`);
+  process.exit(1);
+});

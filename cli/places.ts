@@ -11,37 +11,37 @@ const frame = /\(?((?:file:\/\/|[A-Za-z]:)?[^\s():]+):(\d+):(\d+)\)?$/;
 
 /**
  * What to tell of an error: for a topology that is not sound each fault with its place; for an error
- * thrown while topologies are defined, its place and message. `folder`: where this program's code is.
+ * thrown while topologies are defined, its place and message. `root`: the app's folder, from which places
+ * are written.
  */
-export function placedText(error: unknown, folder: string): string {
+export function placedText(error: unknown, root: string): string {
   const faults = faultsOf(error);
   if (faults !== null) {
     return [
       'STREAM_TOPOLOGY_INVALID: the topologies are not sound, so nothing was done.',
-      ...faults.map((fault) => faultText(fault, folder)),
+      ...faults.map((fault) => faultText(fault, root)),
     ].join('\n');
   }
   if (!(error instanceof Error)) return String(error);
   if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') {
     return `${error.message.split('\n', 1)[0]}: packages are missing, run npm ci`;
   }
-  const place = placeIn(error.stack ?? '', folder);
+  const place = placeIn(error.stack ?? '', root);
   return place === null ? error.message : `${place}: ${error.name}: ${error.message}`;
 }
 
 /** Null: the error is of nothing that stands in a topology. */
-export function unsoundText(error: unknown, folder: string): string | null {
-  return faultsOf(error) === null ? null : placedText(error, folder);
+export function unsoundText(error: unknown, root: string): string | null {
+  return faultsOf(error) === null ? null : placedText(error, root);
 }
 
-function faultText({ stack, text }: Fault, folder: string): string {
-  const place = stack === null ? null : placeIn(stack, folder);
+function faultText({ stack, text }: Fault, root: string): string {
+  const place = stack === null ? null : placeIn(stack, root);
   return `${place ?? 'topologies'}: ${text}`;
 }
 
 /** `topologies/orders.ts:12:5`; null: no call was made from outside of our own code. */
-function placeIn(stack: string, folder: string): string | null {
-  const root = resolve(folder, '../..');
+function placeIn(stack: string, root: string): string | null {
   for (const line of stack.split('\n').slice(1)) {
     const [, file = '', row = '', column = ''] = frame.exec(line.trim()) ?? [];
     if (file === '' || file.startsWith('node:')) continue;

@@ -7,20 +7,12 @@ import {
   wholeNumberFrom,
   WrongUse,
 } from './arguments';
+import type { CommandContext } from './command-context';
 import { letterFilter, showDeadLetters, type LetterFlags } from './commands/dead-letters';
 import { assertKnown, assertKnownTable } from './commands/inspect';
 import { runJob, showJobs, type JobFlags } from './commands/jobs';
 import { showSupervisor } from './commands/supervisor';
-import type { EngineLocation } from './engine';
 import type { BackfillOptions } from '../shared/operations/jobs/kinds/backfill';
-import type { Output } from './output';
-import type { Store } from './store';
-
-export interface CommandContext {
-  readonly output: () => Output;
-  readonly store: () => Store;
-  readonly location: () => EngineLocation;
-}
 
 const exit = (isRight: boolean): void => {
   process.exitCode = isRight ? 0 : 1;
@@ -28,19 +20,20 @@ const exit = (isRight: boolean): void => {
 
 /** Commands that look at what has failed. */
 export function addRecoveryCommands(program: Command, context: CommandContext): void {
+  const { topologies } = context.app;
   program
     .command('supervisor')
     .description('what the supervisor saw and decided; exit code 1 when a task needs an operator')
     .option('--decisions <count>', 'how many of the newest', wholeNumber, 20)
     .action(async ({ decisions: decisionsMax }: { decisions: number }) =>
-      exit(await showSupervisor(context.store(), { decisionsMax }, context.output())),
+      exit(await showSupervisor(context.store(), { decisionsMax, topologies }, context.output())),
     );
 
   withLetterFilter(
     program
       .command('dead-letters')
       .description('events that could not be processed, with their cause')
-      .argument('[topology]', 'which', 'flights'),
+      .argument('[topology]', 'which', topologies[0]?.name),
   )
     .addOption(
       new Option('--state <state>', 'which')
@@ -52,7 +45,10 @@ export function addRecoveryCommands(program: Command, context: CommandContext): 
     .action((topology: string, flags: LetterFlags & { limit: number; payload?: boolean }) =>
       showDeadLetters(
         context.store(),
-        { topology, flags, limit: flags.limit, withPayload: flags.payload === true },
+        {
+          ...{ topologies, topology, flags, limit: flags.limit },
+          withPayload: flags.payload === true,
+        },
         context.output(),
       ),
     );
@@ -60,8 +56,10 @@ export function addRecoveryCommands(program: Command, context: CommandContext): 
 
 /** Commands that do bounded work. */
 export function addJobCommands(program: Command, context: CommandContext): void {
+  const { app } = context;
+  const { topologies } = app;
   const run = async (kind: string, options: unknown, flags: JobFlags): Promise<void> => {
-    const place = { location: context.location(), flags, output: context.output() };
+    const place = { app, location: context.location(), flags, output: context.output() };
     exit(await runJob({ kind, options }, place));
   };
 
@@ -79,7 +77,7 @@ export function addJobCommands(program: Command, context: CommandContext): void 
       topology: string,
       flags: LetterFlags & JobFlags & { discard?: string; force?: boolean },
     ) => {
-      assertKnown(topology);
+      assertKnown(topologies, topology);
       const verdict = flags.discard === undefined ? 'redriven' : 'discarded';
       const reason = flags.discard ?? 'redriven by an operator';
       const filter = letterFilter({ ...flags, state: 'open' });
@@ -92,10 +90,10 @@ export function addJobCommands(program: Command, context: CommandContext): void 
     program
       .command('audit')
       .description('recount logs, hubs, tables and exchanges; exit code 1 when they disagree')
-      .argument('[topology]', 'which', 'flights')
+      .argument('[topology]', 'which', topologies[0]?.name)
       .option('--shallow', 'do not read the hubs again'),
   ).action(async (topology: string, flags: JobFlags & { shallow?: boolean }) => {
-    assertKnown(topology);
+    assertKnown(topologies, topology);
     await run('audit', { topology, withHub: flags.shallow !== true }, flags);
   });
 
@@ -106,7 +104,7 @@ export function addJobCommands(program: Command, context: CommandContext): void 
       .argument('<table>')
       .option('--target-mb <megabytes>', 'size of a file', wholeNumberFrom(1), 128),
   ).action(async (table: string, flags: JobFlags & { targetMb: number }) => {
-    assertKnownTable(table);
+    assertKnownTable(topologies, table);
     await run('compact', { table, targetBytes: flags.targetMb * 1024 * 1024 }, flags);
   });
 
@@ -118,7 +116,7 @@ export function addJobCommands(program: Command, context: CommandContext): void 
         .argument('<topology>'),
     ),
   ).action(async (topology: string, flags: JobFlags & BackfillFlags) => {
-    assertKnown(topology);
+    assertKnown(topologies, topology);
     await run('backfill', backfillOptions(topology, flags), flags);
   });
 
@@ -130,7 +128,7 @@ export function addJobCommands(program: Command, context: CommandContext): void 
       .requiredOption('--yes', 'to say that you mean it')
       .option('--force', 'although something was committed a moment ago'),
   ).action(async (topology: string, flags: JobFlags & { force?: boolean }) => {
-    assertKnown(topology);
+    assertKnown(topologies, topology);
     await run('reset', { topology, isForced: flags.force === true }, flags);
   });
 
@@ -148,7 +146,7 @@ export function addJobCommands(program: Command, context: CommandContext): void 
       }
       if (flags.resume === true && id !== undefined) {
         const place = {
-          location: context.location(),
+          ...{ app, location: context.location() },
           flags: { workers: 1 },
           output: context.output(),
         };

@@ -1,6 +1,6 @@
 import { isBalanced, totalsByStage } from '../shared/ledger/ledger-reader';
 import { plan } from '../shared/planner';
-import { topologies } from '../topologies';
+import type { Topology } from '../shared/dataflow';
 import type { Stack } from './stack';
 import type { StackStatus } from './status-line';
 import { openStore } from './store';
@@ -20,7 +20,7 @@ export class StackWatch {
   #troubles: readonly Trouble[] = [];
   #troublesAtMs = 0;
 
-  constructor(stack: Stack) {
+  constructor(stack: Stack, topologies: readonly Topology[]) {
     const { stages } = plan(topologies);
     this.#stack = stack;
     this.#store = openStore(stack.azurite.connectionString);

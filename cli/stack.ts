@@ -9,7 +9,8 @@ import { Scaler } from '../local/scaler/scaler';
 import { platformPace, type ScalingPace } from '../local/scaler/target';
 import type { WorkerRange } from '../local/scaler/worker-range';
 import { startAzurite, type Azurite } from '../local/storage';
-import { emulatorConfig, type Plan } from '../shared/planner';
+import { emulatorConfig, plan } from '../shared/planner';
+import type { App } from './app';
 import type { StackAddress, StackPorts } from './ports';
 
 /** Everything that Azure provides, on this machine, with the app's workers on it. */
@@ -24,8 +25,7 @@ export interface Stack {
 }
 
 export interface StackOptions {
-  readonly plan: Plan;
-  readonly appDirectory: string;
+  readonly app: App;
   readonly dataDirectory: string;
   /** How many to begin with. */
   readonly workers: number;
@@ -50,10 +50,10 @@ export interface Scaling {
 
 /** Starts emulator, storage and workers, in this order; whatever started ends when a later one fails. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { dataDirectory, ports } = options;
+  const { app, dataDirectory, ports } = options;
   mkdirSync(dataDirectory, { recursive: true });
   const config = join(dataDirectory, 'event-hubs.json');
-  writeFileSync(config, JSON.stringify(emulatorConfig(options.plan), null, 2));
+  writeFileSync(config, JSON.stringify(emulatorConfig(plan(app.topologies)), null, 2));
   const started: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
     // Workers first: they need the others to finish what they have begun.
@@ -61,6 +61,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   try {
     const emulator = await startEmulatorProcess({
+      entry: app.processes.emulator,
       dataDirectory: join(dataDirectory, 'event-hubs'),
       config,
       port: ports.amqp,
@@ -68,12 +69,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     started.push(emulator);
     const azurite = await startAzurite({
+      entry: app.processes.storage,
       dataDirectory: join(dataDirectory, 'storage'),
       ports: { blob: ports.blob, queue: ports.queue ?? 0, table: ports.table ?? 0 },
     });
     started.push(azurite);
     const host = await startFunctionsHost({
-      appDirectory: options.appDirectory,
+      appDirectory: app.directory,
+      workerEntry: app.processes.functionsWorker,
       workers: options.workers,
       httpPort: ports.http,
       log: options.log,

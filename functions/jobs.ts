@@ -2,12 +2,7 @@
  * Registers jobs: the orchestration that fans one out, its activity, and the HTTP API by which
  * they are started, looked at and cancelled. What they do is in shared/operations/jobs.
  */
-import {
-  app,
-  type HttpRequest,
-  type HttpResponseInit,
-  type InvocationContext,
-} from '@azure/functions';
+import type { HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
 import type * as DurableFunctions from 'durable-functions';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -23,6 +18,8 @@ import {
   jobWorkersCeiling,
   type JobInput,
 } from '../shared/operations/jobs/orchestration';
+
+import type { FunctionApp } from './function-app';
 
 const leaseMs = 30_000;
 const claimMax = 8;
@@ -47,7 +44,11 @@ const startRequest = Compile(
   ),
 );
 
-export function registerJobs({ budgetMs, world }: JobsOptions, df: typeof DurableFunctions): void {
+export function registerJobs(
+  app: FunctionApp,
+  { budgetMs, world }: JobsOptions,
+  df: typeof DurableFunctions,
+): void {
   const store = new JobStore(world);
   df.app.orchestration(jobName, (context) => job(context.df));
   df.app.activity(jobActivity, {

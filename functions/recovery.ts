@@ -2,7 +2,6 @@
  * Who looks after tasks that no worker holds: the Durable supervisor where the setting says so,
  * else a plain timer that does the same for one task after the other.
  */
-import { app } from '@azure/functions';
 import type * as DurableFunctions from 'durable-functions';
 import type { AppSettings } from '../shared/config/settings';
 import type { FaultPoint } from '../shared/model/ports';
@@ -16,6 +15,7 @@ import { createJobWorld } from '../shared/world/job-world';
 import type { World } from '../shared/world/world';
 import { readSupervisorReport } from '../shared/supervision/supervisor-report';
 import { registerJobs } from './jobs';
+import type { FunctionApp } from './function-app';
 import { registerSupervisor } from './supervisor';
 
 /** A wave of a job's activities: short, so that a worker that left is soon missed. */
@@ -32,16 +32,17 @@ export interface RecoveryOptions {
   readonly isDraining: (topology: string) => Promise<boolean>;
 }
 
-export function registerRecovery(options: RecoveryOptions): void {
+export function registerRecovery(app: FunctionApp, options: RecoveryOptions): void {
   const { batchMs, settings, world } = options;
-  registerReports(world);
+  registerReports(app, world);
   if (settings.supervisor === 'timer') {
-    registerTimer(options);
+    registerTimer(app, options);
     return;
   }
   const { stallAfterMs, supervisorPeriodMs: periodMs } = settings;
   const df = durableFunctions();
   registerSupervisor(
+    app,
     {
       ...options,
       ...{ appends: world.appends, objects: world.control, worker: world.writer },
@@ -52,11 +53,15 @@ export function registerRecovery(options: RecoveryOptions): void {
     },
     df,
   );
-  registerJobs({ world: createJobWorld(options), budgetMs: Math.min(batchMs, jobBudgetMs) }, df);
+  registerJobs(
+    app,
+    { world: createJobWorld(options), budgetMs: Math.min(batchMs, jobBudgetMs) },
+    df,
+  );
 }
 
 /** What can be asked of the supervisor while it runs, or does not. */
-function registerReports(world: World): void {
+function registerReports(app: FunctionApp, world: World): void {
   app.http('supervisor', {
     route: 'supervisor',
     methods: ['GET'],
@@ -74,7 +79,7 @@ function registerReports(world: World): void {
   });
 }
 
-function registerTimer(options: RecoveryOptions): void {
+function registerTimer(app: FunctionApp, options: RecoveryOptions): void {
   const { batchMs, settings, world } = options;
   const supervisor = new PlainSupervisor({
     ...options,

@@ -2,7 +2,7 @@
  * Registers the Durable supervisor: its orchestration, its activities, and the watchdog that starts
  * it when there is none or it does not move. What it does is in shared/supervision.
  */
-import { app, type InvocationContext } from '@azure/functions';
+import type { InvocationContext } from '@azure/functions';
 import type * as DurableFunctions from 'durable-functions';
 import {
   firstInput,
@@ -13,11 +13,16 @@ import {
 } from '../shared/supervision/orchestrator';
 import { SupervisorActivities, type SupervisorWorld } from '../shared/supervision/activities';
 import { watch, type SupervisorLife } from '../shared/supervision/watchdog';
+import type { FunctionApp } from './function-app';
 
 /** A cycle may wait for several overrunning waves before it is taken for stuck. */
 const stuckAfterOverruns = 6;
 
-export function registerSupervisor(world: SupervisorWorld, df: typeof DurableFunctions): void {
+export function registerSupervisor(
+  app: FunctionApp,
+  world: SupervisorWorld,
+  df: typeof DurableFunctions,
+): void {
   const activities = new SupervisorActivities(world);
   df.app.orchestration(supervisorName, (context) => supervisor(context.df));
   df.app.activity(supervisorActivities.prepare, {

@@ -6,6 +6,7 @@ import {
   type LetterFilter,
   type LetterState,
 } from '../../shared/operations/letters/letter-reader';
+import type { Topology } from '../../shared/dataflow';
 import { assertSpan } from '../arguments';
 import { printable, type Output } from '../output';
 import type { Store } from '../store';
@@ -43,6 +44,7 @@ export function letterFilter(flags: LetterFlags): LetterFilter {
 export async function showDeadLetters(
   store: Store,
   request: {
+    readonly topologies: readonly Topology[];
     readonly topology: string;
     readonly flags: LetterFlags;
     readonly limit: number;
@@ -50,8 +52,8 @@ export async function showDeadLetters(
   },
   output: Output,
 ): Promise<void> {
-  const { flags, limit, topology, withPayload } = request;
-  assertKnown(topology);
+  const { flags, limit, topologies, topology, withPayload } = request;
+  assertKnown(topologies, topology);
   const letters = await readLetters(store.appends, topology, letterFilter(flags));
   const shown = letters.slice(0, limit);
   const lines = [

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { readTable } from '../../shared/lake/table-reader';
 import { plan } from '../../shared/planner';
 import { isFlushed, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
-import { topologies } from '../../topologies';
 import { compareFlights } from '../oracle/flights-oracle';
 import { startReplay, type ReplayProcess } from '../replay/process';
-import { appDirectory } from '../app-directory';
+import { assertBuilt, type App } from '../app';
 import { startStack, type Scaling, type Stack } from '../stack';
 import { stopSignal } from '../stop-signal';
 import { markDrain, openStore, type Store } from '../store';
@@ -41,7 +40,12 @@ export interface DemoResult {
  * A finite run with a worker killed in the middle, checked against an independent oracle: what the
  * README promises, shown. Null: stopped by Ctrl-C.
  */
-export async function demo(options: DemoOptions, output: Output): Promise<DemoResult | null> {
+export async function demo(
+  app: App,
+  options: DemoOptions,
+  output: Output,
+): Promise<DemoResult | null> {
+  assertBuilt(app);
   const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-demo-'));
   const hostLines: string[] = [];
   const stop = stopSignal();
@@ -50,8 +54,7 @@ export async function demo(options: DemoOptions, output: Output): Promise<DemoRe
   let replay: ReplayProcess | undefined;
   try {
     stack = await startStack({
-      plan: plan(topologies),
-      appDirectory: appDirectory(),
+      app,
       dataDirectory,
       workers: options.workers,
       scaling: options.scaling,
@@ -63,13 +66,13 @@ export async function demo(options: DemoOptions, output: Output): Promise<DemoRe
       settings: { MILLRACE_TEND_INTERVAL_MS: '500', MILLRACE_STALL_AFTER_MS: '5000' },
       log: (line) => hostLines.push(line),
     });
-    replay = startReplay({
+    replay = startReplay(app.processes.replay, {
       connectionString: stack.emulator.connectionString,
       events: options.events,
       rate: options.rate,
       isPacked: options.isPacked,
     });
-    const running = { ...stack, dataDirectory, replay, isStopping: stop.isRequested };
+    const running = { ...stack, app, dataDirectory, replay, isStopping: stop.isRequested };
     const result = await Promise.race([
       run(options, running, output),
       failing(stack, replay),
@@ -87,6 +90,7 @@ export async function demo(options: DemoOptions, output: Output): Promise<DemoRe
 }
 
 interface Running extends Stack {
+  readonly app: App;
   readonly dataDirectory: string;
   readonly replay: ReplayProcess;
   readonly isStopping: () => boolean;
@@ -134,7 +138,8 @@ async function run(
       await replay.done;
       await markDrain(store, topology);
     }
-    if (isDraining && isDrained(accounts) && (await areFlushed(store, accounts))) break;
+    if (isDraining && isDrained(accounts) && (await areFlushed(running.app, store, accounts)))
+      break;
     if (Date.now() - seen.atMs > standstillMs) throw new Error('nothing has moved for two minutes');
     await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
   }
@@ -179,8 +184,12 @@ function readOf(accounts: readonly TaskAccount[], stage: string): number {
   return totalsByStage(accounts).get(stage)?.read ?? 0;
 }
 
-async function areFlushed(store: Store, accounts: readonly TaskAccount[]): Promise<boolean> {
-  for (const { format, name } of plan(topologies).tables) {
+async function areFlushed(
+  app: App,
+  store: Store,
+  accounts: readonly TaskAccount[],
+): Promise<boolean> {
+  for (const { format, name } of plan(app.topologies).tables) {
     const folder = `tables/${name}`;
     const table = await readTable({ objects: store.lake, folder, format });
     if (!isFlushed(accounts, name, table.flushedThrough)) return false;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startEmulatorProcess } from '../../local/event-hubs/process';
 import { startAzurite } from '../../local/storage';
 import { emulatorConfig, plan } from '../../shared/planner';
-import { topologies } from '../../topologies';
+import type { App } from '../app';
 import { makeDataDirectory } from '../data-directory';
 import type { Output } from '../output';
 import { choosePorts, keepAddress, type StackPorts } from '../ports';
@@ -12,6 +12,7 @@ import { stopSignal } from '../stop-signal';
 
 /** Emulator and storage without the app, until Ctrl-C; whatever started ends with the command. */
 export async function emulators(
+  app: App,
   options: {
     readonly data: string;
     readonly config?: string;
@@ -22,13 +23,14 @@ export async function emulators(
   const dataDirectory = makeDataDirectory(options.data);
   const config = options.config ?? join(dataDirectory, 'event-hubs.json');
   if (options.config === undefined) {
-    writeFileSync(config, JSON.stringify(emulatorConfig(plan(topologies))));
+    writeFileSync(config, JSON.stringify(emulatorConfig(plan(app.topologies))));
   }
   const ports = await choosePorts({ asked: options.asked, dataDirectory });
   const stop = stopSignal();
   const started: { close(): Promise<void> }[] = [];
   try {
     const emulator = await startEmulatorProcess({
+      entry: app.processes.emulator,
       dataDirectory: join(dataDirectory, 'event-hubs'),
       config,
       port: ports.amqp,
@@ -36,6 +38,7 @@ export async function emulators(
     });
     started.push(emulator);
     const azurite = await startAzurite({
+      entry: app.processes.storage,
       dataDirectory: join(dataDirectory, 'storage'),
       ports: { blob: ports.blob, queue: ports.queue, table: ports.table },
     });

@@ -1,20 +1,21 @@
 import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import type { LedgerCounts } from '../../shared/model/commit';
 import { emulatorConfig, explain, plan } from '../../shared/planner';
-import { topologies } from '../../topologies';
+import type { Topology } from '../../shared/dataflow';
 import { WrongUse } from '../arguments';
 import type { Output } from '../output';
 import type { Store } from '../store';
 
 /** Prints the plan; as JSON, or as the emulator's configuration. */
 export function explainPlan(
+  topologies: readonly Topology[],
   options: { topology?: string; emulatorConfig: boolean },
   output: Output,
 ): void {
   const chosen = topologies.filter(
     ({ name }) => options.topology === undefined || options.topology === name,
   );
-  if (chosen.length === 0) throw unknownTopology(options.topology ?? '');
+  if (chosen.length === 0) throw unknownTopology(topologies, options.topology ?? '');
   const planned = plan(chosen);
   if (options.emulatorConfig) {
     const config = emulatorConfig(planned);
@@ -27,11 +28,12 @@ export function explainPlan(
 /** Recounts the ledger of one topology, or of all; false when one does not balance. */
 export async function showLedger(
   store: Store,
+  topologies: readonly Topology[],
   topology: string | undefined,
   output: Output,
 ): Promise<boolean> {
   if (topology !== undefined) {
-    assertKnown(topology);
+    assertKnown(topologies, topology);
     const { text, ...one } = await recounted(store, topology);
     output.result(one, text);
     return one.isBalanced;
@@ -98,18 +100,19 @@ function row(stage: string, partition: string, cells: readonly string[]): string
   );
 }
 
-export function assertKnown(topology: string): void {
-  if (!topologies.some(({ name }) => name === topology)) throw unknownTopology(topology);
+export function assertKnown(topologies: readonly Topology[], topology: string): void {
+  if (topologies.some(({ name }) => name === topology)) return;
+  throw unknownTopology(topologies, topology);
 }
 
 /** Throws WrongUse where no topology has the table. */
-export function assertKnownTable(table: string): void {
+export function assertKnownTable(topologies: readonly Topology[], table: string): void {
   const known = plan(topologies).tables.map(({ name }) => name);
   if (known.includes(table)) return;
   throw new WrongUse(`no table is called "${table}"; there is: ${known.join(', ')}`);
 }
 
-function unknownTopology(topology: string): Error {
+function unknownTopology(topologies: readonly Topology[], topology: string): Error {
   const known = topologies.map(({ name }) => name).join(', ');
   return new WrongUse(`no topology is called "${topology}"; there is: ${known}`);
 }

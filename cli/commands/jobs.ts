@@ -1,6 +1,7 @@
 import { JobStore } from '../../shared/operations/jobs/job-store';
 import type { JobProgress } from '../../shared/operations/jobs/job-state';
 import { workOnJob } from '../../shared/operations/jobs/work-on-job';
+import type { App } from '../app';
 import { WrongUse } from '../arguments';
 import { openEngine, type EngineLocation } from '../engine';
 import type { Output } from '../output';
@@ -29,23 +30,29 @@ interface JobAnswer extends JobProgress {
  */
 export async function runJob(
   job: { readonly kind: string; readonly options: unknown; readonly id?: string },
-  context: { readonly location: EngineLocation; readonly flags: JobFlags; readonly output: Output },
+  context: {
+    readonly app: App;
+    readonly location: EngineLocation;
+    readonly flags: JobFlags;
+    readonly output: Output;
+  },
 ): Promise<boolean> {
-  const { flags, location, output } = context;
+  const { flags, output } = context;
   const answer =
-    flags.on === undefined
-      ? await runHere(job, location, output)
-      : await runThere(job, flags, output);
+    flags.on === undefined ? await runHere(job, context) : await runThere(job, flags, output);
   output.result(answer, jobText(answer));
   return answer.status === 'completed';
 }
 
 async function runHere(
   job: { readonly kind: string; readonly options: unknown; readonly id?: string },
-  location: EngineLocation,
-  output: Output,
+  {
+    app,
+    location,
+    output,
+  }: { readonly app: App; readonly location: EngineLocation; readonly output: Output },
 ): Promise<JobAnswer> {
-  const engine = openEngine(location, (line) => output.say(line));
+  const engine = openEngine(app.topologies, location, (line) => output.say(line));
   try {
     const store = new JobStore(engine.jobs);
     const id = job.id ?? newId(job.kind);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { plan } from '../../shared/planner';
-import { topologies } from '../../topologies';
+import type { Topology } from '../../shared/dataflow';
 import { WrongUse } from '../arguments';
 import { makeDataDirectory } from '../data-directory';
 import { importDuckDb } from '../oracle/duckdb';
@@ -29,7 +29,13 @@ const quietMs = 2_000;
  * @returns exit code
  */
 export async function queryLake(
-  store: Pick<Store, 'lake' | 'lakeAddress'>,
+  {
+    store,
+    topologies,
+  }: {
+    readonly store: Pick<Store, 'lake' | 'lakeAddress'>;
+    readonly topologies: readonly Topology[];
+  },
   options: QueryOptions,
   output: Output,
 ): Promise<number> {

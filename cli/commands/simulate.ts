@@ -16,7 +16,7 @@ import {
 import { simulate as run, type SimulationSeries } from '../../local/scaler/simulation/simulate';
 import { summarize, type Workload } from '../../local/scaler/simulation/summary';
 import { platformPace } from '../../local/scaler/target';
-import { appDirectory } from '../app-directory';
+import type { App } from '../app';
 import { WrongUse } from '../arguments';
 import type { Output } from '../output';
 import { describeSummary } from './simulation-text';
@@ -57,9 +57,9 @@ const partitionsMax = 1_024;
 const seriesPoints = 288;
 
 /** Replays a load against partitions and target-based scaling, and tells what it takes. */
-export function simulate(flags: SimulateFlags, output: Output): void {
+export function simulate(app: App, flags: SimulateFlags, output: Output): void {
   const profile = profileOf(flags);
-  const workload = workloadOf(flags, profile);
+  const workload = workloadOf(app, flags, profile);
   const simulation = run(workload);
   const { functions, summary } = summarize(simulation, workload);
   const curves = curvesOf(simulation.series, functions.cumulativeUsd);
@@ -95,10 +95,10 @@ function profileOf({ peak, profile }: SimulateFlags): LoadProfile {
   }
 }
 
-function workloadOf(flags: SimulateFlags, profile: LoadProfile): Workload {
+function workloadOf(app: App, flags: SimulateFlags, profile: LoadProfile): Workload {
   const limits = planLimits[flags.plan];
-  const app = readHostSettings(appDirectory()).eventHubs;
-  const maxEventBatchSize = flags.maxEventBatchSize ?? app.maxEventBatchSize;
+  const hostJson = readHostSettings(app.directory).eventHubs;
+  const maxEventBatchSize = flags.maxEventBatchSize ?? hostJson.maxEventBatchSize;
   const instanceMemoryMb = flags.instanceMemoryMb ?? limits.defaultMemoryMb;
   const faults: string[] = [];
   if (flags.partitions > partitionsMax) {
@@ -122,7 +122,7 @@ function workloadOf(flags: SimulateFlags, profile: LoadProfile): Workload {
   const threshold =
     flags.targetUnprocessedEventThreshold ??
     (flags.maxEventBatchSize === undefined
-      ? app.targetUnprocessedEventThreshold
+      ? hostJson.targetUnprocessedEventThreshold
       : maxEventBatchSize);
   return {
     eventsPerSecond: profile.eventsPerSecond,

@@ -1,8 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { plan } from '../../shared/planner';
-import { topologies } from '../../topologies';
-import { appDirectory } from '../app-directory';
+import { assertBuilt, type App } from '../app';
 import { makeDataDirectory } from '../data-directory';
 import type { Output } from '../output';
 import { choosePorts, keepAddress, type StackPorts } from '../ports';
@@ -26,7 +24,8 @@ export interface StartOptions {
 const statusIntervalMs = 1_000;
 
 /** Everything at once, until Ctrl-C; the next start goes on where this one stopped. */
-export async function start(options: StartOptions, output: Output): Promise<void> {
+export async function start(app: App, options: StartOptions, output: Output): Promise<void> {
+  assertBuilt(app);
   const dataDirectory = makeDataDirectory(options.dataDirectory);
   const logFile = join(dataDirectory, 'host.log');
   output.say(
@@ -35,8 +34,7 @@ export async function start(options: StartOptions, output: Output): Promise<void
   const stop = stopSignal();
   const ports = await choosePorts({ asked: options.asked, dataDirectory });
   const stack = await startStack({
-    plan: plan(topologies),
-    appDirectory: appDirectory(),
+    app,
     dataDirectory,
     workers: options.workers,
     scaling: options.scaling,
@@ -51,7 +49,7 @@ export async function start(options: StartOptions, output: Output): Promise<void
     keepAddress(dataDirectory, addressOf(stack));
     output.say(`HTTP functions: ${stack.host.httpUrl}`);
     output.say(`Log of the host: ${logFile}. Ctrl-C drains the workers; start again to go on.`);
-    await run(options, { stack, stop }, output);
+    await run(options, { app, stack, stop }, output);
     output.say('Draining …');
   } finally {
     await stack.close();
@@ -62,10 +60,10 @@ export async function start(options: StartOptions, output: Output): Promise<void
 
 async function run(
   options: StartOptions,
-  { stack, stop }: { readonly stack: Stack; readonly stop: StopSignal },
+  { app, stack, stop }: { readonly app: App; readonly stack: Stack; readonly stop: StopSignal },
   output: Output,
 ): Promise<void> {
-  const replay = startReplay({
+  const replay = startReplay(app.processes.replay, {
     connectionString: stack.emulator.connectionString,
     events: options.events,
     rate: options.rate,
@@ -76,7 +74,7 @@ async function run(
   });
   output.say(`Send your own events: ${stack.emulator.connectionString}`);
   output.say(`Tables: npm run millrace -- query "select * from airport_days limit 10"`);
-  const watch = new StackWatch(stack);
+  const watch = new StackWatch(stack, app.topologies);
   const told = new Set<string>();
   let isOver = false;
   const showStatus = async (): Promise<void> => {

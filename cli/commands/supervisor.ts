@@ -5,7 +5,7 @@ import {
 } from '../../shared/supervision/supervisor-report';
 import type { SupervisorDecision } from '../../shared/supervision/decision-log';
 import { plan } from '../../shared/planner';
-import { topologies } from '../../topologies';
+import type { Topology } from '../../shared/dataflow';
 import type { Output } from '../output';
 import type { Store } from '../store';
 
@@ -18,13 +18,15 @@ const quietAfterMs = 120_000;
  */
 export async function showSupervisor(
   store: Store,
-  request: { readonly decisionsMax: number },
+  request: { readonly decisionsMax: number; readonly topologies: readonly Topology[] },
   output: Output,
 ): Promise<boolean> {
   const world = { appends: store.appends, objects: store.commits, clock: systemClock };
   const report = await readSupervisorReport(world, request);
   const { breakers, decisions, lifeSign, tasks } = report;
-  const functionNames = new Set(plan(topologies).stages.map(({ functionName }) => functionName));
+  const functionNames = new Set(
+    plan(request.topologies).stages.map(({ functionName }) => functionName),
+  );
   const halts = report.halts.filter(({ functionName }) => functionNames.has(functionName));
   const lines = [
     lifeLine(report),

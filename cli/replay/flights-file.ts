@@ -1,4 +1,4 @@
-import { openSync, readSync, fstatSync, existsSync } from 'node:fs';
+import { openSync, readSync, fstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parquetReadObjects, type AsyncBuffer } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
@@ -15,15 +15,8 @@ export interface FlightEvent {
 
 /** The three million flights of the package vega-datasets (data: US Bureau of Transportation Statistics). */
 export function flightsFile(): string {
-  for (
-    let directory = __dirname;
-    directory !== dirname(directory);
-    directory = dirname(directory)
-  ) {
-    const file = join(directory, 'node_modules/vega-datasets/data/flights-3m.parquet');
-    if (existsSync(file)) return file;
-  }
-  throw new Error('the package vega-datasets is not installed: run npm ci');
+  const entry = require.resolve('vega-datasets');
+  return join(dirname(entry), '../data/flights-3m.parquet');
 }
 
 /** Reads rows [start, end) as events; a flight's id is its row number. */

@@ -1,7 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export interface ReplayProcess {
@@ -20,12 +18,15 @@ export interface ReplayOptions {
   readonly isPacked: boolean;
 }
 
-/** Starts the replayer in a process of its own, so that it does not disturb what it feeds. */
-export function startReplay(options: ReplayOptions): ReplayProcess {
+/**
+ * Starts the replayer in a process of its own, so that it does not disturb what it feeds.
+ * @param entry the built file of cli/replay/main.ts
+ */
+export function startReplay(entry: string, options: ReplayOptions): ReplayProcess {
   const child = spawn(
     process.execPath,
     [
-      replayEntry(),
+      entry,
       ...['--connection', options.connectionString, '--events', String(options.events)],
       ...['--rate', String(options.rate), ...(options.isPacked ? ['--packed'] : [])],
       ...['--parent-pid', String(process.pid)],
@@ -63,16 +64,4 @@ async function end(child: ChildProcess): Promise<void> {
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   await ended;
-}
-
-function replayEntry(): string {
-  for (
-    let directory = __dirname;
-    directory !== dirname(directory);
-    directory = dirname(directory)
-  ) {
-    const entry = join(directory, 'dist/cli/replay/main.js');
-    if (existsSync(entry)) return entry;
-  }
-  throw new Error('dist/cli/replay/main.js is missing: run npm run build');
 }

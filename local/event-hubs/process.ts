@@ -1,7 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export interface EmulatorProcess {
@@ -16,6 +14,8 @@ export interface EmulatorProcess {
 
 /** Starts the emulator in a process of its own that ends with this one, and waits until it listens. */
 export async function startEmulatorProcess(options: {
+  /** The built file of main.ts. */
+  readonly entry: string;
   readonly dataDirectory: string;
   /** File in the form of Config.json. */
   readonly config: string;
@@ -26,7 +26,7 @@ export async function startEmulatorProcess(options: {
   const child = spawn(
     process.execPath,
     [
-      emulatorEntry(),
+      options.entry,
       ...['--port', String(options.port ?? 0), '--control-port', String(options.controlPort ?? 0)],
       ...['--data', options.dataDirectory, '--config', options.config, '--json'],
       ...['--parent-pid', String(process.pid)],
@@ -61,16 +61,4 @@ async function end(child: ChildProcess): Promise<void> {
   const forced = setTimeout(() => child.kill('SIGKILL'), 10_000);
   await ended;
   clearTimeout(forced);
-}
-
-function emulatorEntry(): string {
-  for (
-    let directory = __dirname;
-    directory !== dirname(directory);
-    directory = dirname(directory)
-  ) {
-    const entry = join(directory, 'dist/local/event-hubs/main.js');
-    if (existsSync(entry)) return entry;
-  }
-  throw new Error('dist/local/event-hubs/main.js is missing: run npm run build');
 }

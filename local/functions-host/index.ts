@@ -26,6 +26,8 @@ export { InvalidSettings } from './settings';
 
 export interface FunctionsHostOptions {
   readonly appDirectory: string;
+  /** The built file of worker.ts: each worker is a process that runs it. */
+  readonly workerEntry: string;
   readonly workers: number;
   /** 0: any free port. Absent: local.settings.json's LocalHttpPort, else 7071. */
   readonly httpPort?: number;
@@ -204,6 +206,7 @@ export class FunctionsHost extends EventEmitter {
   #fork(): WorkerProcess {
     const worker = new WorkerProcess({
       id: this.#nextId,
+      entry: this.#options.workerEntry,
       execArgv: [
         // The library's own server takes what this host lets through.
         `--max-http-header-size=${parsedHeaderBytesMax}`,

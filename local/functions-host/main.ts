@@ -1,4 +1,5 @@
 /** The host as a process: what `func start` is, for Node apps, with Node alone. */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readKeys } from './http-keys';
 import { InvalidSettings, startFunctionsHost } from './index';
@@ -30,6 +31,8 @@ async function main(): Promise<void> {
   }
   const host = await startFunctionsHost({
     appDirectory: values.app,
+    // The build puts it beside this file.
+    workerEntry: join(__dirname, 'worker.js'),
     workers: wholeNumber('--workers', values.workers, 1, 1_000),
     ...(values.port !== undefined && { httpPort: wholeNumber('--port', values.port, 0, 65_535) }),
     enableAuth: values['enable-auth'] || values.keys !== undefined,

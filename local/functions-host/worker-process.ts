@@ -1,13 +1,13 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { FromWorker, ToWorker, WorkerStart } from './worker';
 
 /** A worker told to end has this long; then it is killed. */
 const endTimeoutMs = 30_000;
 
 export interface WorkerProcessOptions {
+  /** The built file of worker.ts. */
+  readonly entry: string;
   readonly id: number;
   readonly start: WorkerStart;
   readonly execArgv: readonly string[];
@@ -45,7 +45,7 @@ export class WorkerProcess {
 
   constructor(options: WorkerProcessOptions) {
     this.id = options.id;
-    const child = fork(workerEntry(), [], {
+    const child = fork(options.entry, [], {
       execArgv: [...options.execArgv],
       env: { ...process.env, ...options.start.settings },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -105,17 +105,4 @@ export class WorkerProcess {
     await ended;
     clearTimeout(forced);
   }
-}
-
-/** The built worker: found from dist as well as from the sources that tests load. */
-function workerEntry(): string {
-  for (
-    let directory = __dirname;
-    directory !== dirname(directory);
-    directory = dirname(directory)
-  ) {
-    const entry = join(directory, 'dist/local/functions-host/worker.js');
-    if (existsSync(entry)) return entry;
-  }
-  throw new Error('dist/local/functions-host/worker.js is missing: run npm run build');
 }

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 
 /** The account that every local Azure tool knows; its key is public. */
@@ -13,6 +12,8 @@ const services = ['blob', 'queue', 'table'] as const;
 type Ports = Record<(typeof services)[number], number>;
 
 export interface AzuriteOptions {
+  /** The built file of main.ts. */
+  readonly entry: string;
   /** Where blobs are kept; absent: in memory. */
   readonly dataDirectory?: string;
   readonly host?: string;
@@ -32,8 +33,8 @@ export interface Azurite {
 }
 
 /** Starts Azurite as a child process and waits until it listens. It ends with this process. */
-export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
-  const { dataDirectory, host = '127.0.0.1', ports: wanted = {} } = options;
+export async function startAzurite(options: AzuriteOptions): Promise<Azurite> {
+  const { dataDirectory, entry, host = '127.0.0.1', ports: wanted = {} } = options;
   if (dataDirectory !== undefined) mkdirSync(dataDirectory, { recursive: true });
   const place =
     dataDirectory === undefined
@@ -42,7 +43,7 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   const child = spawn(
     process.execPath,
     [
-      ...[storageEntry(), String(process.pid), '--', ...place],
+      ...[entry, String(process.pid), '--', ...place],
       ...['--silent', '--skipApiVersionCheck', '--disableTelemetry'],
       ...services.flatMap((service) => [
         ...[`--${service}Host`, host],
@@ -124,17 +125,4 @@ function portsIn(output: string): Partial<Ports> {
       Number(port),
     ]),
   );
-}
-
-/** The built entry: beside this file when it runs from dist, else in the repository's dist. */
-function storageEntry(): string {
-  for (
-    let directory = __dirname;
-    directory !== dirname(directory);
-    directory = dirname(directory)
-  ) {
-    const entry = join(directory, 'dist/local/storage/main.js');
-    if (existsSync(entry)) return entry;
-  }
-  throw new Error('dist/local/storage/main.js is missing: run npm run build');
 }

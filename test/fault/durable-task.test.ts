@@ -6,7 +6,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TableClient } from '@azure/data-tables';
-import { startAzurite, type Azurite } from '../../local/storage';
+import type { Azurite } from '../../local/storage';
+import { startAzurite } from '../support/built';
 import { callsIn, DurableHost } from '../support/durable-host';
 import { buildDurableHost, DurableHostProcess } from '../support/durable-host-process';
 

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startStack, type Stack } from '../../cli/stack';
-import { plan } from '../../shared/planner';
 import { topologies } from '../../topologies';
 import { startStoreFaultProxy } from '../support/store-fault-proxy';
 import { repository } from './support/template';
+import { builtProcesses } from '../support/built';
 
 const run = promisify(execFile);
 const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-smoke-'));
@@ -17,8 +17,7 @@ let stack: Stack;
 
 beforeAll(async () => {
   stack = await startStack({
-    plan: plan(topologies),
-    appDirectory: repository,
+    app: { topologies, directory: repository, processes: builtProcesses },
     dataDirectory,
     workers: 1,
     ports: { amqp: 0, control: 0, blob: 0, http: 0 },

@@ -1,5 +1,5 @@
 /** A host with the durable fixture app as a process of its own, to be killed at a named point. */
-import { startFunctionsHost } from '../../local/functions-host';
+import { startFunctionsHost } from './built';
 
 export interface DurableHostArguments {
   readonly appDirectory: string;

@@ -2,8 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { startFunctionsHost, type FunctionsHost } from '../../local/functions-host';
-import { startAzurite, type Azurite } from '../../local/storage';
+import type { FunctionsHost } from '../../local/functions-host';
+import { startAzurite, startFunctionsHost } from './built';
+import type { Azurite } from '../../local/storage';
 
 export const durableApp = resolve(__dirname, '../fixtures/durable-app');
 

@@ -9,7 +9,8 @@ import {
   type PartitionPlace,
 } from '../../local/functions-host/hub-reading/event-processor';
 import type { HubEvent } from '../../local/functions-host/hub-reading/hub-event';
-import { startAzurite, type Azurite } from '../../local/storage';
+import type { Azurite } from '../../local/storage';
+import { startAzurite } from './built';
 import { eventually } from './outcome';
 
 export const hubName = 'readings';

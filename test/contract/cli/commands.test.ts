@@ -6,7 +6,8 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startAzurite, type Azurite } from '../../../local/storage';
+import type { Azurite } from '../../../local/storage';
+import { startAzurite } from '../../support/built';
 
 jest.setTimeout(120_000);
 

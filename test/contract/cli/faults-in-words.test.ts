@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { appAddress } from '../../../cli/arguments';
-import { startEmulatorProcess } from '../../../local/event-hubs/process';
+import { startEmulatorProcess } from '../../support/built';
 import { hubFailureReason } from '../../../shared/adapters/event-hubs';
 
 describe('faults in words', () => {

@@ -6,9 +6,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { startEmulatorProcess, type EmulatorProcess } from '../../../local/event-hubs/process';
-import { startFunctionsHost, type FunctionsHost } from '../../../local/functions-host';
-import { startAzurite, type Azurite } from '../../../local/storage';
+import type { EmulatorProcess } from '../../../local/event-hubs/process';
+import { startAzurite, startEmulatorProcess, startFunctionsHost } from '../../support/built';
+import type { FunctionsHost } from '../../../local/functions-host';
+import type { Azurite } from '../../../local/storage';
 
 const repository = resolve(__dirname, '../../..');
 const directory = mkdtempSync(join(tmpdir(), 'millrace-conformance-'));

@@ -16,7 +16,8 @@ import { LargePayloads } from '../../../local/durable-task/payloads';
 import { TaskHubStore } from '../../../local/durable-task/store';
 import { TaskHub } from '../../../local/durable-task/task-hub';
 import { WorkerPool } from '../../../local/durable-task/worker-pool';
-import { startAzurite, type Azurite } from '../../../local/storage';
+import type { Azurite } from '../../../local/storage';
+import { startAzurite } from '../../support/built';
 
 jest.setTimeout(60_000);
 

@@ -1,6 +1,6 @@
 // Goal: an app that cannot have its task hub says so at the start, not later.
 // Method: the real host with settings that are wrong, one at a time.
-import { startFunctionsHost } from '../../../local/functions-host';
+import { startFunctionsHost } from '../../support/built';
 import { durableApp } from '../../support/durable-host';
 
 jest.setTimeout(60_000);

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { startEmulatorProcess, type EmulatorProcess } from '../../../local/event-hubs/process';
+import type { EmulatorProcess } from '../../../local/event-hubs/process';
+import { startEmulatorProcess } from '../../support/built';
 import {
   bin,
   codes,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ContainerClient } from '@azure/storage-blob';
 import { buildSync } from 'esbuild';
-import { startAzurite } from '../../../local/storage';
+import { builtProcesses, startAzurite } from '../../support/built';
 import { until } from './support';
 
 jest.setTimeout(60_000);
@@ -30,13 +30,13 @@ test('it does not outlive its parent, even one killed with -9, and what was writ
   buildSync({
     stdin: {
       contents: `import { startAzurite } from './local/storage';
-startAzurite({ dataDirectory: process.argv[2] }).then((azurite) => console.log(JSON.stringify(azurite)));`,
+startAzurite({ entry: process.argv[3], dataDirectory: process.argv[2] }).then((azurite) => console.log(JSON.stringify(azurite)));`,
       resolveDir: join(__dirname, '../../..'),
     },
     outfile: parent,
     ...{ bundle: true, platform: 'node', format: 'cjs' },
   });
-  const child = spawn(process.execPath, [parent, dataDirectory], {
+  const child = spawn(process.execPath, [parent, dataDirectory, builtProcesses.storage], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];

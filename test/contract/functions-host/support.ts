@@ -13,13 +13,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { EventHubProducerClient } from '@azure/event-hubs';
 import { ContainerClient } from '@azure/storage-blob';
-import { startEmulatorProcess, type EmulatorProcess } from '../../../local/event-hubs/process';
-import {
-  startFunctionsHost,
-  type FunctionsHost,
-  type FunctionsHostOptions,
-} from '../../../local/functions-host';
-import { startAzurite, type Azurite } from '../../../local/storage';
+import type { EmulatorProcess } from '../../../local/event-hubs/process';
+import { startAzurite, startEmulatorProcess, startFunctionsHost } from '../../support/built';
+import type { FunctionsHost, FunctionsHostOptions } from '../../../local/functions-host';
+import type { Azurite } from '../../../local/storage';
 
 const repository = resolve(__dirname, '../../..');
 

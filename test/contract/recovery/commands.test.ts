@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { EventHubProducerClient } from '@azure/event-hubs';
 import { startStack, type Stack } from '../../../cli/stack';
 import { openStore } from '../../../cli/store';
-import { plan } from '../../../shared/planner';
 import { topologies } from '../../../topologies';
 import { buildApp, type BuiltApp } from '../../support/build-app';
 import { eventually } from '../../support/outcome';
+import { builtProcesses } from '../../support/built';
 
 jest.setTimeout(600_000);
 
@@ -33,8 +33,7 @@ describe('commands', () => {
     directory = mkdtempSync(join(tmpdir(), 'millrace-operating-'));
     app = await buildApp({ topologies: 'topologies/index.ts' });
     stack = await startStack({
-      plan: plan(topologies),
-      appDirectory: app.directory,
+      app: { topologies, directory: app.directory, processes: builtProcesses },
       dataDirectory: directory,
       workers: 1,
       ports: { amqp: 0, control: 0, blob: 0, http: 0 },

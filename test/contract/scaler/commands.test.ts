@@ -5,9 +5,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startStack, type Stack } from '../../../cli/stack';
-import { plan } from '../../../shared/planner';
 import { topologies } from '../../fixtures/topologies/orders';
 import { buildApp, type BuiltApp } from '../../support/build-app';
+import { builtProcesses } from '../../support/built';
 
 jest.setTimeout(300_000);
 
@@ -43,8 +43,7 @@ describe('commands', () => {
     beforeEach(async () => {
       app = await buildApp({ topologies: 'test/fixtures/topologies/orders.ts' });
       stack = await startStack({
-        plan: plan(topologies),
-        appDirectory: app.directory,
+        app: { topologies, directory: app.directory, processes: builtProcesses },
         dataDirectory: directory,
         workers: 1,
         ports: { amqp: 0, control: 0, blob: 0, http: 0 },

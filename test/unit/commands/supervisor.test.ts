@@ -5,6 +5,7 @@ import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/adapters/m
 import type { HaltMark } from '../../../shared/task/halt-marks';
 import { surveyPageName, type SurveyPage } from '../../../shared/supervision/survey/surveyor';
 import { emptyDigest } from '../../../shared/supervision/survey/task-digest';
+import { topologies } from '../../../topologies';
 
 async function shown(
   surveyedAtMs: number | null,
@@ -32,7 +33,7 @@ async function shown(
     result: (_value: unknown, lines: string) => (text = lines),
   } as unknown as Parameters<typeof showSupervisor>[2];
   const store = { commits, appends: new MemoryAppendStore() } as unknown as Store;
-  const isRight = await showSupervisor(store, { decisionsMax: 10 }, output);
+  const isRight = await showSupervisor(store, { decisionsMax: 10, topologies }, output);
   return { isRight, text };
 }
 
