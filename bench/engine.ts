@@ -68,7 +68,7 @@ const filterAndMap = topology('filter-and-map', (t) => {
 const keyedTumbling = topology('keyed-tumbling', (t) => {
   t.source('trades', source)
     .keyBy((trade) => trade.symbol, { name: 'symbol', isPartitionedBySource: true })
-    .window(tumbling(minutes(1)))
+    .window(tumbling(minutes(1)), { name: 'windows' })
     .aggregate({
       trades: count(),
       highest: max((trade) => trade.price),

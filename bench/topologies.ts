@@ -38,7 +38,7 @@ const oneStage = topology('one-stage', (t) => {
 const packed = topology('packed', (t) => {
   t.source('packed', options)
     .keyBy((event) => event.device, { name: 'device', isPartitionedBySource: true })
-    .window(tumbling(minutes(1)))
+    .window(tumbling(minutes(1)), { name: 'windows' })
     .aggregate({ readings: count(), total: sum((event) => event.value) })
     .map((window) => ({
       device: window.key,
@@ -52,7 +52,7 @@ const packed = topology('packed', (t) => {
 const twoStages = topology('two-stages', (t) => {
   t.source('two-stages', options)
     .keyBy((event) => event.device, { name: 'device-exchange' })
-    .window(tumbling(minutes(1)))
+    .window(tumbling(minutes(1)), { name: 'windows' })
     .aggregate({ readings: count(), total: sum((event) => event.value) })
     .map((window) => ({
       device: window.key,

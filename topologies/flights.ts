@@ -71,7 +71,7 @@ export const flights = topology('flights', (t) => {
 
   clean
     .keyBy((event) => event.origin, { name: 'origin' })
-    .window(tumbling(days(1)), { allowedLateness: hours(2), late: 'drop' })
+    .window(tumbling(days(1)), { name: 'days', grace: hours(2), late: 'drop' })
     .aggregate({
       flights: count(),
       meanDelay: average((event) => event.delay),

@@ -6,10 +6,25 @@ import type { Aggregate } from './aggregates';
 /** The nodes of a dataflow, as the typed API records them. Functions are untyped from here on. */
 export type AnyFunction<Result> = (value: never) => Result;
 
-export interface SourceNode {
-  readonly kind: 'source';
+/** What a node takes in: one output of another node. Nodes come after those they take from. */
+export interface Edge {
+  readonly from: number;
+  /** 0: what a node gives out; 1 of a window: what came too late for it. */
+  readonly output: number;
+}
+
+interface Named {
   readonly id: number;
+  /**
+   * Unique among nodes of its role where the user gave it: the identity of what it keeps. Else its kind
+   * and a number, which is for messages only.
+   */
   readonly name: string;
+  readonly isNamed: boolean;
+}
+
+export interface SourceNode extends Named {
+  readonly kind: 'source';
   readonly schema: TObject;
   readonly eventTime: AnyFunction<number>;
   readonly outOfOrdernessMs: number;
@@ -17,55 +32,45 @@ export interface SourceNode {
   readonly earlyLimitMs: number;
 }
 
+interface Versioned {
+  /** Raised by whoever changes what the functions of a node mean: its state is then of another make. */
+  readonly version: number;
+}
+
 /** An operator that takes values one by one. What it does is in its own file (shared/operators). */
-export interface OperatorNode {
+export interface OperatorNode extends Named, Versioned {
   readonly kind: 'operator';
-  readonly id: number;
-  readonly input: number;
-  readonly name: string;
+  readonly inputs: readonly [Edge];
   readonly operator: Operator;
 }
 
-export interface KeyByNode {
+export interface KeyByNode extends Named, Versioned {
   readonly kind: 'keyBy';
-  readonly id: number;
-  readonly input: number;
-  readonly name: string;
+  readonly inputs: readonly [Edge];
   readonly key: AnyFunction<string>;
   /** The source's partitions hold each key in one place already: no exchange. */
   readonly isPartitionedBySource: boolean;
 }
 
-export type LatePolicy = 'drop' | 'adjust' | 'sideOutput';
+/** What becomes of values that came too late for their window; all are counted. */
+export type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
 
-export interface WindowNode {
+export interface WindowNode extends Named, Versioned {
   readonly kind: 'window';
-  readonly id: number;
-  readonly input: number;
-  readonly name: string;
+  readonly inputs: readonly [Edge];
   readonly sizeMs: number;
-  readonly allowedLatenessMs: number;
+  readonly graceMs: number;
   readonly late: LatePolicy;
   readonly aggregates: readonly (readonly [string, Aggregate<never, unknown, unknown>])[];
 }
 
-/** The late events of a window with the policy `sideOutput`. */
-export interface LateNode {
-  readonly kind: 'late';
-  readonly id: number;
-  readonly input: number;
-  readonly name: string;
-}
-
-export interface LakeNode {
+export interface LakeNode extends Named {
   readonly kind: 'toLake';
-  readonly id: number;
-  readonly input: number;
-  readonly name: string;
+  readonly inputs: readonly [Edge];
   readonly table: TablePlan;
 }
 
-export type GraphNode = SourceNode | OperatorNode | KeyByNode | WindowNode | LateNode | LakeNode;
+export type GraphNode = SourceNode | OperatorNode | KeyByNode | WindowNode | LakeNode;
 
 /** A named dataflow. */
 export interface Topology {
@@ -90,7 +95,35 @@ export function kindOf(
   return node.kind === 'operator' ? node.operator.kind : node.kind;
 }
 
-/** The nodes that take what a node gives out. */
-export function consumersOf(topology: Topology, id: number): GraphNode[] {
-  return topology.nodes.filter((node) => node.kind !== 'source' && node.input === id);
+export function inputsOf(node: GraphNode): readonly Edge[] {
+  return node.kind === 'source' ? [] : node.inputs;
+}
+
+/** The nodes that take what an output of a node gives out. */
+export function consumersOf(topology: Topology, id: number, output: number): GraphNode[] {
+  return topology.nodes.filter((node) =>
+    inputsOf(node).some((edge) => edge.from === id && edge.output === output),
+  );
+}
+
+/** The nodes that take anything of a node. */
+export function allConsumersOf(topology: Topology, id: number): GraphNode[] {
+  return topology.nodes.filter((node) => inputsOf(node).some(({ from }) => from === id));
+}
+
+/** What a name is unique among; in messages. */
+export type Role = 'sources' | 'keyBys' | 'operators' | 'tables';
+
+/** Whatever its kind: an operator of another kind under a name is still the one of that name. */
+export function roleOf({ kind }: { readonly kind: GraphNode['kind'] }): Role {
+  switch (kind) {
+    case 'source':
+      return 'sources';
+    case 'keyBy':
+      return 'keyBys';
+    case 'toLake':
+      return 'tables';
+    default:
+      return 'operators';
+  }
 }

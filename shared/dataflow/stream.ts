@@ -6,7 +6,7 @@ import { flatMap } from '../operators/flat-map';
 import { map } from '../operators/map';
 import type { Aggregate } from './aggregates';
 import type { GraphBuilder } from './builder';
-import type { LatePolicy } from './graph';
+import type { Edge, LatePolicy } from './graph';
 import { columnsOf } from './schema';
 import type { TumblingWindow } from './windows';
 
@@ -22,58 +22,85 @@ export interface LakeOptions<Schema extends TObject> {
   readonly flush?: Partial<FlushLimits>;
 }
 
+/** What every node that keeps something, or decides where values go, is known by. */
+export interface Identity {
+  /**
+   * The identity of what it keeps: never a position in the source. Unique in the topology. Another name is
+   * another operator, which begins with nothing.
+   */
+  readonly name: string;
+  /** Raise it when you change what the functions given here mean: what is kept is then of another make. Default 1. */
+  readonly version?: number;
+}
+
+export interface KeyByOptions extends Identity {
+  /** The source's partitions hold each key in one place already: no exchange is needed. */
+  readonly isPartitionedBySource?: boolean;
+}
+
 /** A stream of values in event time. Every method adds an operator; nothing runs here. */
 export class Stream<Value> {
   protected readonly graph: GraphBuilder;
-  protected readonly id: number;
+  protected readonly edge: Edge;
 
-  constructor(graph: GraphBuilder, id: number) {
+  constructor(graph: GraphBuilder, edge: Edge) {
     this.graph = graph;
-    this.id = id;
+    this.edge = edge;
   }
 
   /**
    * Adds an operator: one of shared/operators, or one of your own, in a file of its own.
    * `map`, `flatMap` and `filter` are shorthands.
    */
-  apply<Next>(operator: TypedOperator<Value, Next>, name?: string): Stream<Next> {
-    const id = this.graph.add({ kind: 'operator', input: this.id, operator }, name);
-    return new Stream<Next>(this.graph, id);
+  apply<Next>(operator: TypedOperator<Value, Next>, identity: Identity): Stream<Next> {
+    const id = this.graph.add(
+      { kind: 'operator', inputs: [this.edge], operator, version: versionOf(identity) },
+      identity.name,
+    );
+    return new Stream(this.graph, { from: id, output: 0 });
   }
 
   /** One value for each value. A throw dead-letters the event. */
   map<Next>(apply: (value: Value) => Next): Stream<Next> {
-    return this.apply(map(apply));
+    return this.#applyUnnamed(map(apply));
   }
 
   /** Any number of values for each value. */
   flatMap<Next>(apply: (value: Value) => Iterable<Next>): Stream<Next> {
-    return this.apply(flatMap(apply));
+    return this.#applyUnnamed(flatMap(apply));
   }
 
   /** Keeps the values for which `isKept` is true; the ledger counts the others as filtered. */
   filter(isKept: (value: Value) => boolean): Stream<Value> {
-    return this.apply(filter(isKept));
+    return this.#applyUnnamed(filter(isKept));
+  }
+
+  #applyUnnamed<Next>(operator: TypedOperator<Value, Next>): Stream<Next> {
+    const id = this.graph.addUnnamed({
+      kind: 'operator',
+      inputs: [this.edge],
+      operator,
+      version: 1,
+    });
+    return new Stream(this.graph, { from: id, output: 0 });
   }
 
   /**
    * Brings all values of a key together: through an exchange hub, unless the source's partitions
    * hold each key in one place already.
    */
-  keyBy(
-    key: (value: Value) => string,
-    options: { readonly name?: string; readonly isPartitionedBySource?: boolean } = {},
-  ): KeyedStream<Value> {
+  keyBy(key: (value: Value) => string, options: KeyByOptions): KeyedStream<Value> {
     const id = this.graph.add(
       {
         kind: 'keyBy',
-        input: this.id,
-        key: key,
-        isPartitionedBySource: options.isPartitionedBySource ?? false,
+        inputs: [this.edge],
+        key,
+        version: versionOf(options),
+        isPartitionedBySource: options?.isPartitionedBySource ?? false,
       },
-      options.name,
+      options?.name,
     );
-    return new KeyedStream(this.graph, id);
+    return new KeyedStream(this.graph, { from: id, output: 0 });
   }
 
   /**
@@ -95,32 +122,35 @@ export class Stream<Value> {
       format: options.format ?? 'delta',
       flush: { ...defaultFlush, ...options.flush },
     };
-    this.graph.add({ kind: 'toLake', input: this.id, table }, name);
+    this.graph.add({ kind: 'toLake', inputs: [this.edge], table }, name);
   }
+}
+
+/** Absent options are a fault of their own, which the builder tells. */
+function versionOf(identity: Partial<Identity> | undefined): number {
+  return identity?.version ?? 1;
+}
+
+export interface WindowOptions extends Identity {
+  /** How long a window waits past its end, in milliseconds; then it is final, and given out. Default 0. */
+  readonly grace?: number;
+  /** What becomes of values whose window is final. Default `drop`; all are counted. */
+  readonly late?: LatePolicy;
 }
 
 /** A stream whose values of one key are in one task, in order. */
 export class KeyedStream<Value> {
   readonly #graph: GraphBuilder;
-  readonly #id: number;
+  readonly #edge: Edge;
 
-  constructor(graph: GraphBuilder, id: number) {
+  constructor(graph: GraphBuilder, edge: Edge) {
     this.#graph = graph;
-    this.#id = id;
+    this.#edge = edge;
   }
 
   /** Groups values by key and window of event time. */
-  window(
-    window: TumblingWindow,
-    options: {
-      /** A window is final, and given out, when the watermark is this far past its end. */
-      readonly allowedLateness?: number;
-      /** What becomes of values whose window is final. Default `drop`; all are counted. */
-      readonly late?: LatePolicy;
-      readonly name?: string;
-    } = {},
-  ): WindowedStream<Value> {
-    return new WindowedStream(this.#graph, this.#id, { ...options, sizeMs: window.sizeMs });
+  window(window: TumblingWindow, options: WindowOptions): WindowedStream<Value> {
+    return new WindowedStream(this.#graph, this.#edge, window, options);
   }
 }
 
@@ -142,26 +172,14 @@ export type WindowResult<Aggregates> = {
 
 export class WindowedStream<Value> {
   readonly #graph: GraphBuilder;
-  readonly #input: number;
-  readonly #options: {
-    readonly sizeMs: number;
-    readonly allowedLateness?: number;
-    readonly late?: LatePolicy;
-    readonly name?: string;
-  };
+  readonly #input: Edge;
+  readonly #window: TumblingWindow;
+  readonly #options: WindowOptions;
 
-  constructor(
-    graph: GraphBuilder,
-    input: number,
-    options: {
-      readonly sizeMs: number;
-      readonly allowedLateness?: number;
-      readonly late?: LatePolicy;
-      readonly name?: string;
-    },
-  ) {
+  constructor(graph: GraphBuilder, input: Edge, window: TumblingWindow, options: WindowOptions) {
     this.#graph = graph;
     this.#input = input;
+    this.#window = window;
     this.#options = options;
   }
 
@@ -170,34 +188,37 @@ export class WindowedStream<Value> {
   aggregate<Aggregates extends Record<string, Aggregate<Value, any, any>>>(
     aggregates: Aggregates,
   ): AggregatedStream<Value, WindowResult<Aggregates>> {
-    const { allowedLateness, late, name, sizeMs } = this.#options;
+    const options = this.#options;
     const id = this.#graph.add(
       {
         kind: 'window',
-        input: this.#input,
-        sizeMs,
-        allowedLatenessMs: allowedLateness ?? 0,
-        late: late ?? 'drop',
+        inputs: [this.#input],
+        version: versionOf(options),
+        sizeMs: this.#window.sizeMs,
+        graceMs: options?.grace ?? 0,
+        late: options?.late ?? 'drop',
         aggregates: Object.entries(aggregates),
       },
-      name,
+      options?.name,
     );
-    return new AggregatedStream(this.#graph, id, late === 'sideOutput');
+    return new AggregatedStream(this.#graph, id, options?.late === 'sideOutput');
   }
 }
 
 /** Window results, and beside them the values that came too late. */
 export class AggregatedStream<Value, Result> extends Stream<Result> {
+  readonly #id: number;
   readonly #hasLate: boolean;
 
   constructor(graph: GraphBuilder, id: number, hasLate: boolean) {
-    super(graph, id);
+    super(graph, { from: id, output: 0 });
+    this.#id = id;
     this.#hasLate = hasLate;
   }
 
   /** The values whose window was final; needs the late policy `sideOutput`. */
   get late(): Stream<Value> {
     if (!this.#hasLate) this.graph.fault('late is read but the late policy is not sideOutput');
-    return new Stream<Value>(this.graph, this.graph.add({ kind: 'late', input: this.id }));
+    return new Stream<Value>(this.graph, { from: this.#id, output: 1 });
   }
 }

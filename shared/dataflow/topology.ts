@@ -1,7 +1,7 @@
 import type { Static, TObject } from 'typebox';
 import { GraphBuilder } from './builder';
 import { days, seconds } from './duration';
-import { consumersOf, kindOf, type GraphNode, type Topology } from './graph';
+import { allConsumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { notePlace, unsound } from './places';
 import { Stream } from './stream';
 
@@ -46,7 +46,7 @@ export class TopologyBuilder {
       },
       name,
     );
-    return new Stream(this.#graph, id);
+    return new Stream(this.#graph, { from: id, output: 0 });
   }
 }
 
@@ -80,7 +80,8 @@ export function topology(
   notePlace(defined);
   for (const [text, part] of faultsIn(defined)) graph.fault(text, part);
   if (graph.faults.length > 0) {
-    const faults = graph.faults.map(({ text }) => text);
+    // A collision has two places and one text.
+    const faults = Array.from(new Set(graph.faults.map(({ text }) => text)));
     throw unsound(`topology ${name}: ${faults.join('; ')}`, graph.faults, {
       topology: name,
       faults,
@@ -93,7 +94,7 @@ export function topology(
 function* faultsIn(defined: Topology): Generator<readonly [string, object]> {
   if (!defined.nodes.some(({ kind }) => kind === 'source')) yield ['it has no source', defined];
   for (const node of defined.nodes) {
-    if (node.kind !== 'toLake' && consumersOf(defined, node.id).length === 0) {
+    if (node.kind !== 'toLake' && allConsumersOf(defined, node.id).length === 0) {
       yield [`nothing takes what ${kindOf(node)} ${node.name} gives out: end it with toLake`, node];
     }
     for (const fault of faultsOf(node)) yield [fault, node];
@@ -110,8 +111,8 @@ function* faultsOf(node: GraphNode): Generator<string> {
     if (!isWhole(node.sizeMs) || node.sizeMs < 1) {
       yield `window ${node.name}: its size must be a whole number of milliseconds from 1`;
     }
-    if (!isWhole(node.allowedLatenessMs)) {
-      yield `window ${node.name}: its lateness must be a whole number of milliseconds from 0`;
+    if (!isWhole(node.graceMs)) {
+      yield `window ${node.name}: its grace must be a whole number of milliseconds from 0`;
     }
     for (const reserved of ['key', 'windowStart', 'windowEnd']) {
       if (node.aggregates.some(([name]) => name === reserved)) {

@@ -84,10 +84,8 @@ class StageCompiler {
     this.#context = context;
   }
 
-  receiversAfter(node: GraphNode, time: PlaceTime): Receiver[] {
-    return consumersOf(this.#topology, node.id)
-      .filter(({ kind }) => kind !== 'late')
-      .map((next) => this.#compile(next, time));
+  receiversAfter(node: GraphNode, time: PlaceTime, output = 0): Receiver[] {
+    return consumersOf(this.#topology, node.id, output).map((next) => this.#compile(next, time));
   }
 
   /** @param time of what the node takes in */
@@ -115,7 +113,6 @@ class StageCompiler {
       case 'window':
         return this.#compileWindow(node, time);
       case 'source':
-      case 'late':
         throw new Error(`a ${node.kind} takes no values`);
       default:
         return node satisfies never;
@@ -139,10 +136,8 @@ class StageCompiler {
     return operator.receive;
   }
 
-  #lateReceiver(window: GraphNode, time: PlaceTime): Receiver | null {
-    const late = consumersOf(this.#topology, window.id).filter(({ kind }) => kind === 'late');
-    const receivers = late.flatMap((node) => this.receiversAfter(node, time));
-    return late.length === 0 ? null : toAll(receivers);
+  #lateReceiver(window: WindowNode, time: PlaceTime): Receiver | null {
+    return window.late === 'sideOutput' ? toAll(this.receiversAfter(window, time, 1)) : null;
   }
 
   #exchangeIndex(keyByName: string): number {

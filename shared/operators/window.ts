@@ -27,12 +27,12 @@ interface OpenWindow {
 class ResultsTime implements PlaceTime {
   readonly #window: TimedOperator;
   readonly #input: PlaceTime;
-  readonly #allowedLatenessMs: number;
+  readonly #graceMs: number;
 
-  constructor(window: TimedOperator, input: PlaceTime, allowedLatenessMs: number) {
+  constructor(window: TimedOperator, input: PlaceTime, graceMs: number) {
     this.#window = window;
     this.#input = input;
-    this.#allowedLatenessMs = allowedLatenessMs;
+    this.#graceMs = graceMs;
   }
 
   get isAwaited(): boolean {
@@ -43,13 +43,13 @@ class ResultsTime implements PlaceTime {
     const { watermarkMs } = this.#input;
     const isTimeOver = watermarkMs >= Number.MAX_SAFE_INTEGER && !this.isAwaited;
     if (isTimeOver) return watermarkMs;
-    return Math.min(watermarkMs, this.#window.dueAtMs - 1) - this.#allowedLatenessMs;
+    return Math.min(watermarkMs, this.#window.dueAtMs - 1) - this.#graceMs;
   }
 }
 
 /**
  * A tumbling window: an accumulator per key and window in keyed state, given out once, when the
- * watermark passes the window's end plus the allowed lateness, in order of (end, key).
+ * watermark passes the window's end plus the grace, in order of (end, key).
  *
  * Delivery: results are part of the commit that moved the watermark: exactly once.
  */
@@ -78,7 +78,7 @@ export class TumblingWindowOperator implements TimedOperator {
     this.#node = options.node;
     this.#context = options.context;
     this.#time = options.time;
-    this.resultsTime = new ResultsTime(this, options.time, options.node.allowedLatenessMs);
+    this.resultsTime = new ResultsTime(this, options.time, options.node.graceMs);
     this.#results = options.results;
     this.#late = options.late;
     this.#store = options.context.state.store(`window:${options.node.name}`);
@@ -91,20 +91,20 @@ export class TumblingWindowOperator implements TimedOperator {
   readonly receive: Receiver = (value, key, eventTimeMs) => {
     const context = this.#context;
     context.operator = this.#node.name;
-    const { allowedLatenessMs, sizeMs } = this.#node;
+    const { graceMs, sizeMs } = this.#node;
     const { watermarkMs } = this.#time;
     let endMs = (Math.floor(eventTimeMs / sizeMs) + 1) * sizeMs;
-    if (endMs + allowedLatenessMs <= watermarkMs) {
+    if (endMs + graceMs <= watermarkMs) {
       addToCounter(context, `late:${this.#node.name}`);
       // After a drain there is no window that is still open, and none to come.
       const isTimeOver = watermarkMs >= Number.MAX_SAFE_INTEGER;
-      if (this.#node.late !== 'adjust' || isTimeOver) {
+      if (this.#node.late !== 'clamp' || isTimeOver) {
         context.isLate = true;
         this.#late?.(value, key, eventTimeMs);
         return;
       }
       // The oldest window that is still open.
-      endMs = (Math.floor((watermarkMs - allowedLatenessMs) / sizeMs) + 1) * sizeMs;
+      endMs = (Math.floor((watermarkMs - graceMs) / sizeMs) + 1) * sizeMs;
     }
     this.#add(endMs, key ?? '', value);
     context.isEmitted = true;
@@ -132,7 +132,7 @@ export class TumblingWindowOperator implements TimedOperator {
     if (open === undefined) {
       open = { storeKeys: new Map() };
       this.#open.set(endMs, open);
-      this.dueAtMs = Math.min(this.dueAtMs, endMs + this.#node.allowedLatenessMs);
+      this.dueAtMs = Math.min(this.dueAtMs, endMs + this.#node.graceMs);
     }
     let storeKey = open.storeKeys.get(key);
     if (storeKey === undefined) {
@@ -144,7 +144,7 @@ export class TumblingWindowOperator implements TimedOperator {
 
   fire(watermarkMs: number, emit: EmitResult): void {
     while (this.dueAtMs <= watermarkMs) {
-      const endMs = this.dueAtMs - this.#node.allowedLatenessMs;
+      const endMs = this.dueAtMs - this.#node.graceMs;
       if (!this.#fireWindow(endMs, emit)) return;
       this.#open.delete(endMs);
       this.#findDue();
@@ -182,7 +182,7 @@ export class TumblingWindowOperator implements TimedOperator {
   #findDue(): void {
     this.dueAtMs = Infinity;
     for (const endMs of this.#open.keys()) {
-      this.dueAtMs = Math.min(this.dueAtMs, endMs + this.#node.allowedLatenessMs);
+      this.dueAtMs = Math.min(this.dueAtMs, endMs + this.#node.graceMs);
     }
   }
 

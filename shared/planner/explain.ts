@@ -4,7 +4,7 @@ import { planTopology, walk, type Plan } from './plan';
 
 const lateTexts: Readonly<Record<LatePolicy, string>> = {
   drop: 'later ones are counted as late and dropped',
-  adjust: 'later ones count in the first window that is still open',
+  clamp: 'later ones count in the first window that is still open',
   sideOutput: 'later ones go to the output for late ones',
 };
 
@@ -66,7 +66,7 @@ function timeLines(node: GraphNode): string[] {
   }
   if (node.kind !== 'window') return [];
   return [
-    `  window    ${node.name}: tumbling, ${duration(node.sizeMs)}; events up to ${duration(node.allowedLatenessMs)} late are taken, ${lateTexts[node.late]}`,
+    `  window    ${node.name}: tumbling, ${duration(node.sizeMs)}; waits ${duration(node.graceMs)} past its end, ${lateTexts[node.late]}`,
   ];
 }
 

@@ -1,6 +1,7 @@
+import type { StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
-import { consumersOf, type GraphNode, type KeyByNode, type Topology } from '../dataflow/graph';
+import { allConsumersOf, type GraphNode, type KeyByNode, type Topology } from '../dataflow/graph';
 import { faultOf, unsound, type Fault } from '../dataflow/places';
 
 /** A stage with the node it begins at: a source, or the keyBy whose exchange it reads. */
@@ -85,12 +86,12 @@ const timelessKinds: ReadonlySet<string> = new Set(['map', 'filter', 'flatMap'])
 function openForMs(topology: Topology, node: GraphNode): number | null {
   if (node.kind === 'operator' && !timelessKinds.has(node.operator.kind)) return null;
   let longest = 0;
-  for (const next of consumersOf(topology, node.id)) {
+  for (const next of allConsumersOf(topology, node.id)) {
     const behind = openForMs(topology, next);
     if (behind === null) return null;
     longest = Math.max(longest, behind);
   }
-  return longest + (node.kind === 'window' ? node.sizeMs + node.allowedLatenessMs : 0);
+  return longest + (node.kind === 'window' ? node.sizeMs + node.graceMs : 0);
 }
 
 /** The nodes that run in the stage of a root, and the keyBys at which it ends. */
@@ -101,7 +102,7 @@ export function walk(
   const inside: GraphNode[] = [root];
   const exits: KeyByNode[] = [];
   for (const node of inside) {
-    for (const next of consumersOf(topology, node.id)) {
+    for (const next of allConsumersOf(topology, node.id)) {
       if (isExchange(next)) exits.push(next);
       else inside.push(next);
     }
@@ -131,7 +132,7 @@ export function plan(
       'tables',
     ),
   ];
-  if (faults.length > 0) throw unsound(faults.map(({ text }) => text).join('; '), faults);
+  if (faults.length > 0) throw collision(faults);
   const hubs = new Map<string, HubPlan>();
   for (const { consumerGroup, input } of stages) {
     const known = hubs.get(input.hub);
@@ -149,9 +150,19 @@ export function plan(
   };
 }
 
+function collision(faults: readonly Fault[]): StreamError {
+  const texts = new Set(faults.map(({ text }) => text));
+  return unsound(Array.from(texts).join('; '), faults);
+}
+
+/** Each with both places. */
 function doubled(parts: readonly { readonly name: string }[], what: string): Fault[] {
-  const names = parts.map(({ name }) => name);
-  return parts
-    .filter(({ name }, index) => names.indexOf(name) !== index)
-    .map((part) => faultOf(part, `two ${what} are called ${part.name}: give one another name`));
+  const first = new Map<string, object>();
+  return parts.flatMap((part) => {
+    const twin = first.get(part.name);
+    if (twin === undefined) first.set(part.name, part);
+    if (twin === undefined || twin === part) return [];
+    const text = `two ${what} are called ${part.name}: give one another name`;
+    return [faultOf(part, text), faultOf(twin, text)];
+  });
 }

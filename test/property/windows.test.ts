@@ -17,19 +17,19 @@ interface Event {
 
 interface Shape {
   readonly sizeMs: number;
-  readonly allowedLateness: number;
+  readonly grace: number;
   readonly outOfOrderness: number;
   readonly late: LatePolicy;
 }
 
 const schema = Type.Object({ key: Type.String(), time: Timestamp(), value: Type.Integer() });
 
-function compile({ allowedLateness, late, outOfOrderness, sizeMs }: Shape): CompiledProgram {
+function compile({ grace, late, outOfOrderness, sizeMs }: Shape): CompiledProgram {
   const defined = topology('windows', (t) => {
     const windows = t
       .source('events', { schema, eventTime: (event) => event.time, outOfOrderness })
-      .keyBy((event) => event.key, { isPartitionedBySource: true })
-      .window(tumbling(sizeMs), { allowedLateness, late })
+      .keyBy((event) => event.key, { name: 'key', isPartitionedBySource: true })
+      .window(tumbling(sizeMs), { name: 'windows', grace, late })
       .aggregate({ events: count(), total: sum((event) => event.value) });
     windows
       .map(({ events, key, total, windowStart }) => ({ key, start: windowStart, events, total }))
@@ -50,7 +50,7 @@ function compile({ allowedLateness, late, outOfOrderness, sizeMs }: Shape): Comp
 
 /** The fold: what comes out, in order, with nothing of the engine in it. */
 function expected(events: readonly Event[], shape: Shape): { totals: string[]; late: string[] } {
-  const { allowedLateness, outOfOrderness, sizeMs } = shape;
+  const { grace, outOfOrderness, sizeMs } = shape;
   const open = new Map<number, Map<string, [number, number]>>();
   const totals: string[] = [];
   const late: string[] = [];
@@ -64,14 +64,14 @@ function expected(events: readonly Event[], shape: Shape): { totals: string[]; l
       open.delete(start);
     }
   };
-  const isFinal = (start: number): boolean => start + sizeMs + allowedLateness <= watermark;
+  const isFinal = (start: number): boolean => start + sizeMs + grace <= watermark;
   let latest = -Infinity;
   for (const { key, time, value } of events) {
     let start = Math.floor(time / sizeMs) * sizeMs;
     const isLate = isFinal(start);
     if (isLate) late.push(JSON.stringify([key, time, value]));
     while (isFinal(start)) start += sizeMs;
-    if (!isLate || shape.late === 'adjust') {
+    if (!isLate || shape.late === 'clamp') {
       const keys = open.get(start) ?? new Map<string, [number, number]>();
       open.set(start, keys);
       const [number, total] = keys.get(key) ?? [0, 0];
@@ -161,9 +161,9 @@ const anEvent: fc.Arbitrary<Event> = fc.record({
 
 const aShape: fc.Arbitrary<Shape> = fc.record({
   sizeMs: fc.constantFrom(1, 7, 100, 300),
-  allowedLateness: fc.constantFrom(0, 1, 100, 250),
+  grace: fc.constantFrom(0, 1, 100, 250),
   outOfOrderness: fc.constantFrom(0, 50, 100, 1_000),
-  late: fc.constantFrom<LatePolicy>('drop', 'adjust', 'sideOutput'),
+  late: fc.constantFrom<LatePolicy>('drop', 'clamp', 'sideOutput'),
 });
 
 const someBatches = fc.array(
@@ -192,7 +192,7 @@ it('gives the windows of a plain fold for input in any order', () => {
 });
 
 it('gives the same windows for any order of input within the out-of-orderness', () => {
-  const shape = { sizeMs: 100, allowedLateness: 0, outOfOrderness: 4_000, late: 'drop' as const };
+  const shape = { sizeMs: 100, grace: 0, outOfOrderness: 4_000, late: 'drop' as const };
   const compiled = compile(shape);
   fc.assert(
     fc.property(

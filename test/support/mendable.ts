@@ -62,7 +62,7 @@ export class Mendable {
         shaped.toLake('readings_shaped', { schema: reading });
         shaped
           .keyBy((event) => event.sensor, { name: 'sensor' })
-          .window(tumbling(minutes(1)), { allowedLateness: minutes(10), late: 'drop' })
+          .window(tumbling(minutes(1)), { name: 'windows', grace: minutes(10), late: 'drop' })
           .aggregate({
             readings: count(),
             total: sum((event) => {

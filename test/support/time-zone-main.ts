@@ -49,8 +49,8 @@ async function stage(): Promise<unknown[]> {
   const event = Type.Object({ time: Timestamp() });
   const defined = topology('zones', (t) => {
     t.source('events', { schema: event, eventTime: (e) => e.time })
-      .keyBy(() => 'all', { isPartitionedBySource: true })
-      .window(tumbling(hours(24)))
+      .keyBy(() => 'all', { name: 'key', isPartitionedBySource: true })
+      .window(tumbling(hours(24)), { name: 'windows' })
       .aggregate({ events: count() })
       .map(({ events, windowStart }) => ({
         ...{ events, windowStart },

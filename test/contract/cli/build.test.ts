@@ -115,14 +115,14 @@ describe('a topology that is not sound', () => {
       'whose parts do not fit',
       `${head}export const orders = topology('orders', (t) => {
   t.source('orders', { schema: order, eventTime: (event) => event.time })
-    .keyBy((event) => String(event.id))
-    .window(tumbling(hours(0)))
+    .keyBy((event) => String(event.id), { name: 'id' })
+    .window(tumbling(hours(0)), { name: 'windows' })
     .aggregate({ orders: count() });
 });
 `,
       [
-        'topologies/orders.ts:9:6: nothing takes what window window-1 gives out: end it with toLake',
-        'topologies/orders.ts:9:6: window window-1: its size must be a whole number of milliseconds from 1',
+        'topologies/orders.ts:9:6: nothing takes what window windows gives out: end it with toLake',
+        'topologies/orders.ts:9:6: window windows: its size must be a whole number of milliseconds from 1',
       ],
     ],
     [

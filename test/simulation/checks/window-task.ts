@@ -1,6 +1,6 @@
 import type { CommitRecord, DeadLetter } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
-import { allowedLatenessMs, windowMs, windowTable } from '../world/topology';
+import { graceMs, windowMs, windowTable } from '../world/topology';
 import { holds, same } from './invariants';
 import { linesOf } from './source-task';
 import { TaskModel, type Stretch } from './task-model';
@@ -76,7 +76,7 @@ export class WindowTaskModel extends TaskModel {
 
   #add([key, timeMs, { amount }]: Envelope['events'][number]): 'emitted' | 'late' {
     const start = Math.floor(timeMs / windowMs) * windowMs;
-    if (start + windowMs + allowedLatenessMs <= this.watermarkMs) return 'late';
+    if (start + windowMs + graceMs <= this.watermarkMs) return 'late';
     const keys = this.#windows.get(start) ?? new Map<string, { orders: number; total: number }>();
     this.#windows.set(start, keys);
     const window = keys.get(key) ?? { orders: 0, total: 0 };
@@ -95,7 +95,7 @@ export class WindowTaskModel extends TaskModel {
     if (watermarkMs <= this.watermarkMs) return;
     this.watermarkMs = watermarkMs;
     const due = Array.from(this.#windows.keys())
-      .filter((start) => start + windowMs + allowedLatenessMs <= watermarkMs)
+      .filter((start) => start + windowMs + graceMs <= watermarkMs)
       .sort((left, right) => left - right);
     for (const start of due) {
       const keys = Array.from(this.#windows.get(start) ?? []).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -23,7 +23,7 @@ export const sourceTable = 'orders_paid';
 export const windowTable = 'customer_minutes';
 export const outOfOrdernessMs = seconds(30);
 export const windowMs = minutes(1);
-export const allowedLatenessMs = minutes(1);
+export const graceMs = minutes(1);
 export const earlyLimitMs = 24 * 60 * 60 * 1000;
 
 /** The code that some orders do harm to. */
@@ -74,7 +74,7 @@ const orders = topology('simulated', (t) => {
       },
       { name: 'customer' },
     )
-    .window(tumbling(windowMs), { allowedLateness: allowedLatenessMs, late: 'drop' })
+    .window(tumbling(windowMs), { name: 'windows', grace: graceMs, late: 'drop' })
     .aggregate({ orders: count(), total: sum((order) => order.amount) })
     .map((window) => ({
       customer: window.key,

@@ -4,20 +4,20 @@ import { count, Timestamp, topology, tumbling, type Topology } from '../../../sh
 
 interface Times {
   readonly size?: number;
-  readonly allowedLateness?: number;
+  readonly grace?: number;
   readonly outOfOrderness?: number;
   readonly idleAfter?: number;
 }
 
-function define({ size = 1_000, allowedLateness, ...source }: Times): Topology {
+function define({ size = 1_000, grace, ...source }: Times): Topology {
   return topology('times', (t) => {
     t.source('events', {
       schema: Type.Object({ time: Timestamp() }),
       eventTime: (event) => event.time,
       ...source,
     })
-      .keyBy(() => 'all', { isPartitionedBySource: true })
-      .window(tumbling(size), allowedLateness === undefined ? {} : { allowedLateness })
+      .keyBy(() => 'all', { name: 'key', isPartitionedBySource: true })
+      .window(tumbling(size), { name: 'windows', ...(grace !== undefined && { grace }) })
       .aggregate({ events: count() })
       .map(({ events }) => ({ events }))
       .toLake('counts', { schema: Type.Object({ events: Type.Integer() }) });
@@ -29,8 +29,8 @@ it.each([
   { size: 1_000.5 },
   { size: Infinity },
   { size: NaN },
-  { allowedLateness: 0.5 },
-  { allowedLateness: -1 },
+  { grace: 0.5 },
+  { grace: -1 },
   { outOfOrderness: 1.5 },
   { outOfOrderness: NaN },
   { idleAfter: -1 },
@@ -38,7 +38,7 @@ it.each([
   expect(() => define(times)).toThrow(/STREAM_TOPOLOGY_INVALID.*(milliseconds|negative)/);
 });
 
-it.each([{ idleAfter: Infinity }, { allowedLateness: 0, outOfOrderness: 0, size: 1 }])(
+it.each([{ idleAfter: Infinity }, { grace: 0, outOfOrderness: 0, size: 1 }])(
   'takes %j',
   (times) => {
     expect(define(times).name).toBe('times');

@@ -13,14 +13,14 @@ function neverRun(): void {
     // @ts-expect-error -- no such field
     readings.filter((event) => event.fahrenheit > 0);
     // @ts-expect-error -- a key is a string
-    readings.keyBy((event) => event.celsius);
+    readings.keyBy((event) => event.celsius, { name: 'warmth' });
     // @ts-expect-error -- the row lacks a column of the table
     readings.toLake('hot', { schema: Type.Object({ missing: Type.String() }) });
     // @ts-expect-error -- no such column to partition by
     readings.toLake('warm', { schema: reading, partitionBy: ['country'] });
     const windows = readings
-      .keyBy((event) => event.sensor)
-      .window(tumbling(hours(1)))
+      .keyBy((event) => event.sensor, { name: 'sensor' })
+      .window(tumbling(hours(1)), { name: 'windows' })
       .aggregate({ readings: count(), warmth: sum((event) => event.celsius) });
     windows.map((window) => {
       const warmth: number = window.warmth;

@@ -19,7 +19,7 @@ import {
 const event = Type.Object({ key: Type.String(), time: Timestamp(), value: Type.Integer() });
 const sizeMs = 100;
 const outOfOrderness = 50;
-const allowedLateness = 30;
+const grace = 30;
 
 const folding = (late: LatePolicy) =>
   topology('folding', (t) => {
@@ -36,8 +36,8 @@ const folding = (late: LatePolicy) =>
       })
       .toLake('events_seen', { schema: event });
     const windows = source
-      .keyBy((e) => e.key, { isPartitionedBySource: true })
-      .window(tumbling(sizeMs), { allowedLateness, late })
+      .keyBy((e) => e.key, { name: 'key', isPartitionedBySource: true })
+      .window(tumbling(sizeMs), { name: 'windows', grace, late })
       .aggregate({ events: count(), total: sum((e) => e.value) });
     windows
       .map(({ events, key, total, windowStart }) => ({ key, start: windowStart, events, total }))
@@ -109,7 +109,7 @@ function expectedTotals(events: readonly { key: string; time: number; value: num
   let latest = -Infinity;
   for (const { key, time, value } of events) {
     const start = Math.floor(time / sizeMs) * sizeMs;
-    if (start + sizeMs + allowedLateness > latest - outOfOrderness) {
+    if (start + sizeMs + grace > latest - outOfOrderness) {
       const window = windows.get(`${start} ${key}`) ?? [key, start, 0, 0];
       windows.set(`${start} ${key}`, [key, start, window[2] + 1, window[3] + value]);
     }
@@ -187,7 +187,7 @@ describe('a program', () => {
 
   it.each([
     ['drop', 1, 0],
-    ['adjust', 2, 0],
+    ['clamp', 2, 0],
     ['sideOutput', 1, 1],
   ] as const)('treats late events by the policy %s', (policy, eventsInWindows, sideRows) => {
     const { outputs, process, program } = aProgram(policy);
@@ -197,7 +197,7 @@ describe('a program', () => {
     const events = outputs.of(1).map((text) => (JSON.parse(text) as number[])[2] ?? 0);
     expect(events.reduce((total, one) => total + one, 0)).toBe(eventsInWindows);
     expect(outputs.of(2)).toHaveLength(sideRows);
-    expect(program.takeCounters()).toEqual({ 'late:window-1': 1 });
+    expect(program.takeCounters()).toEqual({ 'late:windows': 1 });
   });
 
   it('halts on open windows that were made with other aggregates, whose figures would be wrong', () => {
@@ -205,8 +205,8 @@ describe('a program', () => {
     before.process({ key: 'a', time: 10, value: 1 });
     const wider = topology('folding', (t) => {
       t.source('events', { schema: event, eventTime: (e) => e.time })
-        .keyBy((e) => e.key, { isPartitionedBySource: true })
-        .window(tumbling(2 * sizeMs))
+        .keyBy((e) => e.key, { name: 'key', isPartitionedBySource: true })
+        .window(tumbling(2 * sizeMs), { name: 'windows' })
         .aggregate({ events: count() })
         .map(({ key, windowStart }) => ({ key, start: windowStart }))
         .toLake('totals', { schema: Type.Object({ key: Type.String(), start: Timestamp() }) });
@@ -215,7 +215,7 @@ describe('a program', () => {
     if (stage === undefined) throw new Error('no stage');
     const bind = (state: KeyedState) => compileStage(stage, [wider]).bind(state, new Gathered());
     expect(() => bind(before.state)).toThrow(
-      /STREAM_STATE_MISMATCH: window window-1 has open windows of 100 ms: events, total/,
+      /STREAM_STATE_MISMATCH: window windows has open windows of 100 ms: events, total/,
     );
     before.program.advanceWatermark(Number.MAX_SAFE_INTEGER);
     expect(() => bind(before.state)).not.toThrow();

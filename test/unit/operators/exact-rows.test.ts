@@ -117,8 +117,8 @@ test.each<[string, () => unknown, RegExp]>([
 test('a key that is no text is a dead letter that shows it', async () => {
   const defined = topology('exact', (t) => {
     t.source('events', { schema: Type.Object({ time: Timestamp() }), eventTime: (e) => e.time })
-      .keyBy((e) => BigInt(e.time) as never, { isPartitionedBySource: true })
-      .window(tumbling(1_000))
+      .keyBy((e) => BigInt(e.time) as never, { name: 'key', isPartitionedBySource: true })
+      .window(tumbling(1_000), { name: 'windows' })
       .aggregate({ events: count() })
       .map(({ events }) => ({ events }))
       .toLake('keys', { schema: Type.Object({ events: Type.Integer() }) });
@@ -158,8 +158,8 @@ test('two keys that their UTF-8 cannot tell apart are one key, with and without 
   for (const isPartitionedBySource of [true, false]) {
     const defined = topology('exact', (t) => {
       t.source('events', { schema: event, eventTime: (e) => e.time })
-        .keyBy((e) => e.id, { isPartitionedBySource })
-        .window(tumbling(1_000))
+        .keyBy((e) => e.id, { name: 'key', isPartitionedBySource })
+        .window(tumbling(1_000), { name: 'windows' })
         .aggregate({ events: count() })
         .map(({ events, key }) => ({ events, key }))
         .toLake('keys', { schema: Type.Object({ key: Type.String(), events: Type.Integer() }) });

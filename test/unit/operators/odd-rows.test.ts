@@ -9,8 +9,8 @@ it('an event that comes after a drain is late, also where late ones are adjusted
       schema: Type.Object({ key: Type.String(), time: Timestamp() }),
       eventTime: (e) => e.time,
     })
-      .keyBy((e) => e.key, { isPartitionedBySource: true })
-      .window(tumbling(1_000), { late: 'adjust' })
+      .keyBy((e) => e.key, { name: 'key', isPartitionedBySource: true })
+      .window(tumbling(1_000), { name: 'windows', late: 'clamp' })
       .aggregate({ events: count() })
       .map(({ events }) => ({ events }))
       .toLake('counts', { schema: Type.Object({ events: Type.Integer() }) });

@@ -26,9 +26,16 @@ const event = Type.Object({ time: Timestamp(), state: Type.String() });
 
 const machines = topology('machines', (t) => {
   const source = t.source('machines', { schema: event, eventTime: (e) => e.time });
-  source.apply(changes((e) => e.state)).toLake('changes', { schema: event });
+  source
+    .apply(
+      changes((e) => e.state),
+      { name: 'changed' },
+    )
+    .toLake('changes', { schema: event });
+  const named = { name: 'other' };
+  // prettier-ignore
   // @ts-expect-error -- there is no such field
-  void (() => source.apply(changes((e) => e.stat)));
+  void (() => source.apply(changes((e) => e.stat), named));
 });
 
 describe('an operator of its own', () => {
@@ -36,7 +43,7 @@ describe('an operator of its own', () => {
     const rows: unknown[] = [];
     const [stage] = plan([machines]).stages;
     if (stage === undefined) throw new Error('no stage');
-    expect(stage.operators).toEqual(['machines', 'changes-1', 'changes']);
+    expect(stage.operators).toEqual(['machines', 'changed', 'changes']);
     const state = new KeyedState();
     const program = compileStage(stage, [machines]).bind(state, {
       isFull: false,

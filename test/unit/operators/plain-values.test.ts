@@ -34,7 +34,7 @@ async function run(make: () => unknown, isPartitionedBySource: boolean) {
     t.source('events', { schema: event, eventTime: (e) => e.time })
       .map((e) => ({ id: e.id, value: e.id === 1 ? make() : e.id, gone: undefined }))
       .keyBy(() => 'k', { name: 'kk', ...(isPartitionedBySource && { isPartitionedBySource }) })
-      .window(tumbling(minutes(1)))
+      .window(tumbling(minutes(1)), { name: 'windows' })
       .aggregate({ mean: average((e) => e.value as number) })
       .map(({ key, mean }) => ({ key, mean }))
       .toLake('means', { schema: row });

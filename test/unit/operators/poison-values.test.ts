@@ -79,8 +79,8 @@ describe('values that nothing can hold', () => {
     (name, fold) => {
       const defined = topology('folds', (t) => {
         t.source('events', source)
-          .keyBy(() => 'all', { isPartitionedBySource: true })
-          .window(tumbling(1_000))
+          .keyBy(() => 'all', { name: 'key', isPartitionedBySource: true })
+          .window(tumbling(1_000), { name: 'windows' })
           .aggregate({ folded: fold((e: { value: unknown }) => e.value as number) })
           .map(() => ({ id: 1 }))
           .toLake('folded', { schema: Type.Object({ id: Type.Integer() }) });

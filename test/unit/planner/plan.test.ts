@@ -11,7 +11,7 @@ const counting = (isPartitionedBySource: boolean) =>
   topology('counting', (t) => {
     t.source('events', { schema: event, eventTime: (e) => e.time })
       .keyBy((e) => e.key, { name: 'key', isPartitionedBySource })
-      .window(tumbling(days(1)))
+      .window(tumbling(days(1)), { name: 'windows' })
       .aggregate({ events: count() })
       .toLake('counts', { schema: row });
   });
@@ -43,9 +43,7 @@ describe('plan', () => {
     const planned = plan(topologies);
     const text = explain(planned, topologies);
     expect(text).toContain('up to 1 h out of order; idle after 10 s without input');
-    expect(text).toContain(
-      'tumbling, 1 d; events up to 2 h late are taken, later ones are counted',
-    );
+    expect(text).toContain('tumbling, 1 d; waits 2 h past its end, later ones are counted');
     expect(text).toMatch(/a file at [\d,]+ rows, [\d,.]+ MiB or \d+ \w+, whichever comes first/);
     expect(text).toContain('every event read has exactly one end');
     for (const { name } of [...planned.hubs, ...planned.tables]) expect(text).toContain(name);

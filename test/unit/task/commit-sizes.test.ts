@@ -47,7 +47,7 @@ const everything = topology('everything', (t) => {
   shaped.map(({ id, text }) => ({ id, text })).toLake('texts', { schema: row });
   shaped
     .keyBy((e) => e.text, { name: 'text' })
-    .window(tumbling(1_000))
+    .window(tumbling(1_000), { name: 'windows' })
     .aggregate({
       events: count(),
       longest: reduce('', (longest, e: Event) =>
@@ -132,8 +132,8 @@ describe('accepted input of any size is committed', () => {
   it('100 messages that fill a commit, each kept in the state', async () => {
     const kept = topology('kept', (t) => {
       t.source('events', source)
-        .keyBy((e) => String(e.id), { isPartitionedBySource: true })
-        .window(tumbling(1_000_000))
+        .keyBy((e) => String(e.id), { name: 'key', isPartitionedBySource: true })
+        .window(tumbling(1_000_000), { name: 'windows' })
         .aggregate({ text: reduce('', (_, e: Event) => e.text) })
         .map(({ key, text }) => ({ id: Number(key), text }))
         .toLake('texts', { schema: row });
@@ -150,8 +150,8 @@ describe('accepted input of any size is committed', () => {
   it('a key of 3.3 MB is a dead letter, and its neighbours are counted', async () => {
     const keyed = topology('keyed', (t) => {
       t.source('events', source)
-        .keyBy((e) => e.text, { isPartitionedBySource: true })
-        .window(tumbling(1_000))
+        .keyBy((e) => e.text, { name: 'key', isPartitionedBySource: true })
+        .window(tumbling(1_000), { name: 'windows' })
         .aggregate({ events: count() })
         .map(({ events, key }) => ({ id: events, text: key }))
         .toLake('texts', { schema: row });

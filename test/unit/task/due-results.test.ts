@@ -14,7 +14,7 @@ const windows = (isPartitionedBySource: boolean) =>
   topology('windows', (t) => {
     t.source('events', { schema: event, eventTime: (e) => e.time })
       .keyBy((e) => `key ${e.id}`, { name: 'id', isPartitionedBySource })
-      .window(tumbling(minutes(1)))
+      .window(tumbling(minutes(1)), { name: 'windows' })
       .aggregate({ events: count() })
       .map(({ events, key }) => ({ key, events }))
       .toLake('counts', { schema: row });

@@ -138,8 +138,8 @@ describe('an event', () => {
           schema: Type.Object({ key: Type.String(), time: Timestamp() }),
           eventTime: (e) => e.time,
         })
-          .keyBy((e) => e.key, { isPartitionedBySource: true })
-          .window(tumbling(1_000))
+          .keyBy((e) => e.key, { name: 'key', isPartitionedBySource: true })
+          .window(tumbling(1_000), { name: 'windows' })
           .aggregate({ events: count() })
           .map(({ events }) => ({ id: events }))
           .toLake('seen', { schema: row });

@@ -20,7 +20,7 @@ const rows = topology('rows', (t) => {
 const exchanged = topology('exchanged', (t) => {
   t.source('exchanged', source)
     .keyBy((e) => String(e.id), { name: 'id' })
-    .window(tumbling(1_000))
+    .window(tumbling(1_000), { name: 'windows' })
     .aggregate({ events: count() })
     .map(({ key }) => ({ id: Number(key), text: '' }))
     .toLake('texts', { schema: row });
@@ -29,8 +29,8 @@ const exchanged = topology('exchanged', (t) => {
 /** The results are far larger than what made them. */
 const results = topology('results', (t) => {
   t.source('results', source)
-    .keyBy((e) => String(e.id), { isPartitionedBySource: true })
-    .window(tumbling(1_000))
+    .keyBy((e) => String(e.id), { name: 'key', isPartitionedBySource: true })
+    .window(tumbling(1_000), { name: 'windows' })
     .aggregate({ text: reduce('', (_, e: { text: string }) => e.text) })
     .map(({ key, text }) => ({ id: Number(key), text: text.repeat(text.length > 1 ? 1_000 : 1) }))
     .toLake('texts', { schema: row });

@@ -18,17 +18,17 @@ const total = Type.Object({ start: Timestamp(), events: Type.Number() });
 type Exchange = 'none' | 'between' | 'both';
 
 /** Minutes per key, then quarters of an hour over all keys. */
-const nested = (exchange: Exchange, allowedLateness: number) =>
+const nested = (exchange: Exchange, grace: number) =>
   topology('nested', (t) => {
     t.source('events', { schema: event, eventTime: (e) => e.time, outOfOrderness: seconds(30) })
       .keyBy((e) => `key ${e.id % 7}`, {
         name: 'first',
         isPartitionedBySource: exchange !== 'both',
       })
-      .window(tumbling(minutes(1)), { allowedLateness })
+      .window(tumbling(minutes(1)), { name: 'first', grace })
       .aggregate({ events: count() })
       .keyBy(() => 'all', { name: 'second', isPartitionedBySource: exchange === 'none' })
-      .window(tumbling(minutes(15)))
+      .window(tumbling(minutes(15)), { name: 'second' })
       .aggregate({ events: sum((window) => window.events) })
       .map(({ events, windowStart }) => ({ start: windowStart, events }))
       .toLake('totals', { schema: total });
@@ -47,9 +47,9 @@ function expected(): string[] {
 }
 
 /** Some partitions of the second exchange get no result at all: they learn of time alone. */
-async function run(exchange: Exchange, allowedLateness: number, firedResultsMax: number) {
+async function run(exchange: Exchange, grace: number, firedResultsMax: number) {
   const world = new StageWorld({
-    topologies: [nested(exchange, allowedLateness)],
+    topologies: [nested(exchange, grace)],
     partitionCount: 1,
     exchangePartitionCount: 3,
     limits: { firedResultsMax },
@@ -71,8 +71,8 @@ describe('a window over windows', () => {
     ['both', minutes(2), 3],
   ] as const)(
     'has every event: exchanges %s, lateness %d ms, %d results in a commit',
-    async (exchange, allowedLateness, firedResultsMax) => {
-      expect(await run(exchange, allowedLateness, firedResultsMax)).toEqual(expected());
+    async (exchange, grace, firedResultsMax) => {
+      expect(await run(exchange, grace, firedResultsMax)).toEqual(expected());
     },
   );
 });
