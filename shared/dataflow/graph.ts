@@ -13,6 +13,9 @@ export interface Edge {
   readonly output: number;
 }
 
+/** By input port: what comes through it; several edges are a union. */
+export type Inputs = readonly (readonly Edge[])[];
+
 interface Named {
   readonly id: number;
   /**
@@ -40,13 +43,13 @@ interface Versioned {
 /** An operator that takes values one by one. What it does is in its own file (shared/operators). */
 export interface OperatorNode extends Named, Versioned {
   readonly kind: 'operator';
-  readonly inputs: readonly [Edge];
+  readonly inputs: Inputs;
   readonly operator: Operator;
 }
 
 export interface KeyByNode extends Named, Versioned {
   readonly kind: 'keyBy';
-  readonly inputs: readonly [Edge];
+  readonly inputs: Inputs;
   readonly key: AnyFunction<string>;
   /** The source's partitions hold each key in one place already: no exchange. */
   readonly isPartitionedBySource: boolean;
@@ -57,7 +60,7 @@ export type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
 
 export interface WindowNode extends Named, Versioned {
   readonly kind: 'window';
-  readonly inputs: readonly [Edge];
+  readonly inputs: Inputs;
   readonly sizeMs: number;
   readonly graceMs: number;
   readonly late: LatePolicy;
@@ -66,7 +69,7 @@ export interface WindowNode extends Named, Versioned {
 
 export interface LakeNode extends Named {
   readonly kind: 'toLake';
-  readonly inputs: readonly [Edge];
+  readonly inputs: Inputs;
   readonly table: TablePlan;
 }
 
@@ -95,20 +98,26 @@ export function kindOf(
   return node.kind === 'operator' ? node.operator.kind : node.kind;
 }
 
-export function inputsOf(node: GraphNode): readonly Edge[] {
+export function inputsOf(node: GraphNode): Inputs {
   return node.kind === 'source' ? [] : node.inputs;
 }
 
 /** The nodes that take what an output of a node gives out. */
 export function consumersOf(topology: Topology, id: number, output: number): GraphNode[] {
   return topology.nodes.filter((node) =>
-    inputsOf(node).some((edge) => edge.from === id && edge.output === output),
+    inputsOf(node)
+      .flat()
+      .some((edge) => edge.from === id && edge.output === output),
   );
 }
 
 /** The nodes that take anything of a node. */
 export function allConsumersOf(topology: Topology, id: number): GraphNode[] {
-  return topology.nodes.filter((node) => inputsOf(node).some(({ from }) => from === id));
+  return topology.nodes.filter((node) =>
+    inputsOf(node)
+      .flat()
+      .some(({ from }) => from === id),
+  );
 }
 
 /** What a name is unique among; in messages. */

@@ -41,11 +41,12 @@ export interface KeyByOptions extends Identity {
 /** A stream of values in event time. Every method adds an operator; nothing runs here. */
 export class Stream<Value> {
   protected readonly graph: GraphBuilder;
-  protected readonly edge: Edge;
+  /** What gives its values out; of a union several. */
+  protected readonly edges: readonly Edge[];
 
-  constructor(graph: GraphBuilder, edge: Edge) {
+  constructor(graph: GraphBuilder, edges: readonly Edge[]) {
     this.graph = graph;
-    this.edge = edge;
+    this.edges = edges;
   }
 
   /**
@@ -54,10 +55,10 @@ export class Stream<Value> {
    */
   apply<Next>(operator: TypedOperator<Value, Next>, identity: Identity): Stream<Next> {
     const id = this.graph.add(
-      { kind: 'operator', inputs: [this.edge], operator, version: versionOf(identity) },
+      { kind: 'operator', inputs: [this.edges], operator, version: versionOf(identity) },
       identity.name,
     );
-    return new Stream(this.graph, { from: id, output: 0 });
+    return new Stream(this.graph, [{ from: id, output: 0 }]);
   }
 
   /** One value for each value. A throw dead-letters the event. */
@@ -78,11 +79,11 @@ export class Stream<Value> {
   #applyUnnamed<Next>(operator: TypedOperator<Value, Next>): Stream<Next> {
     const id = this.graph.addUnnamed({
       kind: 'operator',
-      inputs: [this.edge],
+      inputs: [this.edges],
       operator,
       version: 1,
     });
-    return new Stream(this.graph, { from: id, output: 0 });
+    return new Stream(this.graph, [{ from: id, output: 0 }]);
   }
 
   /**
@@ -93,14 +94,14 @@ export class Stream<Value> {
     const id = this.graph.add(
       {
         kind: 'keyBy',
-        inputs: [this.edge],
+        inputs: [this.edges],
         key,
         version: versionOf(options),
         isPartitionedBySource: options?.isPartitionedBySource ?? false,
       },
       options?.name,
     );
-    return new KeyedStream(this.graph, { from: id, output: 0 });
+    return new KeyedStream(this.graph, [{ from: id, output: 0 }]);
   }
 
   /**
@@ -122,7 +123,7 @@ export class Stream<Value> {
       format: options.format ?? 'delta',
       flush: { ...defaultFlush, ...options.flush },
     };
-    this.graph.add({ kind: 'toLake', inputs: [this.edge], table }, name);
+    this.graph.add({ kind: 'toLake', inputs: [this.edges], table }, name);
   }
 }
 
@@ -141,16 +142,16 @@ export interface WindowOptions extends Identity {
 /** A stream whose values of one key are in one task, in order. */
 export class KeyedStream<Value> {
   readonly #graph: GraphBuilder;
-  readonly #edge: Edge;
+  readonly #edges: readonly Edge[];
 
-  constructor(graph: GraphBuilder, edge: Edge) {
+  constructor(graph: GraphBuilder, edges: readonly Edge[]) {
     this.#graph = graph;
-    this.#edge = edge;
+    this.#edges = edges;
   }
 
   /** Groups values by key and window of event time. */
   window(window: TumblingWindow, options: WindowOptions): WindowedStream<Value> {
-    return new WindowedStream(this.#graph, this.#edge, window, options);
+    return new WindowedStream(this.#graph, this.#edges, window, options);
   }
 }
 
@@ -172,13 +173,18 @@ export type WindowResult<Aggregates> = {
 
 export class WindowedStream<Value> {
   readonly #graph: GraphBuilder;
-  readonly #input: Edge;
+  readonly #edges: readonly Edge[];
   readonly #window: TumblingWindow;
   readonly #options: WindowOptions;
 
-  constructor(graph: GraphBuilder, input: Edge, window: TumblingWindow, options: WindowOptions) {
+  constructor(
+    graph: GraphBuilder,
+    edges: readonly Edge[],
+    window: TumblingWindow,
+    options: WindowOptions,
+  ) {
     this.#graph = graph;
-    this.#input = input;
+    this.#edges = edges;
     this.#window = window;
     this.#options = options;
   }
@@ -192,7 +198,7 @@ export class WindowedStream<Value> {
     const id = this.#graph.add(
       {
         kind: 'window',
-        inputs: [this.#input],
+        inputs: [this.#edges],
         version: versionOf(options),
         sizeMs: this.#window.sizeMs,
         graceMs: options?.grace ?? 0,
@@ -211,7 +217,7 @@ export class AggregatedStream<Value, Result> extends Stream<Result> {
   readonly #hasLate: boolean;
 
   constructor(graph: GraphBuilder, id: number, hasLate: boolean) {
-    super(graph, { from: id, output: 0 });
+    super(graph, [{ from: id, output: 0 }]);
     this.#id = id;
     this.#hasLate = hasLate;
   }
@@ -219,6 +225,6 @@ export class AggregatedStream<Value, Result> extends Stream<Result> {
   /** The values whose window was final; needs the late policy `sideOutput`. */
   get late(): Stream<Value> {
     if (!this.#hasLate) this.graph.fault('late is read but the late policy is not sideOutput');
-    return new Stream<Value>(this.graph, { from: this.#id, output: 1 });
+    return new Stream<Value>(this.graph, [{ from: this.#id, output: 1 }]);
   }
 }

@@ -46,7 +46,7 @@ export class TopologyBuilder {
       },
       name,
     );
-    return new Stream(this.#graph, { from: id, output: 0 });
+    return new Stream(this.#graph, [{ from: id, output: 0 }]);
   }
 }
 

@@ -1,4 +1,4 @@
-import { kindOf, type GraphNode, type Topology } from '../dataflow/graph';
+import { inputsOf, kindOf, type GraphNode, type Topology } from '../dataflow/graph';
 import type { Json, PlanDocument, PlanNode } from '../model/plan-document';
 import { planTopology, walk } from './plan';
 
@@ -9,13 +9,15 @@ export function planDocument(topology: Topology): PlanDocument {
     for (const node of walk(topology, root).inside) stages.set(node.id, plan.name);
   }
   const nodes = topology.nodes.map((node): PlanNode => {
-    const input = node.kind === 'source' ? undefined : topology.nodes[node.input];
+    const inputs = inputsOf(node)
+      .flat()
+      .flatMap(({ from }) => topology.nodes[from] ?? []);
     return {
       id: idOf(node),
       kind: kindOf(node),
       name: node.name,
       stage: stages.get(node.id) ?? '',
-      inputs: input === undefined ? [] : [idOf(input)],
+      inputs: inputs.map(idOf),
       settings: asJson(settingsOf(node)),
       fingerprint: asJson(fingerprintOf(topology, node)),
     };
@@ -40,13 +42,12 @@ function settingsOf(node: GraphNode): unknown {
     case 'keyBy':
       return { isPartitionedBySource: node.isPartitionedBySource };
     case 'window':
-      return { allowedLatenessMs: node.allowedLatenessMs, late: node.late };
+      return { graceMs: node.graceMs, late: node.late };
     case 'toLake': {
       const { columns, flush, format, partitionBy } = node.table;
       return { columns, partitionBy, format, flush };
     }
     case 'operator':
-    case 'late':
       return {};
     default:
       return node satisfies never;
@@ -55,7 +56,7 @@ function settingsOf(node: GraphNode): unknown {
 
 function fingerprintOf(topology: Topology, node: GraphNode): unknown {
   if (node.kind !== 'window') return null;
-  const key = topology.nodes[node.input];
+  const key = topology.nodes[node.inputs[0]?.[0]?.from ?? -1];
   return {
     kind: 'window',
     stateVersion: 1,

@@ -51,7 +51,7 @@ const trades = (shape: Shape = {}): Topology =>
     });
     const window = (name: string, table: string): void => {
       keyed
-        .window(tumbling(shape.size ?? minutes(1)), { name, allowedLateness: shape.grace ?? 0 })
+        .window(tumbling(shape.size ?? minutes(1)), { name, grace: shape.grace ?? 0 })
         .aggregate({ n: count() })
         .map((w) => ({ key: w.key, n: (shape.map ?? ((n: number) => n))(w.n) }))
         .toLake(table, {
