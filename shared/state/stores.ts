@@ -3,10 +3,19 @@
  * operator says which key that is; what it changes is undone whole when the event, or the commit, fails.
  */
 
+/** Changes of one store, as bytes that nobody but the state reads. */
+export interface StateSection {
+  readonly store: string;
+  readonly bytes: Uint8Array;
+}
+
 /** Names an entry of a map store. */
 export type MapEntryName = string | number;
 
-/** How values of a store become JSON and back, and how one is copied before it is changed in place. */
+/**
+ * How values of a store become plain values (what JSON can hold, and −0, infinities, undefined and bigints)
+ * and back, and how one is copied before it is changed in place.
+ */
 export interface StoreCodec<Value> {
   readonly toJson: (value: Value) => unknown;
   readonly fromJson: (json: unknown) => Value;
@@ -15,18 +24,28 @@ export interface StoreCodec<Value> {
 
 /** A store that an operator declares. */
 export interface StoreShape {
-  /** Unique in the operator. */
+  /** Unique in the operator; not beginning with `$`. */
   readonly name: string;
   readonly kind: 'value' | 'map' | 'list';
-  /** Absent: values are JSON and are replaced, never changed in place. */
+  /** Absent: values are plain already. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each store has values of its own type
   readonly codec?: StoreCodec<any>;
-  /** Event time after its last write at which a key's content goes, in whole buckets. Absent: never. */
+  /**
+   * How long after its last write, in the time of `OperatorStores.setTime`, a key's content is kept: no
+   * shorter, and an eighth longer at most. Absent: for ever.
+   */
   readonly timeToLiveMs?: number;
+}
+
+/** What of an operator's shape its stores are made from. */
+export interface OperatorStoresShape {
+  readonly stores: readonly StoreShape[];
+  readonly timers: 'none' | 'event' | 'processing';
 }
 
 /** One value of the key under way. */
 export interface ValueStore<Value> {
+  /** For reading only: what is changed goes through `update`. */
   get(): Value | undefined;
   put(value: Value): void;
   delete(): void;
@@ -36,11 +55,15 @@ export interface ValueStore<Value> {
 
 /** Named values of the key under way. */
 export interface MapStore<Value> {
+  /** For reading only. */
   get(entry: MapEntryName): Value | undefined;
   put(entry: MapEntryName, value: Value): void;
   delete(entry: MapEntryName): void;
+  /** Deletes the entries named by numbers from `from` up to, not including, `to`: one small change in the log. */
+  deleteRange(from: number, to: number): void;
+  clear(): void;
   update(entry: MapEntryName, make: () => Value): Value;
-  /** In the order of their names: numbers before texts. */
+  /** As they are at the call, in the order of their names: numbers before texts. */
   entries(): Iterable<readonly [MapEntryName, Value]>;
   readonly size: number;
 }
@@ -48,6 +71,7 @@ export interface MapStore<Value> {
 /** A growing list of the key under way: an append is one small change in the log. */
 export interface ListStore<Value> {
   append(value: Value): void;
+  /** For reading only, until the next append. */
   values(): readonly Value[];
   clear(): void;
 }
@@ -62,6 +86,11 @@ export interface KeyTimers {
 export interface OperatorStores {
   /** The canonical key (shared/model/key.ts) that every call from here on is about. */
   setKey(key: string): void;
+  /**
+   * The time that a store's time to live is measured in: the watermark, epoch milliseconds. It never goes
+   * back. Whoever calls gives the same time before the same row wherever batches are cut.
+   */
+  setTime(watermarkMs: number): void;
   value<Value>(name: string): ValueStore<Value>;
   map<Value>(name: string): MapStore<Value>;
   list<Value>(name: string): ListStore<Value>;
@@ -69,8 +98,19 @@ export interface OperatorStores {
   /** The time of the operator's earliest timer, of any key; Infinity: there is none. */
   readonly earliestTimerMs: number;
   /**
-   * Takes the earliest timer at or before a time: the least by (time, key). Its key is the one under way then.
-   * Null: there is none.
+   * Takes the earliest timer at or before a time: the least by (time, key group, canonical key). Its key is
+   * the one under way then. Null: there is none.
    */
   takeDue(throughMs: number): { readonly timeMs: number; readonly key: string } | null;
+}
+
+/** A store of the engine's own, with plain keys; its name begins with `$`. Values are replaced, never changed. */
+export interface KeyedStore<Value = unknown> {
+  readonly name: string;
+  get(key: string): Value | undefined;
+  put(key: string, value: Value): void;
+  delete(key: string): void;
+  readonly size: number;
+  /** In the order of their keys. */
+  entries(): IterableIterator<[string, Value]>;
 }
