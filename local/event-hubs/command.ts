@@ -7,6 +7,7 @@ import {
   type EmulatorOptions,
   type EventHubsEmulator,
 } from './index';
+import { runPromote } from './promote-command';
 
 const help = `Event Hubs on this machine, for any Event Hubs SDK.
 
@@ -28,7 +29,9 @@ const help = `Event Hubs on this machine, for any Event Hubs SDK.
   --cut-damage           give up a partition's last file from its first damaged byte on
   --parent-pid N         end when that process ends
   --json                 start message as one JSON line
-  --help`;
+  --help
+
+  promote --lose N       a fault of an emulator that runs (see: promote --help)`;
 
 const mebibyte = 1024 * 1024;
 const portMax = 65_535;
@@ -61,6 +64,7 @@ const parse = (args: readonly string[]) => parseArgs({ args: [...args], options 
 /** `millrace emulator`: runs until Ctrl-C; ends with 2 for what the user wrote, 1 for all else. */
 export async function runEmulator(args: readonly string[]): Promise<void> {
   try {
+    if (args[0] === 'promote') return await runPromote(args.slice(1));
     const values = parse(args);
     if (values.help) console.log(help);
     else await run(values);

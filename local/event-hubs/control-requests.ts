@@ -48,6 +48,7 @@ export type FaultRequest =
       readonly where: Where;
     }
   | { readonly kind: 'rewind'; readonly where: Where; readonly events: number }
+  | { readonly kind: 'promote'; readonly where: Where; readonly lose: number }
   | { readonly kind: 'switch'; readonly fault: Fault };
 
 const kinds = [
@@ -55,6 +56,7 @@ const kinds = [
   'detach-links',
   'rewind',
   'duplicate',
+  'promote',
   'server-busy',
   'refuse',
   'delay',
@@ -72,6 +74,8 @@ export function readFault(body: JsonObject): FaultRequest {
     case 'rewind':
     case 'duplicate':
       return { kind: 'rewind', where, events: count };
+    case 'promote':
+      return { kind, where, lose: wholeNumber(body, 'lose', { fallback: 0, min: 0 }) };
     case 'server-busy':
     case 'refuse': {
       const direction = directionOf(body, 'send');
@@ -117,12 +121,12 @@ function readRefusal({ condition, description = 'A fault switch is on.' }: JsonO
 export function wholeNumber(
   body: JsonObject,
   name: string,
-  options: { readonly fallback: number; readonly max?: number },
+  options: { readonly fallback: number; readonly min?: number; readonly max?: number },
 ): number {
-  const { fallback, max = Number.MAX_SAFE_INTEGER } = options;
+  const { fallback, max = Number.MAX_SAFE_INTEGER, min = 1 } = options;
   const value = body[name] ?? fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= max) {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
     return value;
   }
-  throw new BadRequest(`${name} must be a whole number from 1 to ${max}`);
+  throw new BadRequest(`${name} must be a whole number from ${min} to ${max}`);
 }

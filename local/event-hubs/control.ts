@@ -76,8 +76,7 @@ export class ControlServer {
         faults.clear();
         return ok({});
       case 'POST /faults':
-        this.#switchOn(await readJson(request));
-        return ok({});
+        return ok(this.#switchOn(await readJson(request)));
       default:
         return { status: 404, body: { error: `no ${request.method} ${request.url}` } };
     }
@@ -111,18 +110,30 @@ export class ControlServer {
     return ok(facts);
   }
 
-  #switchOn(body: JsonObject): void {
-    const { amqp, faults } = this.#options;
+  /** What it did, where there is something to tell. */
+  #switchOn(body: JsonObject): JsonObject {
+    const { amqp, faults, namespace } = this.#options;
     const asked = readFault(body);
     switch (asked.kind) {
       case 'drop-connections':
-        return amqp.dropConnections();
+        amqp.dropConnections();
+        return {};
       case 'detach-links':
-        return amqp.detachLinks(asked.direction, asked.where);
+        amqp.detachLinks(asked.direction, asked.where);
+        return {};
       case 'rewind':
-        return amqp.rewind(asked.where, asked.events);
+        amqp.rewind(asked.where, asked.events);
+        return {};
+      case 'promote': {
+        // All clients lose their connections with the region, and readers first of all.
+        amqp.dropConnections();
+        const partitions = namespace.promote(asked.where, asked.lose);
+        if (partitions.length > 0) return { partitions };
+        throw new BadRequest('there is no such hub or partition: nothing was promoted', 404);
+      }
       case 'switch':
-        return faults.add(asked.fault);
+        faults.add(asked.fault);
+        return {};
     }
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { IncomingEvent } from './amqp/event';
 import { isHubName } from './config';
 import { Refusal } from './errors';
+import type { Where } from './faults';
 import { Hub, type HubFacts } from './hub';
 import { readHubsFile, writeHubsFile } from './hubs-file';
 import type { LogLimits } from './log/partition-log';
@@ -135,6 +136,24 @@ export class Namespace {
     const { claim, events, hub, partition } = batch;
     this.#watching(() => hub.log(partition).append(events, Date.now(), claim));
     hub.appended(partition);
+  }
+
+  /**
+   * What a forced promotion of a replica does: in each partition the last events are gone. The hubs
+   * are the same ones, with the creation times that they had.
+   */
+  promote(where: Where, events: number): { hub: string; partition: string; lost: number }[] {
+    const losses: { hub: string; partition: string; lost: number }[] = [];
+    for (const hub of this.hubs) {
+      hub.partitions.forEach((log, partition) => {
+        if (!where.holds({ hub, partition })) return;
+        this.#watching(() => {
+          const lost = log.loseLast(events);
+          losses.push({ hub: hub.facts.name, partition: String(partition), lost });
+        });
+      });
+    }
+    return losses;
   }
 
   /** Asks the disk to keep what was written. */

@@ -86,6 +86,15 @@ export function readBatchFacts(buffer: Buffer, at: number): BatchFacts {
   };
 }
 
+/** A batch of its own that holds the first events of another. */
+export function firstEventsOf(batch: Buffer, count: number): Buffer {
+  let end = batchHeadBytes;
+  for (let left = count; left > 0; left -= 1) end += batch.readUInt32BE(end);
+  const bytes = Buffer.from(batch.subarray(0, end));
+  writeHead(bytes, { ...readBatchFacts(batch, 0), count });
+  return bytes;
+}
+
 export function isBatchIntact(batch: Buffer): boolean {
   return crc32(batch.subarray(8)) === batch.readUInt32BE(4);
 }

@@ -50,10 +50,12 @@ export class PartitionLog {
   readonly #directory: string;
   readonly #limits: LogLimits;
   readonly #segments: Segment[] = [];
-  readonly producers = new ProducerStates(Date.now());
+  producers = new ProducerStates(Date.now());
   nextSequenceNumber = 0;
   lastEnqueuedTimeMs = 0;
   lastOffset = -1;
+  /** No event may be enqueued before this: later than those that were lost. */
+  #enqueuedTimeMinMs = 0;
   /** Bytes of a torn end that were cut when the log was opened. */
   readonly tornBytes: number;
 
@@ -160,7 +162,7 @@ export class PartitionLog {
     const facts: BatchFacts = {
       firstSequenceNumber: this.nextSequenceNumber,
       count: events.length,
-      enqueuedTimeMs: Math.max(nowMs, this.lastEnqueuedTimeMs),
+      enqueuedTimeMs: Math.max(nowMs, this.lastEnqueuedTimeMs, this.#enqueuedTimeMinMs),
       producer: claim,
     };
     const offset = active.endOffset;
@@ -329,6 +331,26 @@ export class PartitionLog {
       this.#segments.shift();
       oldest.remove();
     }
+  }
+
+  /**
+   * A replica takes over to which the last events never came: they are gone, and what comes next has
+   * their sequence numbers and offsets, and a later time. Nobody may be reading.
+   * @returns the events that were lost: fewer than asked for where there are no more.
+   */
+  loseLast(count: number): number {
+    const first = Math.max(this.firstSequenceNumber, this.nextSequenceNumber - count);
+    const lost = this.nextSequenceNumber - first;
+    if (lost === 0) return 0;
+    this.#enqueuedTimeMinMs = this.lastEnqueuedTimeMs + 1;
+    while (this.#segments.length > 1 && this.#active.start.firstSequenceNumber >= first) {
+      this.#segments.pop()?.remove();
+    }
+    this.#active.cutFrom(first);
+    this.close();
+    this.producers = new ProducerStates(Date.now());
+    this.#recover(false);
+    return lost;
   }
 
   sync(onError: (error: Error) => void): void {

@@ -17,6 +17,7 @@ import { DamagedData } from '../errors';
 import {
   batchBytes,
   batchHeadBytes,
+  firstEventsOf,
   isBatchIntact,
   readBatchFacts,
   type BatchFacts,
@@ -234,6 +235,28 @@ export class Segment {
     }
     this.#isSynced = false;
     this.#take(facts, batch.length);
+  }
+
+  /** Gives up all events from one on, as if they had never been appended. */
+  cutFrom(sequenceNumber: number): void {
+    const size = this.#bytes;
+    this.#bytes = segmentHeadBytes;
+    this.#index.length = 0;
+    this.lastEnqueuedTimeMs = this.start.lastEnqueuedTimeMs;
+    let rest: Buffer | null = null;
+    for (let batch = this.#readBatch(size); batch !== null; batch = this.#readBatch(size)) {
+      const facts = readBatchFacts(batch, 0);
+      const kept = Math.min(facts.count, sequenceNumber - facts.firstSequenceNumber);
+      if (kept < facts.count) {
+        if (kept > 0) rest = firstEventsOf(batch, kept);
+        break;
+      }
+      this.#take(facts, batch.length);
+    }
+    this.#ahead = Buffer.alloc(0);
+    ftruncateSync(this.#file, this.#bytes);
+    if (rest !== null) this.append(rest, readBatchFacts(rest, 0));
+    this.#isSynced = false;
   }
 
   #mend(): void {
