@@ -46,6 +46,11 @@ export interface OperatorContext {
   readonly outputs: ProgramOutputs;
   /** The watermark of the stage's input, before the event under way. */
   watermarkMs: number;
+  /**
+   * The watermark of its source partition before the event under way: late is judged by it. −Infinity for what
+   * time made: it is never late.
+   */
+  markMs: number;
   /** The operator under way, for dead letters. */
   operator: string;
   /** Set when the event under way reached a table, an exchange or keyed state. */

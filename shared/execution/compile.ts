@@ -43,6 +43,7 @@ export function compileStage(plan: StagePlan, topologies: readonly Topology[]): 
         state,
         outputs,
         watermarkMs: -Infinity,
+        markMs: -Infinity,
         operator: plan.name,
         isEmitted: false,
         isLate: false,

@@ -97,6 +97,7 @@ export class StageProgram implements Program {
     context.outputs.mark();
     context.isEmitted = false;
     context.isLate = false;
+    context.markMs = this.#source === null ? (event.markMs ?? -Infinity) : context.watermarkMs;
     let { value } = event;
     let eventTimeMs: number;
     try {
@@ -188,9 +189,10 @@ export class StageProgram implements Program {
   /** What time made due is nobody's event: when it fails downstream, the result is the dead letter. */
   readonly #emitResult = (result: TimedResult): boolean => {
     const context = this.#context;
-    const { isEmitted, isLate } = context;
+    const { isEmitted, isLate, markMs } = context;
     const stateMark = context.state.mark();
     context.outputs.mark();
+    context.markMs = -Infinity;
     try {
       this.#assertNotRefused(result);
       for (const receive of result.receivers) {
@@ -204,6 +206,7 @@ export class StageProgram implements Program {
     }
     context.isEmitted = isEmitted;
     context.isLate = isLate;
+    context.markMs = markMs;
     this.#resultsLeft -= 1;
     return this.#resultsLeft > 0 && !context.outputs.isFull;
   };

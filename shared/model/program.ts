@@ -14,6 +14,8 @@ export type StageInput =
 export interface ExchangePlan {
   /** The intermediate hub's name, `<topology>-<stage>-…`; also its id in outboxes. */
   readonly hub: string;
+  /** The input of the consuming stage that the events are for. Default 0. */
+  readonly port?: number;
 }
 
 export interface StagePlan {
@@ -50,6 +52,11 @@ export interface ProgramEvent {
   /** Exchange events carry their key and event time; a source event gets them from the topology. */
   readonly key: string | null;
   readonly eventTimeMs: number | null;
+  /**
+   * Of an exchange event: the watermark of its source partition where it came behind it. Late is judged by it
+   * and by nothing else.
+   */
+  readonly markMs?: number | undefined;
   readonly value: unknown;
   /** Numbers that `value` does not hold as they were sent: seldom any. */
   readonly inexact?: readonly InexactNumber[] | undefined;
@@ -67,8 +74,11 @@ export interface InexactNumber {
 
 /** An event for an exchange: `partition` is not known yet, the key decides. */
 export interface ExchangeEvent {
+  /** Canonical (shared/model/key.ts). */
   readonly key: string;
   readonly eventTimeMs: number;
+  /** The watermark of its source partition before it; absent: time made it, it is never late. */
+  readonly markMs?: number;
   readonly value: unknown;
   /** The value holds a −0, which `JSON.stringify` would write as 0. */
   readonly hasNegativeZero?: boolean;

@@ -1,5 +1,7 @@
 import { StreamError } from '../model/errors';
+import { canonicalKey, keyOf } from '../model/key';
 import type { KeyedStore } from '../state/keyed-state';
+import { endOfTimeMs } from '../time/exchange-time';
 import type { WindowNode } from '../dataflow/graph';
 import {
   addToCounter,
@@ -14,6 +16,8 @@ import {
 /** Ends sort as text: 16 digits, shifted so that times before 1970 sort first. */
 const endDigits = 16;
 const endShift = 10 ** 15;
+
+const noKey = canonicalKey(null);
 
 interface OpenWindow {
   /** Store key by value key. May name windows that were rolled back: those are skipped. */
@@ -41,7 +45,7 @@ class ResultsTime implements PlaceTime {
 
   get watermarkMs(): number {
     const { watermarkMs } = this.#input;
-    const isTimeOver = watermarkMs >= Number.MAX_SAFE_INTEGER && !this.isAwaited;
+    const isTimeOver = watermarkMs >= endOfTimeMs && !this.isAwaited;
     if (isTimeOver) return watermarkMs;
     return Math.min(watermarkMs, this.#window.dueAtMs - 1) - this.#graceMs;
   }
@@ -94,19 +98,25 @@ export class TumblingWindowOperator implements TimedOperator {
     const { graceMs, sizeMs } = this.#node;
     const { watermarkMs } = this.#time;
     let endMs = (Math.floor(eventTimeMs / sizeMs) + 1) * sizeMs;
-    if (endMs + graceMs <= watermarkMs) {
+    const dueMs = endMs + graceMs;
+    // Not yet given out, the window refuses it all the same: others may be at another place in time.
+    const isLate = dueMs <= context.markMs;
+    if (isLate || dueMs <= watermarkMs) {
       addToCounter(context, `late:${this.#node.name}`);
+      // It was given out because its partition was taken for idle: nothing else gives out so soon.
+      if (!isLate) addToCounter(context, `lateByIdle:${this.#node.name}`);
       // After a drain there is no window that is still open, and none to come.
-      const isTimeOver = watermarkMs >= Number.MAX_SAFE_INTEGER;
+      const passedMs = Math.max(context.markMs, watermarkMs);
+      const isTimeOver = passedMs >= endOfTimeMs;
       if (this.#node.late !== 'clamp' || isTimeOver) {
         context.isLate = true;
         this.#late?.(value, key, eventTimeMs);
         return;
       }
       // The oldest window that is still open.
-      endMs = (Math.floor((watermarkMs - graceMs) / sizeMs) + 1) * sizeMs;
+      endMs = (Math.floor((passedMs - graceMs) / sizeMs) + 1) * sizeMs;
     }
-    this.#add(endMs, key ?? '', value);
+    this.#add(endMs, key ?? noKey, value);
     context.isEmitted = true;
   };
 
@@ -168,7 +178,7 @@ export class TumblingWindowOperator implements TimedOperator {
   #result(endMs: number, key: string, accumulators: readonly unknown[]): TimedResult {
     const { aggregates, name, sizeMs } = this.#node;
     const value: Record<string, unknown> = {
-      key,
+      key: keyOf(key),
       windowStart: endMs - sizeMs,
       windowEnd: endMs,
     };

@@ -1,6 +1,9 @@
 import { encodedLength } from '../commit-log/record';
 import type { CommitRecord, Cursor, WatermarkReason } from '../model/commit';
+import type { OutboxSender } from '../delivery/exchange/outbox';
 import type { ExchangeTime } from '../model/program';
+import { endOfTimeMs } from '../time/exchange-time';
+import type { Positions } from '../time/position';
 import type { BatchOutputs } from './batch-outputs';
 import type { StageServices } from './services';
 import { startEpoch } from './task-identity';
@@ -16,7 +19,7 @@ export interface Draft {
 export interface DraftRequest {
   readonly task: TaskState;
   readonly outputs: BatchOutputs;
-  readonly producer: { readonly producer: string; readonly producers: number };
+  readonly producer: Omit<OutboxSender, 'epoch'>;
   readonly services: StageServices;
   readonly result: Pick<CommitRecord, 'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps'>;
   readonly from: Cursor;
@@ -25,11 +28,15 @@ export interface DraftRequest {
   /** Of what is sent, by position in `StagePlan.exchanges`. */
   readonly exchangeTime: (exchange: number) => ExchangeTime;
   readonly isIdle: boolean;
+  /** The task ends: with all that it has to give out, it has finished. */
+  readonly isEnding: boolean;
+  /** The source positions that the watermark covers. */
+  readonly through: Positions;
 }
 
 /** Turns what a batch gathered into the one record that says all of it. */
 export function encodeDraft(request: DraftRequest): Draft {
-  const { outputs, result, services, task } = request;
+  const { outputs, result, services, task, through } = request;
   const commit = task.commit + 1;
   const nowMs = services.clock.nowMs();
   const epoch = startEpoch(task, nowMs);
@@ -38,8 +45,9 @@ export function encodeDraft(request: DraftRequest): Draft {
     return exchange.pack(
       { ...request.producer, epoch },
       {
-        ...{ commit, watermarkMs },
-        idle: request.isIdle && !isAwaited,
+        ...{ commit, watermarkMs, through },
+        isFinished: request.isEnding && watermarkMs === endOfTimeMs,
+        isIdle: request.isIdle && !isAwaited,
         // Where no events come, nothing may follow that would tell of the time by the way.
         broadcast: result.ledger.read === 0,
       },

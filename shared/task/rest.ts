@@ -28,6 +28,6 @@ export async function comeToRest(hold: TaskHold, plan: StagePlan): Promise<void>
   if (!isNews || state.pendingOutbox.length > 0) return;
   if (isSource) ticks.put('last', { atCommit: state.commit + 1, count: 0, isAtRest: true });
   hold.program.beginCommit(0);
-  const draft = hold.draft({ to: hold.cursor, ...nothingRead }, 'events', isSource);
+  const draft = hold.draft({ to: hold.cursor, ...nothingRead }, 'events', { isIdle: isSource });
   if ((await hold.append(draft)) === 'committed') await hold.deliver();
 }

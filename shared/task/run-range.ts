@@ -2,7 +2,12 @@ import type { Cursor, Gap, LedgerCounts } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { Clock, HubMessage } from '../model/ports';
 import type { LedgerDraft, Program, StagePlan } from '../model/program';
-import { decodeEnvelope, envelopeEventBytes, type Envelope } from '../delivery/exchange/envelope';
+import {
+  decodeEnvelope,
+  envelopeEventBytes,
+  type Envelope,
+  type EnvelopeEvent,
+} from '../delivery/exchange/envelope';
 import type { Producers } from '../delivery/exchange/producers';
 import type { DecodedEvent, MessageEvents, MessageOpener } from '../ingest/decode';
 import type { BatchOutputs } from './batch-outputs';
@@ -15,6 +20,8 @@ export interface RangeRequest {
   readonly plan: StagePlan;
   readonly program: Program;
   readonly producers: Producers;
+  /** What another version of the topology sent is dropped, and counted. */
+  readonly topologyVersion: string;
   readonly outputs: BatchOutputs;
   readonly clock: Clock;
   /** Contiguous messages; the first holds the cursor, or comes after it where input is gone. */
@@ -165,7 +172,7 @@ class RangeRun {
   }
 
   #runEnvelope(message: HubMessage): boolean {
-    const { outputs, producers, program } = this.#request;
+    const { outputs, producers } = this.#request;
     let envelope: Envelope;
     this.#envelopeBytes = null;
     try {
@@ -175,6 +182,15 @@ class RangeRun {
       this.#count();
       outputs.payload = () => message.body;
       this.#letter(message, 0, error, 'exchange');
+      return true;
+    }
+    if (envelope.topologyVersion !== this.#request.topologyVersion) {
+      producers.drop(envelope.kind === 'claims' ? 0 : envelope.events.length);
+      return true;
+    }
+    if (envelope.kind === 'claims') {
+      producers.claim(envelope);
+      this.#advance();
       return true;
     }
     const admission = producers.admit(envelope);
@@ -191,16 +207,17 @@ class RangeRun {
       this.#cursor = { sequenceNumber: message.sequenceNumber, index: index + 1 };
     }
     producers.take(envelope, envelope.events.length);
-    const watermarkMs = producers.watermarkMs();
-    if (watermarkMs !== null) program.advanceWatermark(watermarkMs);
+    this.#advance();
     return true;
   }
 
-  #runExchangeEvent(
-    message: HubMessage,
-    index: number,
-    event: Envelope['events'][number] | undefined,
-  ): void {
+  #advance(): void {
+    const { producers, program } = this.#request;
+    const watermarkMs = producers.watermarkMs();
+    if (watermarkMs !== null) program.advanceWatermark(watermarkMs);
+  }
+
+  #runExchangeEvent(message: HubMessage, index: number, event: EnvelopeEvent | undefined): void {
     if (event === undefined) return;
     this.#count();
     this.#request.outputs.payload = () => {
@@ -215,6 +232,7 @@ class RangeRun {
       key: event[0],
       eventTimeMs: event[1],
       value: event[2],
+      markMs: event[3],
     });
     this.#ledger[end] += 1;
   }
@@ -286,7 +304,8 @@ export function countEvents(
 
 function envelopeLength(body: Uint8Array): number {
   try {
-    return decodeEnvelope(body).events.length;
+    const envelope = decodeEnvelope(body);
+    return envelope.kind === 'claims' ? 0 : envelope.events.length;
   } catch (error) {
     if (error instanceof StreamError) return 1;
     throw error;

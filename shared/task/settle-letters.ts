@@ -229,8 +229,8 @@ function runEvent(
     const { inexact, value } = event;
     return hold.program.process({ ...position, key: null, eventTimeMs: null, value, inexact });
   }
-  const [key, eventTimeMs, value] = event.value as EnvelopeEvent;
-  return hold.program.process({ ...position, key, eventTimeMs, value });
+  const [key, eventTimeMs, value, markMs] = event.value as EnvelopeEvent;
+  return hold.program.process({ ...position, key, eventTimeMs, value, markMs });
 }
 
 /** Why a letter can only be discarded; null: it may be redriven. */

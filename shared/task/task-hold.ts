@@ -10,7 +10,8 @@ import {
 } from '../model/commit';
 import { StreamError } from '../model/errors';
 import type { Program } from '../model/program';
-import { Producers } from '../delivery/exchange/producers';
+import { Producers, producingStages } from '../delivery/exchange/producers';
+import { positionOf } from '../time/position';
 import { Attempts } from './attempts';
 import { BatchOutputs } from './batch-outputs';
 import { CommitReports } from './commit-reports';
@@ -20,8 +21,19 @@ import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { TaskState } from './task-state';
 
+/** Until builds are told apart. */
+const firstPlanNumber = 1;
+
 /** Which task: where its log is. */
 export type TaskAddress = LogPath;
+
+/** What a commit says beside what is in it. */
+export interface CommitMeans {
+  /** Input comes no more for now: consumers need not wait for this task. */
+  readonly isIdle?: boolean;
+  /** The task ends: nothing will ever come of it again. */
+  readonly isEnding?: boolean;
+}
 
 /** What a task is opened with. */
 export interface TaskOptions {
@@ -70,7 +82,7 @@ export class TaskHold {
       blockBytesMax: services.limits.log.blockBytesMax,
     });
     this.program = stage.bind(state.keyed, this.outputs);
-    this.producers = new Producers(state.keyed);
+    this.producers = new Producers(state.keyed, producingStages(stage.plan.input));
     this.delivery = new Delivery({ address, plan: stage.plan, state, services });
     this.reports = new CommitReports(address, services);
   }
@@ -124,19 +136,27 @@ export class TaskHold {
     return this.state.cursor ?? { sequenceNumber: this.#options.firstSequenceNumber, index: 0 };
   }
 
+  /** What other versions sent is not for this task. */
+  get topologyVersion(): string {
+    return this.#options.address.version;
+  }
+
   /** Encodes what was gathered as the next commit. */
   draft(
     result: Pick<CommitRecord, 'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps'>,
     reason: WatermarkReason,
-    isIdle = false,
+    { isEnding = false, isIdle = false }: CommitMeans = {},
   ): Draft {
+    const { incarnation, partition, stage } = this.#options.address;
+    const isSource = this.#options.stage.plan.input.kind === 'source';
     this.program.beforeCommit();
     this.state.noteFiringDue(this.program.isFiringDue);
     return encodeDraft({
       task: this.state,
       outputs: this.outputs,
       producer: {
-        producer: `${this.#options.address.stage}/${this.#options.address.partition}`,
+        ...{ stage, partition, incarnation },
+        ...{ topologyVersion: this.topologyVersion, planNumber: firstPlanNumber },
         producers: this.#options.taskCount,
       },
       services: this.#services,
@@ -145,7 +165,8 @@ export class TaskHold {
       watermarkMs: this.program.watermarkMs,
       watermarkReason: reason,
       exchangeTime: (exchange) => this.program.exchangeTime(exchange),
-      isIdle,
+      through: isSource ? { [`${stage}/${partition}`]: positionOf(incarnation, result.to) } : {},
+      ...{ isIdle, isEnding },
     });
   }
 

@@ -10,7 +10,7 @@ import type {
 import { invariant, StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { Row } from '../model/table';
-import { Producers } from '../delivery/exchange/producers';
+import { Producers, producingStages } from '../delivery/exchange/producers';
 import { KeyedState } from '../state/keyed-state';
 
 /** Store of a task's state that says, to whoever surveys its log, that results are due. */
@@ -80,7 +80,7 @@ export class TaskState {
 
   /** Before the first commit: these begin with that epoch, and nothing older of theirs counts. */
   expectProducers(producers: readonly string[], epoch: number): void {
-    new Producers(this.keyed).expect(producers, epoch);
+    new Producers(this.keyed, producingStages(this.#plan.input)).expect(producers, epoch);
   }
 
   /** Replays a commit read from the log. */

@@ -11,12 +11,11 @@ import { countEvents, runRange, type Quarantine } from './run-range';
 import type { StageServices } from './services';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { comeToRest, nothingRead, type Tick } from './rest';
+import { endOfTimeMs } from '../time/exchange-time';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
-import { TaskHold, type TaskAddress, type TaskOptions } from './task-hold';
+import { TaskHold, type CommitMeans, type TaskAddress, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
 
-/** The watermark of a drained topology: no event is older than this. */
-export const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
 const idleDoublingsMax = 10;
 
 const noSuspicion: TakenOn = { messages: 0, eventsMax: Infinity, quarantineFirst: null };
@@ -114,11 +113,10 @@ export class Task {
     });
   }
 
-  /** @param isIdle input comes no more for now: consumers need not wait for this task */
   async #commitAll(
     messages: readonly HubMessage[],
     deadlineMs: number,
-    isIdle = false,
+    means: CommitMeans = {},
   ): Promise<boolean> {
     const { clock, limits } = this.#services;
     let conflicts = 0;
@@ -128,7 +126,7 @@ export class Task {
       try {
         await this.#hold.prepare();
         const range = await this.#nextRange(messages);
-        const outcome = await this.#commitOnce(range, { deadlineMs, isIdle });
+        const outcome = await this.#commitOnce(range, { deadlineMs, means });
         if (outcome === 'committed') await this.#hold.deliver();
         else conflicts += 1;
         failures = 0;
@@ -191,7 +189,7 @@ export class Task {
    */
   async #commitOnce(
     range: readonly HubMessage[],
-    request: { readonly deadlineMs: number; readonly isIdle: boolean },
+    request: { readonly deadlineMs: number; readonly means: CommitMeans },
   ): Promise<'committed' | 'conflict'> {
     const { faultPoint } = this.#services;
     const attempt =
@@ -265,7 +263,7 @@ export class Task {
   /** Runs the range and encodes its commit, cutting it smaller until the record fits one append. */
   #process(
     range: readonly HubMessage[],
-    run: TakenOn & { deadlineMs: number; isIdle: boolean },
+    run: TakenOn & { deadlineMs: number; means: CommitMeans },
   ): Draft {
     const { clock, limits } = this.#services;
     const bytesMax = limits.log.blockBytesMax;
@@ -282,6 +280,7 @@ export class Task {
         plan: this.#options.stage.plan,
         program: this.#hold.program,
         producers: this.#hold.producers,
+        topologyVersion: this.#hold.topologyVersion,
         outputs: this.#hold.outputs,
         opener: this.#opener,
         clock,
@@ -292,7 +291,7 @@ export class Task {
         quarantineFirst: cut.quarantineFirst,
         gapReason: 'retention',
       });
-      const draft = this.#hold.draft(result, 'events', run.isIdle);
+      const draft = this.#hold.draft(result, 'events', run.means);
       if (draft.bytes <= bytesMax) {
         // The next commit need not find it out again; what it holds may be smaller.
         if (cut.eventsMax < run.eventsMax) this.#eventsThatMayFit = 2 * cut.eventsMax;
@@ -396,10 +395,11 @@ export class Task {
   async #tick(request: {
     quietMs: number;
     isDraining: boolean;
+    isEnding?: boolean;
     deadlineMs: number;
   }): Promise<void> {
     const { plan } = this.#options.stage;
-    const isDrained = this.#hold.program.watermarkMs === drainedWatermarkMs;
+    const isDrained = this.#hold.program.watermarkMs === endOfTimeMs;
     const isAtRest = !request.isDraining && this.#hold.isTimeAtRest();
     if (plan.input.kind !== 'source' || isDrained || isAtRest) return;
     const ticks = this.#hold.state.keyed.store<Tick>('$tick');
@@ -411,17 +411,18 @@ export class Task {
     this.#hold.program.beginCommit(0);
     const { eventTimeMaxMs, watermarkMs } = this.#hold.program;
     if (request.isDraining) {
-      this.#hold.program.advanceWatermark(drainedWatermarkMs);
+      this.#hold.program.advanceWatermark(endOfTimeMs);
     } else if (eventTimeMaxMs !== null) {
       this.#hold.program.advanceWatermark(
         Math.max(eventTimeMaxMs, watermarkMs ?? 0) + request.quietMs,
       );
     }
     const reason = request.isDraining ? 'drain' : 'idle';
-    const draft = this.#hold.draft({ to: this.cursor, ...nothingRead }, reason, true);
+    const means = { isIdle: true, isEnding: request.isEnding === true };
+    const draft = this.#hold.draft({ to: this.cursor, ...nothingRead }, reason, means);
     if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
     // What the tick made due fires in commits of its own, as many as it takes.
-    await this.#commitAll([], request.deadlineMs, true);
+    await this.#commitAll([], request.deadlineMs, means);
   }
 
   /** Redrives or discards dead letters of this task; see settle-letters.ts. */
@@ -461,14 +462,28 @@ export class Task {
         await this.#hold.catchUp();
         if (!this.#hold.log.isEnded) {
           await this.#hold.prepare();
-          await this.#tick({ quietMs: 0, isDraining: true, deadlineMs: clock.nowMs() });
-          while (this.#hold.program.isFiringDue) await this.#commitAll([], clock.nowMs(), true);
+          const ending = { quietMs: 0, isDraining: true, isEnding: true };
+          await this.#tick({ ...ending, deadlineMs: clock.nowMs() });
+          while (this.#hold.program.isFiringDue) {
+            await this.#commitAll([], clock.nowMs(), { isEnding: true });
+          }
+          await this.#tellEnd();
         }
         await this.#hold.delivery.sendOutbox();
         await this.#hold.delivery.flushAll();
         isSealed = await this.#hold.seal();
       }
     });
+  }
+
+  /** A task whose time was over before it was to end has not told consumers that it has finished. */
+  async #tellEnd(): Promise<void> {
+    if (this.#hold.outputs.outboxes.every((outbox) => outbox.isEndTold())) return;
+    this.#hold.program.beginCommit(0);
+    const draft = this.#hold.draft({ to: this.cursor, ...nothingRead }, 'drain', {
+      isEnding: true,
+    });
+    if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
   }
 
   /**

@@ -1,9 +1,10 @@
 import type { OutboxMessage } from '../../model/commit';
 import { StreamError } from '../../model/errors';
+import { keyGroupOf, partitionOfGroup } from '../../model/key';
 import type { ExchangeEvent, ExchangePlan } from '../../model/program';
 import type { KeyedState, KeyedStore } from '../../state/keyed-state';
-import { encodeEnvelope } from './envelope';
-import { partitionOfKey } from './partitioner';
+import type { Positions } from '../../time/position';
+import { encodeEnvelope, type EnvelopeHead } from './envelope';
 import { plainText } from './plain-value';
 
 /**
@@ -23,15 +24,27 @@ interface OutboxMark {
   /** Commit that last sent it anything. */
   readonly commit: number;
   readonly watermarkMs: number | null;
-  readonly idle: boolean;
+  readonly through: Positions;
+  readonly isFinished: boolean;
+  readonly isIdle: boolean;
 }
 
-export interface OutboxSender {
-  /** `<stage>/<partition>` of this task. */
-  readonly producer: string;
-  readonly epoch: number;
-  /** Tasks of this task's stage. */
-  readonly producers: number;
+/** What every message of a task says of it. */
+export type OutboxSender = Pick<
+  EnvelopeHead,
+  'epoch' | 'incarnation' | 'partition' | 'planNumber' | 'producers' | 'stage' | 'topologyVersion'
+>;
+
+/** What a commit says to every partition of an exchange. */
+export interface OutboxTime {
+  readonly commit: number;
+  readonly watermarkMs: number | null;
+  /** The source positions that the watermark covers. */
+  readonly through: Positions;
+  readonly isFinished: boolean;
+  readonly isIdle: boolean;
+  /** Tell every partition at once: no events may follow that would do so by the way. */
+  readonly broadcast: boolean;
 }
 
 /**
@@ -41,6 +54,7 @@ export interface OutboxSender {
 export class Outbox {
   readonly #exchange: ExchangePlan;
   readonly #partitionCount: number;
+  readonly #port: number;
   readonly #marks: KeyedStore<OutboxMark>;
   readonly #partitionCounts: KeyedStore<number>;
   readonly #texts: string[][];
@@ -50,15 +64,19 @@ export class Outbox {
   constructor(exchange: ExchangePlan, partitionCount: number, state: KeyedState) {
     this.#exchange = exchange;
     this.#partitionCount = partitionCount;
-    this.#marks = state.store(`$outbox:${exchange.hub}`);
+    this.#port = exchange.port ?? 0;
+    this.#marks = state.store(`$outbox:${exchange.hub}${this.#port === 0 ? '' : `#${this.#port}`}`);
     this.#partitionCounts = state.store('$exchange-partitions');
     this.#texts = Array.from({ length: partitionCount }, () => []);
   }
 
   /** @returns the length of the event's text, in UTF-16 units */
   add(event: ExchangeEvent): number {
-    const partition = partitionOfKey(event.key, this.#partitionCount);
-    const parts = [event.key, event.eventTimeMs, event.value];
+    const { eventTimeMs, key, markMs = -Infinity, value } = event;
+    const partition = partitionOfGroup(keyGroupOf(key), this.#partitionCount);
+    const parts = [key, eventTimeMs, value];
+    // Where it is not behind, no window can refuse the event by it.
+    if (eventTimeMs < markMs) parts.push(markMs);
     const text = event.hasNegativeZero === true ? plainText(parts) : JSON.stringify(parts);
     assertFitsMessage(text);
     this.#texts[partition]?.push(text);
@@ -81,43 +99,33 @@ export class Outbox {
    * The batch's messages, per partition in order. Partitions without events get the watermark alone
    * when it moved and they have been quiet for long, or as soon as it moved when `broadcast`.
    */
-  pack(
-    sender: OutboxSender,
-    batch: {
-      readonly commit: number;
-      readonly watermarkMs: number | null;
-      readonly idle: boolean;
-      readonly broadcast: boolean;
-    },
-  ): OutboxMessage[] {
+  pack(sender: OutboxSender, time: OutboxTime): OutboxMessage[] {
     this.#assertSamePartitionCount();
+    const { commit, isFinished, isIdle, through, watermarkMs } = time;
     const messages: OutboxMessage[] = [];
     for (let partition = 0; partition < this.#partitionCount; partition += 1) {
       const texts = this.#texts[partition] ?? [];
       const mark = this.#marks.get(String(partition));
-      if (texts.length === 0 && !isWatermarkDue(mark, batch)) continue;
+      if (texts.length === 0 && !isTimeDue(mark, time)) continue;
       let ordinal = mark?.ordinal ?? 0;
       const packs = packTexts(texts);
       packs.forEach((pack, index) => {
         const isLast = index === packs.length - 1;
-        const head = {
+        const head: EnvelopeHead = {
           ...sender,
-          commit: batch.commit,
-          firstOrdinal: ordinal + 1,
+          ...{ port: this.#port, commit, firstOrdinal: ordinal + 1 },
           // Only the last message may say that all before the watermark has been sent.
-          watermarkMs: isLast ? batch.watermarkMs : (mark?.watermarkMs ?? null),
-          idle: isLast && batch.idle,
+          watermarkMs: isLast ? watermarkMs : (mark?.watermarkMs ?? null),
+          through: isLast ? through : (mark?.through ?? {}),
+          isFinished: isLast && isFinished,
+          isIdle: isLast && isIdle,
         };
         const body = encodeEnvelope(head, pack);
         messages.push({ exchange: this.#exchange.hub, partition, count: pack.length, body });
         ordinal += pack.length;
       });
-      this.#marks.put(String(partition), {
-        ordinal,
-        commit: batch.commit,
-        watermarkMs: batch.watermarkMs,
-        idle: batch.idle,
-      });
+      const told = { ordinal, commit, watermarkMs, through, isFinished, isIdle };
+      this.#marks.put(String(partition), told);
     }
     return messages;
   }
@@ -126,7 +134,15 @@ export class Outbox {
   isAtRest(watermarkMs: number | null): boolean {
     for (let partition = 0; partition < this.#partitionCount; partition += 1) {
       const mark = this.#marks.get(String(partition));
-      if (mark?.idle !== true || mark.watermarkMs !== watermarkMs) return false;
+      if (mark?.isIdle !== true || mark.watermarkMs !== watermarkMs) return false;
+    }
+    return true;
+  }
+
+  /** Every partition knows that this task has finished. */
+  isEndTold(): boolean {
+    for (let partition = 0; partition < this.#partitionCount; partition += 1) {
+      if (this.#marks.get(String(partition))?.isFinished !== true) return false;
     }
     return true;
   }
@@ -166,13 +182,13 @@ function assertFitsMessage(text: string): void {
   );
 }
 
-function isWatermarkDue(
-  mark: OutboxMark | undefined,
-  batch: { commit: number; watermarkMs: number | null; idle: boolean; broadcast: boolean },
-): boolean {
-  const moved = (mark?.watermarkMs ?? null) !== batch.watermarkMs || mark?.idle !== batch.idle;
-  const isQuiet = mark === undefined || batch.commit - mark.commit >= quietCommitsMax;
-  return moved && (batch.broadcast || isQuiet);
+function isTimeDue(mark: OutboxMark | undefined, time: OutboxTime): boolean {
+  if (mark === undefined) return true;
+  const isNews =
+    mark.watermarkMs !== time.watermarkMs ||
+    mark.isFinished !== time.isFinished ||
+    mark.isIdle !== time.isIdle;
+  return isNews && (time.broadcast || time.commit - mark.commit >= quietCommitsMax);
 }
 
 function packTexts(texts: readonly string[]): string[][] {

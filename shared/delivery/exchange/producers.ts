@@ -1,5 +1,13 @@
+import type { StageInput } from '../../model/program';
 import type { KeyedState, KeyedStore } from '../../state/keyed-state';
-import type { Envelope } from './envelope';
+import {
+  exchangeWatermarkMs,
+  heardOf,
+  type Claim,
+  type ProducerTime,
+} from '../../time/exchange-time';
+import { comparePositions, laterPositions, type Positions } from '../../time/position';
+import type { ClaimsEnvelope, EventsEnvelope } from './envelope';
 
 interface ProducerMark {
   readonly epoch: number;
@@ -8,7 +16,17 @@ interface ProducerMark {
   /** The producer's commit that it came with, or a later one that brought no event. */
   readonly commit: number;
   readonly watermarkMs: number | null;
-  readonly idle: boolean;
+  readonly through: Positions;
+  readonly isFinished: boolean;
+  readonly isIdle: boolean;
+  readonly claim: Claim | null;
+}
+
+/** How many tasks a producing stage has, as the newest of its builds on the newest life of its hub says. */
+interface StageCount {
+  readonly incarnation: string;
+  readonly planNumber: number;
+  readonly count: number;
 }
 
 /** What to do with an envelope: which of its events are new, and how many before them are missing. */
@@ -22,29 +40,51 @@ export interface Admission {
   readonly contradiction: string | null;
 }
 
+/** Whose events come, and to which input of the stage. */
+export interface ProducingStage {
+  readonly stage: string;
+  readonly port: number;
+}
+
+/** Whose events a stage's exchange brings. */
+export function producingStages(input: StageInput): readonly ProducingStage[] {
+  return input.kind === 'source' ? [] : [{ stage: input.producerStage, port: 0 }];
+}
+
+const unheard: ProducerMark = {
+  ...{ epoch: 0, ordinal: 0, commit: 0, watermarkMs: null, through: {} },
+  ...{ isFinished: false, isIdle: false, claim: null },
+};
+
 /**
- * The consumer's side of an exchange: a high-water mark, watermark and idleness per producer, kept
- * in the task's own state so that they commit with what they let in.
+ * The consumer's side of an exchange: a high-water mark per producer and port, and what each has said of time,
+ * kept in the task's own state so that they commit with what they let in.
  * Delivery: effectively once: a re-sent envelope is skipped, a missing one is declared.
  */
 export class Producers {
+  readonly #stages: readonly ProducingStage[];
   readonly #marks: KeyedStore<ProducerMark>;
-  readonly #expected: KeyedStore<number>;
+  readonly #counts: KeyedStore<StageCount>;
+  readonly #dropped: KeyedStore<number>;
 
-  constructor(state: KeyedState) {
+  constructor(state: KeyedState, stages: readonly ProducingStage[]) {
+    this.#stages = stages;
     this.#marks = state.store('$producers');
-    this.#expected = state.store('$producer-count');
+    this.#counts = state.store('$producer-count');
+    this.#dropped = state.store('$exchange-dropped');
   }
 
   /** These have sent nothing yet that counts: what is still under way of their former lives is dropped. */
   expect(producers: readonly string[], epoch: number): void {
     for (const producer of producers) {
-      this.#marks.put(producer, { epoch, ordinal: 0, commit: 0, watermarkMs: null, idle: false });
+      for (const { port } of this.#stages.filter(({ stage }) => producer.startsWith(`${stage}/`))) {
+        this.#marks.put(markName(producer, port), { ...unheard, epoch });
+      }
     }
   }
 
-  admit(envelope: Envelope): Admission {
-    const mark = this.#marks.get(envelope.producer);
+  admit(envelope: EventsEnvelope): Admission {
+    const mark = this.#marks.get(markNameOf(envelope));
     if (mark !== undefined && envelope.epoch < mark.epoch) {
       return { seen: envelope.events.length, missing: 0, stale: true, contradiction: null };
     }
@@ -57,46 +97,124 @@ export class Producers {
     return { seen, missing, stale: false, contradiction: contradictionOf(mark, envelope) };
   }
 
-  /** Notes that the envelope's first `taken` events are in; its watermark counts once all are. */
-  take(envelope: Envelope, taken: number): void {
-    const mark = this.#marks.get(envelope.producer);
-    const sameEpoch = mark !== undefined && mark.epoch === envelope.epoch;
-    const complete = taken >= envelope.events.length;
-    const before = mark?.watermarkMs ?? null;
+  /** Notes that the envelope's first `taken` events are in; what it says of time counts once all are. */
+  take(envelope: EventsEnvelope, taken: number): void {
+    const name = markNameOf(envelope);
+    const known = this.#marks.get(name);
+    const isSameLife = known !== undefined && known.epoch === envelope.epoch;
+    const mark = isSameLife ? known : { ...unheard, watermarkMs: known?.watermarkMs ?? null };
     const ordinal = Math.max(
-      sameEpoch ? mark.ordinal : 0,
+      mark.ordinal,
       envelope.firstOrdinal - 1 + Math.min(taken, envelope.events.length),
     );
-    this.#marks.put(envelope.producer, {
+    const isComplete = taken >= envelope.events.length;
+    // What was sent before and comes again says nothing new of time.
+    const isRepeated = envelope.firstOrdinal - 1 + envelope.events.length < mark.ordinal;
+    const isNews = isComplete && envelope.commit >= mark.commit && !isRepeated;
+    const hasSpoken = ordinal > mark.ordinal;
+    this.#marks.put(name, {
       epoch: envelope.epoch,
       ordinal,
-      commit: sameEpoch ? Math.max(mark.commit, envelope.commit) : envelope.commit,
-      watermarkMs: complete ? later(before, envelope.watermarkMs) : before,
-      idle: complete ? envelope.idle : (mark?.idle ?? false),
+      commit: Math.max(mark.commit, envelope.commit),
+      watermarkMs: isNews ? spokenWatermarkMs(mark, envelope) : mark.watermarkMs,
+      through: isNews ? laterPositions(mark.through, envelope.through) : mark.through,
+      isFinished: isNews ? envelope.isFinished : mark.isFinished,
+      isIdle: isNews ? envelope.isIdle : mark.isIdle,
+      claim: hasSpoken ? null : mark.claim,
     });
-    if (this.#expected.get('count') !== envelope.producers) {
-      this.#expected.put('count', envelope.producers);
+    this.#count(envelope);
+  }
+
+  /** A raised count is waited for from here on; a lower one counts where it is of a newer build or hub. */
+  #count({ incarnation, planNumber, producers: count, stage }: EventsEnvelope): void {
+    const known = this.#counts.get(stage);
+    const isNewer =
+      known === undefined ||
+      incarnation > known.incarnation ||
+      (incarnation === known.incarnation &&
+        (planNumber > known.planNumber ||
+          (planNumber === known.planNumber && count > known.count)));
+    if (isNewer) this.#counts.put(stage, { incarnation, planNumber, count });
+  }
+
+  /** Takes claims of idleness in; those that a partition has spoken after, or an older life of it, are void. */
+  claim({ claims, ends }: ClaimsEnvelope): void {
+    for (const { cursor, epoch, partition, stage } of claims) {
+      for (const { port } of this.#stages.filter((one) => one.stage === stage)) {
+        const name = markName(`${stage}/${partition}`, port);
+        const mark = this.#marks.get(name) ?? unheard;
+        const through = mark.through[`${stage}/${partition}`];
+        const isVoid =
+          epoch < mark.epoch ||
+          (through !== undefined && comparePositions(through, cursor) > 0) ||
+          isOlder(cursor, ends, mark.claim);
+        if (!isVoid) this.#marks.put(name, { ...mark, claim: { cursor, ends } });
+      }
     }
   }
 
+  /** Counts what another version of the topology sent. */
+  drop(events: number): void {
+    this.#dropped.put('messages', (this.#dropped.get('messages') ?? 0) + 1);
+    this.#dropped.put('events', (this.#dropped.get('events') ?? 0) + events);
+  }
+
+  /** The source positions that this task has been told of. */
+  heard(): Positions {
+    return heardOf(this.#times());
+  }
+
   /**
-   * The minimum over producers that are not idle; where all are idle, the latest of theirs. Null
-   * until every producer has spoken.
+   * The watermark of the stage's input, as exchangeWatermarkMs has it. Null until every task of every
+   * producing stage has spoken.
    */
   watermarkMs(): number | null {
-    if (this.#marks.size < (this.#expected.get('count') ?? 1)) return null;
-    let earliestActive: number | null = null;
-    let latestIdle: number | null = null;
-    for (const [, mark] of this.#marks.entries()) {
-      if (mark.idle) {
-        latestIdle = later(latestIdle, mark.watermarkMs);
-      } else {
-        if (mark.watermarkMs === null) return null;
-        earliestActive = Math.min(earliestActive ?? mark.watermarkMs, mark.watermarkMs);
-      }
-    }
-    return earliestActive ?? latestIdle;
+    const times = this.#times();
+    return this.#areAllThere(times) ? exchangeWatermarkMs(times) : null;
   }
+
+  #areAllThere(times: readonly ProducerTime[]): boolean {
+    const there = new Set(times.map(({ name, port }) => markName(name, port)));
+    return this.#stages.every(({ port, stage }) => {
+      const count = this.#counts.get(stage)?.count ?? 1;
+      for (let partition = 0; partition < count; partition += 1) {
+        if (!there.has(markName(`${stage}/${partition}`, port))) return false;
+      }
+      return true;
+    });
+  }
+
+  #times(): ProducerTime[] {
+    return Array.from(this.#marks.entries(), ([markedName, mark]) => {
+      const [name = '', port = '0'] = markedName.split('#');
+      return { name, port: Number(port), ...mark };
+    });
+  }
+}
+
+/** A task that begins in a new life of its hub after it had finished has time of its own again. */
+function spokenWatermarkMs(mark: ProducerMark, envelope: EventsEnvelope): number | null {
+  if (envelope.isFinished) return mark.watermarkMs;
+  if (mark.isFinished) return envelope.watermarkMs;
+  return later(mark.watermarkMs, envelope.watermarkMs);
+}
+
+/** A claim that was sent before the one that is known: its ends are earlier. */
+function isOlder(cursor: Claim['cursor'], ends: Positions, known: Claim | null): boolean {
+  if (known === null || comparePositions(cursor, known.cursor) > 0) return false;
+  if (comparePositions(cursor, known.cursor) < 0) return true;
+  return Object.entries(known.ends).some(([partition, end]) => {
+    const now = ends[partition];
+    return now !== undefined && comparePositions(now, end) < 0;
+  });
+}
+
+function markName(producer: string, port: number): string {
+  return port === 0 ? producer : `${producer}#${port}`;
+}
+
+function markNameOf({ partition, port, stage }: EventsEnvelope): string {
+  return markName(`${stage}/${partition}`, port);
 }
 
 /**
@@ -104,9 +222,10 @@ export class Producers {
  * life that begins anew while the task still holds events of the one before, comes from a log that was
  * put back or deleted: its events would be counted again, or dropped in the place of others.
  */
-function contradictionOf(mark: ProducerMark | undefined, envelope: Envelope): string | null {
+function contradictionOf(mark: ProducerMark | undefined, envelope: EventsEnvelope): string | null {
   if (mark === undefined) return null;
-  const { commit, epoch, firstOrdinal, producer } = envelope;
+  const { commit, epoch, firstOrdinal, partition, stage } = envelope;
+  const producer = `${stage}/${partition}`;
   if (epoch > mark.epoch) {
     return mark.ordinal === 0
       ? null

@@ -1,4 +1,5 @@
 import type { FlushLimits } from '../../model/table';
+import { endOfTimeMs } from '../../time/exchange-time';
 import type { TaskDigest } from './task-digest';
 
 /** What a task may need of somebody who does not hold it. */
@@ -14,8 +15,6 @@ export const needsByUrgency: readonly Need[] = [
   'tick',
 ];
 
-/** The watermark of a drained task: no event is older than this. */
-const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
 const idleDoublingsMax = 10;
 
 /** A task as surveyed: what its log says, and what its hub holds. */
@@ -86,7 +85,7 @@ function drainReason(facts: TaskFacts, limits: AssessLimits): string | null {
   if (!limits.isDraining || lagMessages > 0) return null;
   const isOwing = Object.keys(digest.owedRows).length > 0;
   const isSource = limits.idleAfterMs !== null;
-  const isAtEnd = digest.watermarkMs === drainedWatermarkMs;
+  const isAtEnd = digest.watermarkMs === endOfTimeMs;
   if (isSource && !isAtEnd) return 'the topology is to end';
   if (isAtEnd && isOwing) return 'rows of a topology that has ended are not in the lake';
   const unsent = unsentOutbox(digest, settledThrough);
@@ -146,7 +145,7 @@ function tickReason(facts: TaskFacts, limits: AssessLimits): string | null {
   const { idleAfterMs, isDraining, nowMs } = limits;
   const { commit, lastCommittedAtMs, ticks, watermarkMs } = facts.digest;
   if (idleAfterMs === null || isDraining || facts.lagMessages > 0) return null;
-  if (watermarkMs === drainedWatermarkMs) return null;
+  if (watermarkMs === endOfTimeMs) return null;
   if (ticks?.atCommit === commit && ticks.isAtRest === true) return null;
   const count = ticks?.atCommit === commit ? ticks.count : 0;
   const waitMs = idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);

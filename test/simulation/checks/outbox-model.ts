@@ -1,4 +1,5 @@
 import type { CommitRecord } from '../../../shared/model/commit';
+import { envelopeText } from './envelope-text';
 import { holds } from './invariants';
 
 interface SentMessage {
@@ -18,7 +19,7 @@ export class OutboxModel {
   onCommit(task: string, record: CommitRecord): void {
     this.mustHaveLeft(task, record.outboxConfirmedThrough);
     for (const { body, partition } of record.outbox) {
-      const id = `${partition} ${Buffer.from(body).toString()}`;
+      const id = `${partition} ${Buffer.from(body).toString('latin1')}`;
       this.#promised.add(id);
       const owed = this.#owed.get(task) ?? [];
       owed.push({ commit: record.commit, id });
@@ -27,17 +28,12 @@ export class OutboxModel {
   }
 
   onStored(partition: number, body: Buffer): void {
-    const text = body.toString();
-    const id = `${partition} ${text}`;
+    const id = `${partition} ${body.toString('latin1')}`;
     holds(this.#promised.has(id), 'I4', () => `sent before its commit is in the log: ${id}`);
     this.#stored.add(id);
-    const { events, firstOrdinal, producer } = JSON.parse(text) as {
-      producer: string;
-      firstOrdinal: number;
-      events: readonly unknown[];
-    };
+    const { events, firstOrdinal, partition: from } = envelopeText(body);
     events.forEach((event, index) => {
-      const name = `${producer}>${partition}:${firstOrdinal + index}`;
+      const name = `${from}>${partition}:${firstOrdinal + index}`;
       const known = this.#texts.get(name) ?? JSON.stringify(event);
       holds(known === JSON.stringify(event), 'I6', () => `${name} has two texts`);
       this.#texts.set(name, known);

@@ -2,6 +2,7 @@ import type { CommitRecord, DeadLetter } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
 import { earlyLimitMs, outOfOrdernessMs, sourceTable } from '../world/topology';
 import type { ExpectedEvent, Order } from '../world/workload';
+import { envelopeText } from './envelope-text';
 import { holds, same } from './invariants';
 import { TaskModel, type Stretch } from './task-model';
 
@@ -15,13 +16,6 @@ interface ExpectedLetter {
 }
 
 type PlacedEvent = ExpectedEvent & { readonly sequenceNumber: number; readonly index: number };
-
-interface ParsedEnvelope {
-  readonly firstOrdinal: number;
-  readonly watermarkMs: number | null;
-  readonly commit: number;
-  readonly events: readonly (readonly [string, number, unknown])[];
-}
 
 /** All messages are enqueued within a few hours of it, and orders from the future are days away. */
 const enqueuedAboutMs = Date.UTC(2026, 5, 1);
@@ -38,6 +32,8 @@ export class SourceTaskModel extends TaskModel {
   #eventTimeMaxMs = -Infinity;
   #orders: Order[] = [];
   #letters: ExpectedLetter[] = [];
+  /** The watermark before each event of the commit under way, by order. */
+  readonly #marksMs = new Map<number, number>();
   /** By place and bytes: a place is one of another event after the hub was created again. */
   readonly #events = new Map<string, PlacedEvent>();
 
@@ -54,6 +50,7 @@ export class SourceTaskModel extends TaskModel {
   protected override beginCommit(): void {
     this.#orders = [];
     this.#letters = [];
+    this.#marksMs.clear();
   }
 
   protected override message(stretch: Stretch, record: CommitRecord): void {
@@ -110,7 +107,10 @@ export class SourceTaskModel extends TaskModel {
       return end;
     }
     if (order === null) return end;
-    if (end === 'emitted') this.#orders.push(order);
+    if (end === 'emitted') {
+      this.#orders.push(order);
+      this.#marksMs.set(order.id, this.#watermarkNowMs);
+    }
     const isEarly = order.time > enqueuedAboutMs + earlyLimitMs;
     if (!isEarly) this.#eventTimeMaxMs = Math.max(this.#eventTimeMaxMs, order.time);
     return end;
@@ -137,9 +137,13 @@ export class SourceTaskModel extends TaskModel {
     this.#checkOutbox(record);
   }
 
+  /** Where time stands after the events so far. */
+  get #watermarkNowMs(): number {
+    return Math.max(this.watermarkMs ?? -Infinity, this.#eventTimeMaxMs - outOfOrdernessMs);
+  }
+
   #checkWatermark(record: CommitRecord): void {
-    const before = this.watermarkMs ?? -Infinity;
-    const byEvents = Math.max(before, this.#eventTimeMaxMs - outOfOrdernessMs);
+    const byEvents = this.#watermarkNowMs;
     const now = record.watermarkMs ?? -Infinity;
     if (record.watermarkReason === 'events') {
       same(now, byEvents, 'I8', `${this.name}: watermark of ${record.commit}`);
@@ -164,7 +168,7 @@ export class SourceTaskModel extends TaskModel {
     const lastPlaces = new Map<number, number>();
     const watermarks = new Map<number, number | null>();
     for (const { body, count, partition } of record.outbox) {
-      const envelope = JSON.parse(Buffer.from(body).toString()) as ParsedEnvelope;
+      const envelope = envelopeText(body);
       const ordinal = this.#ordinals.get(partition) ?? 0;
       const where = `${this.name}: outbox of ${record.commit} to ${partition}`;
       same(envelope.firstOrdinal, ordinal + 1, 'I6', `${where}: first ordinal`);
@@ -178,7 +182,10 @@ export class SourceTaskModel extends TaskModel {
         holds(found !== undefined, 'I3', () => `${where}: order ${id} is sent twice or never was`);
         waiting.delete(id);
         const { amount, customer, time } = found.order;
-        same(event, [customer, time, { id, customer, time, amount }], 'I7', where);
+        const markMs = this.#marksMs.get(id) ?? -Infinity;
+        const mark = time < markMs ? [markMs] : [];
+        const value = { id, customer, time, amount };
+        same(event, [`s${customer}`, time, value, ...mark], 'I7', where);
         holds(found.place > (lastPlaces.get(partition) ?? -1), 'I6', () => `${where}: its order`);
         lastPlaces.set(partition, found.place);
         const known = this.#partitionOfKey.get(customer) ?? partition;

@@ -1,19 +1,10 @@
 import type { CommitRecord, DeadLetter } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
 import { graceMs, windowMs, windowTable } from '../world/topology';
+import { envelopeText, type EnvelopeText } from './envelope-text';
 import { holds, same } from './invariants';
 import { linesOf } from './source-task';
 import { TaskModel, type Stretch } from './task-model';
-
-interface Envelope {
-  readonly producer: string;
-  readonly epoch: number;
-  readonly producers: number;
-  readonly firstOrdinal: number;
-  readonly watermarkMs: number | null;
-  readonly idle: boolean;
-  readonly events: readonly (readonly [key: string, timeMs: number, value: { amount: number }])[];
-}
 
 interface Producer {
   epoch: number;
@@ -39,15 +30,16 @@ export class WindowTaskModel extends TaskModel {
   }
 
   protected override message(stretch: Stretch, record: CommitRecord): void {
-    const envelope = JSON.parse(stretch.body.toString()) as Envelope;
+    const envelope = envelopeText(stretch.body);
+    const name = `${envelope.stage}/${envelope.partition}`;
     const { sequenceNumber } = stretch;
-    let producer = this.#producers.get(envelope.producer);
+    let producer = this.#producers.get(name);
     if (producer === undefined) {
       producer = { epoch: envelope.epoch, ordinal: 0, watermarkMs: -Infinity, idle: false };
-      this.#producers.set(envelope.producer, producer);
+      this.#producers.set(name, producer);
     }
     holds(producer.epoch === envelope.epoch, 'I5', () => {
-      return `${this.name}: ${envelope.producer} changes its epoch to ${envelope.epoch}`;
+      return `${this.name}: ${name} changes its epoch to ${envelope.epoch}`;
     });
     const missing = Math.max(0, envelope.firstOrdinal - 1 - producer.ordinal);
     this.#missingNow += missing;
@@ -65,18 +57,23 @@ export class WindowTaskModel extends TaskModel {
     producer.ordinal = Math.max(producer.ordinal, envelope.firstOrdinal - 1);
     if (stretch.end !== null) return;
     producer.watermarkMs = Math.max(producer.watermarkMs, envelope.watermarkMs ?? -Infinity);
-    producer.idle = envelope.idle;
+    producer.idle = envelope.isIdle;
     if (this.#producers.size >= envelope.producers) this.#advance();
   }
 
   protected override redrive({ payloadBase64 }: DeadLetter): EventEnd {
     const text = Buffer.from(payloadBase64, 'base64').toString();
-    return this.#add(JSON.parse(text) as Envelope['events'][number]);
+    return this.#add(JSON.parse(text) as EnvelopeText['events'][number]);
   }
 
-  #add([key, timeMs, { amount }]: Envelope['events'][number]): 'emitted' | 'late' {
+  /** Late by its source's watermark, or because its window was given out. */
+  #add([text, timeMs, value, markMs]: EnvelopeText['events'][number]): 'emitted' | 'late' {
+    const amount = Number(value['amount']);
+    // The canonical text of a key that is a text.
+    const key = text.slice(1);
     const start = Math.floor(timeMs / windowMs) * windowMs;
-    if (start + windowMs + graceMs <= this.watermarkMs) return 'late';
+    const passedMs = Math.max(this.watermarkMs, markMs ?? -Infinity);
+    if (start + windowMs + graceMs <= passedMs) return 'late';
     const keys = this.#windows.get(start) ?? new Map<string, { orders: number; total: number }>();
     this.#windows.set(start, keys);
     const window = keys.get(key) ?? { orders: 0, total: 0 };

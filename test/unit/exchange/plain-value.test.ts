@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { assertPlain, plainText } from '../../../shared/delivery/exchange/plain-value';
 import { Outbox } from '../../../shared/delivery/exchange/outbox';
-import { decodeEnvelope } from '../../../shared/delivery/exchange/envelope';
 import { KeyedState } from '../../../shared/state/keyed-state';
+import { envelopeHead, eventsOf } from '../../support/envelopes';
 
 it('the text of any plain value is read back as that value', () => {
   fc.assert(
@@ -23,16 +23,8 @@ it.each([
 ])('a −0 %s passes an exchange', (_where, value) => {
   const outbox = new Outbox({ hub: 'by-key', sourceStage: 's' } as never, 1, new KeyedState());
   outbox.add({ key: 'k', eventTimeMs: 1, value, hasNegativeZero: assertPlain(value) });
-  const [message] = outbox.pack(
-    { producer: 's/0', epoch: 1, producers: 1 },
-    {
-      commit: 1,
-      watermarkMs: null,
-      idle: false,
-      broadcast: false,
-    },
-  );
-  const { events } = decodeEnvelope(message?.body ?? new Uint8Array());
+  const [message] = outbox.pack(envelopeHead(), { ...envelopeHead(), broadcast: false });
+  const { events } = eventsOf(message?.body ?? new Uint8Array());
   // toEqual tells −0 from 0.
   expect(events).toEqual([['k', 1, JSON.parse(plainText(value))]]);
   expect(events[0]?.[2]).toEqual(value);

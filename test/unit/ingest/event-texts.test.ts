@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { gzipSync } from 'node:zlib';
 import { encodeEnvelope, envelopeEventBytes } from '../../../shared/delivery/exchange/envelope';
+import { envelopeHead } from '../../support/envelopes';
 import { openMessage } from '../../../shared/ingest/decode';
 
 /** Every event's text gives that event. */
@@ -37,8 +38,7 @@ it('the texts of an envelope are those that its producer wrote', () => {
   const texts = fc.array(fc.jsonValue().map((value) => JSON.stringify(['key', 1, value])));
   fc.assert(
     fc.property(texts, (written) => {
-      const head = { producer: 's/0', epoch: 1, producers: 1, commit: 1, firstOrdinal: 1 };
-      const body = encodeEnvelope({ ...head, watermarkMs: null, idle: false }, written);
+      const body = encodeEnvelope(envelopeHead(), written);
       const bytesOf = envelopeEventBytes(body);
       written.forEach((text, index) => {
         expect(Buffer.from(bytesOf(index)).toString()).toBe(text);

@@ -6,6 +6,7 @@ import { listLogs } from '../../../shared/commit-log/log-reader';
 import type { LogPath } from '../../../shared/commit-log/names';
 import { encodeEnvelope } from '../../../shared/delivery/exchange/envelope';
 import { copyLog, restoreLog, type LogCopy } from '../../support/log-copies';
+import { envelopeHead } from '../../support/envelopes';
 import { expectedReadings, Mendable, someReadings } from '../../support/mendable';
 import { StageWorld, type StageWorldOptions } from '../../support/stage-world';
 
@@ -134,17 +135,14 @@ it('a worker that is behind another is no older copy: it catches up', async () =
 });
 
 describe('a consumer of an exchange halts rather than take in', () => {
-  const head = { producer: 'readings/0', epoch: 5, producers: 2, watermarkMs: null, idle: false };
-  const event = JSON.stringify(['sensor-0', 1_767_225_600_000, someReadings(1)[0]]);
+  const head = envelopeHead({ stage: 'readings', epoch: 5, producers: 2 });
+  const event = JSON.stringify(['ssensor-0', 1_767_225_600_000, someReadings(1)[0]]);
 
-  async function send(...heads: Partial<typeof head & { commit: number; firstOrdinal: number }>[]) {
+  async function send(...heads: Partial<typeof head>[]) {
     const world = aWorld();
     const hub = world.hub('readings-sensor');
     for (const own of heads) {
-      hub.append(
-        0,
-        encodeEnvelope({ ...head, commit: 1, firstOrdinal: 1, ...own }, [event, event]),
-      );
+      hub.append(0, encodeEnvelope({ ...head, ...own }, [event, event]));
     }
     await world.deliver(world.worker(), { stage: 'by-sensor', partition: 0, batchSize: 1 });
   }

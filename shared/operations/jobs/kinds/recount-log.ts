@@ -17,7 +17,7 @@ import {
 } from '../../../model/commit';
 import type { AppendStore, ObjectStore } from '../../../model/ports';
 import type { FlushLimits } from '../../../model/table';
-import { drainedWatermarkMs } from '../../../task/task';
+import { endOfTimeMs } from '../../../time/exchange-time';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
 import type { TableFlush } from './audit-table';
 import { at, HubComparison, lastOf, scanHub, type CommittedRead } from './compare-with-hub';
@@ -185,7 +185,7 @@ class LogRecount {
     }
     this.#last = commit;
     this.#cursor = to;
-    this.#isDrained = record.watermarkMs === drainedWatermarkMs;
+    this.#isDrained = record.watermarkMs === endOfTimeMs;
   }
 
   #takeClaims(flushedThrough: Readonly<Record<string, number>>): void {
