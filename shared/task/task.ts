@@ -10,13 +10,11 @@ import { lastWriteMs, readIncarnation } from './incarnations';
 import { countEvents, runRange, type Quarantine } from './run-range';
 import type { StageServices } from './services';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
-import { comeToRest, nothingRead, type Tick } from './rest';
-import { endOfTimeMs } from '../time/exchange-time';
+import { comeToRest } from './rest';
+import { tellEnd, tick, type TickRequest } from './tick';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
 import { TaskHold, type CommitMeans, type TaskAddress, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
-
-const idleDoublingsMax = 10;
 
 const noSuspicion: TakenOn = { messages: 0, eventsMax: Infinity, quarantineFirst: null };
 
@@ -388,41 +386,10 @@ export class Task {
     }
   }
 
-  /**
-   * Moves a quiet source's watermark by wall clock, and says so in the log. Ticks that follow each
-   * other without input between them come at doubled intervals: an idle task costs little.
-   */
-  async #tick(request: {
-    quietMs: number;
-    isDraining: boolean;
-    isEnding?: boolean;
-    deadlineMs: number;
-  }): Promise<void> {
-    const { plan } = this.#options.stage;
-    const isDrained = this.#hold.program.watermarkMs === endOfTimeMs;
-    const isAtRest = !request.isDraining && this.#hold.isTimeAtRest();
-    if (plan.input.kind !== 'source' || isDrained || isAtRest) return;
-    const ticks = this.#hold.state.keyed.store<Tick>('$tick');
-    const last = ticks.get('last');
-    const count = last?.atCommit === this.#hold.state.commit ? last.count : 0;
-    const waitMs = plan.idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
-    if (!request.isDraining && request.quietMs < waitMs) return;
-    ticks.put('last', { atCommit: this.#hold.state.commit + 1, count: count + 1 });
-    this.#hold.program.beginCommit(0);
-    const { eventTimeMaxMs, watermarkMs } = this.#hold.program;
-    if (request.isDraining) {
-      this.#hold.program.advanceWatermark(endOfTimeMs);
-    } else if (eventTimeMaxMs !== null) {
-      this.#hold.program.advanceWatermark(
-        Math.max(eventTimeMaxMs, watermarkMs ?? 0) + request.quietMs,
-      );
-    }
-    const reason = request.isDraining ? 'drain' : 'idle';
-    const means = { isIdle: true, isEnding: request.isEnding === true };
-    const draft = this.#hold.draft({ to: this.cursor, ...nothingRead }, reason, means);
-    if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
+  async #tick(request: TickRequest): Promise<void> {
+    const means = await tick(this.#hold, this.#options.stage.plan, request);
     // What the tick made due fires in commits of its own, as many as it takes.
-    await this.#commitAll([], request.deadlineMs, means);
+    if (means !== null) await this.#commitAll([], request.deadlineMs, means);
   }
 
   /** Redrives or discards dead letters of this task; see settle-letters.ts. */
@@ -467,23 +434,13 @@ export class Task {
           while (this.#hold.program.isFiringDue) {
             await this.#commitAll([], clock.nowMs(), { isEnding: true });
           }
-          await this.#tellEnd();
+          await tellEnd(this.#hold);
         }
         await this.#hold.delivery.sendOutbox();
         await this.#hold.delivery.flushAll();
         isSealed = await this.#hold.seal();
       }
     });
-  }
-
-  /** A task whose time was over before it was to end has not told consumers that it has finished. */
-  async #tellEnd(): Promise<void> {
-    if (this.#hold.outputs.outboxes.every((outbox) => outbox.isEndTold())) return;
-    this.#hold.program.beginCommit(0);
-    const draft = this.#hold.draft({ to: this.cursor, ...nothingRead }, 'drain', {
-      isEnding: true,
-    });
-    if ((await this.#hold.append(draft)) === 'committed') await this.#hold.deliver();
   }
 
   /**
