@@ -1,5 +1,6 @@
 import type { TObject } from 'typebox';
 import type { TablePlan } from '../model/table';
+import type { EarlyPolicy, QuietPolicy } from '../time/source-time';
 import type { Operator } from './operator';
 import type { Aggregate } from './aggregates';
 
@@ -32,7 +33,11 @@ export interface SourceNode extends Named {
   readonly eventTime: AnyFunction<number>;
   readonly outOfOrdernessMs: number;
   readonly idleAfterMs: number;
-  readonly earlyLimitMs: number;
+  readonly early: EarlyPolicy;
+  /** Null: wall clock never moves this source's time. */
+  readonly quiet: QuietPolicy | null;
+  /** How far a partition may be ahead of the one that is furthest behind, in event time. */
+  readonly maxDriftMs: number;
 }
 
 interface Versioned {

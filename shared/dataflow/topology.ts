@@ -1,6 +1,6 @@
 import type { Static, TObject } from 'typebox';
 import { GraphBuilder } from './builder';
-import { days, seconds } from './duration';
+import { days, hours, seconds } from './duration';
 import { allConsumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { notePlace, unsound } from './places';
 import { Stream } from './stream';
@@ -14,11 +14,31 @@ export interface SourceOptions<Schema extends TObject> {
   readonly outOfOrderness?: number;
   /** Without input for this long a partition no longer holds the watermark back. Default 30 s. */
   readonly idleAfter?: number;
+  /** An event dated too far after it was enqueued: one wrong clock must not make all others late. */
+  readonly early?: {
+    /** Further than this after it was enqueued an event is too early, in milliseconds. Default one day. */
+    readonly limit?: number;
+    /**
+     * `deadLetter` (default): it is a dead letter. `clamp`: it is taken for one of its enqueued time + limit.
+     * It moves no time either way.
+     */
+    readonly policy?: 'deadLetter' | 'clamp';
+  };
   /**
-   * An event dated further than this after it was enqueued does not move the watermark: one wrong
-   * clock must not make all others late. Default one day.
+   * Lets wall clock close windows where input has ceased. Without it the last windows wait for the next event
+   * or for a drain. A replay of history must not set it: all of it would be late.
    */
-  readonly earlyLimit?: number;
+  readonly quiet?: {
+    /** Without input for this long time goes on by wall clock, in milliseconds. */
+    readonly after: number;
+    /** An event that is enqueued later than this after it happened is behind time, in milliseconds. */
+    readonly maxDelay: number;
+  };
+  /**
+   * A partition further ahead in event time than this of the one that is furthest behind waits for it, in
+   * milliseconds: what it reads meanwhile would only fill the state of the next stage. Default one hour.
+   */
+  readonly maxDrift?: number;
 }
 
 /** What a topology is defined with. */
@@ -34,7 +54,7 @@ export class TopologyBuilder {
     name: string,
     options: SourceOptions<Schema>,
   ): Stream<Static<Schema>> {
-    const { earlyLimit, eventTime, idleAfter, outOfOrderness, schema } = options;
+    const { early, eventTime, idleAfter, maxDrift, outOfOrderness, quiet, schema } = options;
     const id = this.#graph.add(
       {
         kind: 'source',
@@ -42,7 +62,9 @@ export class TopologyBuilder {
         eventTime: eventTime,
         outOfOrdernessMs: outOfOrderness ?? 0,
         idleAfterMs: idleAfter ?? seconds(30),
-        earlyLimitMs: earlyLimit ?? days(1),
+        early: { limitMs: early?.limit ?? days(1), policy: early?.policy ?? 'deadLetter' },
+        quiet: quiet === undefined ? null : { afterMs: quiet.after, maxDelayMs: quiet.maxDelay },
+        maxDriftMs: maxDrift ?? hours(1),
       },
       name,
     );
@@ -124,8 +146,21 @@ function* faultsOf(node: GraphNode): Generator<string> {
     if (!isWhole(node.outOfOrdernessMs)) {
       yield `source ${node.name}: outOfOrdernessMs must be a whole number of milliseconds from 0`;
     }
-    for (const name of ['idleAfterMs', 'earlyLimitMs'] as const) {
-      if (!(node[name] >= 0)) yield `source ${node.name}: ${name} must not be negative`;
+    const durations = {
+      idleAfter: node.idleAfterMs,
+      'early.limit': node.early.limitMs,
+      'quiet.after': node.quiet?.afterMs ?? 0,
+      'quiet.maxDelay': node.quiet?.maxDelayMs ?? 0,
+      maxDrift: node.maxDriftMs,
+    };
+    for (const [name, milliseconds] of Object.entries(durations)) {
+      if (!(milliseconds >= 0)) yield `source ${node.name}: ${name} must not be negative`;
+    }
+    if (node.quiet !== null && !isWhole(node.quiet.maxDelayMs)) {
+      yield `source ${node.name}: quiet.maxDelay must be a whole number of milliseconds from 0`;
+    }
+    if (node.early.policy !== 'deadLetter' && node.early.policy !== 'clamp') {
+      yield `source ${node.name}: early.policy must be 'deadLetter' or 'clamp'`;
     }
   }
 }

@@ -10,6 +10,7 @@ import type {
 } from '../dataflow/operator';
 import type { KeyedStore } from '../state/keyed-state';
 import type { SourceNode } from '../dataflow/graph';
+import { timeTakenMs, watermarkAfterMs, watermarkBeforeMs } from '../time/source-time';
 import { settleInexact } from './exact-numbers';
 
 /** Beyond these the ends of windows would no longer be exact, nor have their place in order. */
@@ -19,8 +20,6 @@ const timeMsMax = 8 * 10 ** 15;
 interface SavedTime {
   readonly watermarkMs: number | null;
   readonly eventTimeMaxMs: number | null;
-  /** Only where events came too early to move time. */
-  readonly latestMs?: number;
 }
 
 /** An operator that acts with time, and how time stands with what it takes in. */
@@ -54,7 +53,6 @@ export class StageProgram implements Program {
   readonly #validator: Validator | null;
   readonly #times: KeyedStore<SavedTime>;
   #eventTimeMaxMs = -Infinity;
-  #latestMs = -Infinity;
   #isTimeChanged = false;
   #resultsLeft = Infinity;
   #refuseNextResult: StreamError | null = null;
@@ -86,10 +84,6 @@ export class StageProgram implements Program {
     return finiteOrNull(this.#eventTimeMaxMs);
   }
 
-  get latestEventTimeMs(): number | null {
-    return finiteOrNull(Math.max(this.#eventTimeMaxMs, this.#latestMs));
-  }
-
   process(event: ProgramEvent): EventEnd {
     this.#position = event;
     const context = this.#context;
@@ -97,7 +91,11 @@ export class StageProgram implements Program {
     context.outputs.mark();
     context.isEmitted = false;
     context.isLate = false;
-    context.markMs = this.#source === null ? (event.markMs ?? -Infinity) : context.watermarkMs;
+    const { watermarkMs } = context;
+    context.markMs =
+      this.#source === null
+        ? (event.markMs ?? -Infinity)
+        : watermarkBeforeMs(this.#source, watermarkMs, event.enqueuedTimeMs);
     let { value } = event;
     let eventTimeMs: number;
     try {
@@ -112,7 +110,13 @@ export class StageProgram implements Program {
         }
         const fault = this.#faultIn(value);
         if (fault !== null) return this.#deadLetter('STREAM_EVENT_INVALID', fault);
-        eventTimeMs = this.#timeOf(value);
+        const time = { eventTimeMs: this.#timeOf(value), enqueuedTimeMs: event.enqueuedTimeMs };
+        const takenMs = timeTakenMs(this.#source, time);
+        if (takenMs === undefined) {
+          const limitMs = this.#source.early.limitMs;
+          return this.#deadLetter('STREAM_EVENT_EARLY', tooEarly({ ...time, limitMs }));
+        }
+        eventTimeMs = takenMs;
       }
       this.#head(value, event.key, eventTimeMs);
     } catch (error) {
@@ -146,18 +150,15 @@ export class StageProgram implements Program {
     );
   }
 
-  #moveTime(eventTimeMs: number, enqueuedTimeMs: number): void {
+  #moveTime(timeMs: number, enqueuedTimeMs: number): void {
     const source = this.#source;
-    if (source === null || eventTimeMs <= this.#eventTimeMaxMs) return;
-    if (eventTimeMs > enqueuedTimeMs + source.earlyLimitMs) {
-      if (eventTimeMs <= this.#latestMs) return;
-      this.#latestMs = eventTimeMs;
+    if (source === null) return;
+    const beforeMs = watermarkBeforeMs(source, this.#context.watermarkMs, enqueuedTimeMs);
+    if (timeMs > this.#eventTimeMaxMs) {
+      this.#eventTimeMaxMs = timeMs;
       this.#isTimeChanged = true;
-      return;
     }
-    this.#eventTimeMaxMs = eventTimeMs;
-    this.#isTimeChanged = true;
-    this.advanceWatermark(eventTimeMs - source.outOfOrdernessMs);
+    this.advanceWatermark(watermarkAfterMs(source, beforeMs, { timeMs, enqueuedTimeMs }));
   }
 
   advanceWatermark(watermarkMs: number): void {
@@ -235,7 +236,6 @@ export class StageProgram implements Program {
     this.#times.put('time', {
       watermarkMs: this.watermarkMs,
       eventTimeMaxMs: this.eventTimeMaxMs,
-      ...(this.#latestMs > this.#eventTimeMaxMs && { latestMs: this.#latestMs }),
     });
   }
 
@@ -248,7 +248,6 @@ export class StageProgram implements Program {
     const saved = this.#times.get('time');
     this.#context.watermarkMs = saved?.watermarkMs ?? -Infinity;
     this.#eventTimeMaxMs = saved?.eventTimeMaxMs ?? -Infinity;
-    this.#latestMs = saved?.latestMs ?? -Infinity;
     this.#isTimeChanged = false;
   }
 
@@ -261,6 +260,15 @@ export class StageProgram implements Program {
 
 function finiteOrNull(number: number): number | null {
   return Number.isFinite(number) ? number : null;
+}
+
+function tooEarly(event: {
+  readonly eventTimeMs: number;
+  readonly enqueuedTimeMs: number;
+  readonly limitMs: number;
+}): string {
+  const byMs = event.eventTimeMs - event.enqueuedTimeMs;
+  return `it is dated ${new Date(event.eventTimeMs).toISOString()}, ${byMs} ms after it was enqueued; ${event.limitMs} ms are allowed (early.limit)`;
 }
 
 /** Operators of the engine say which fault of the event it was; anything else is the user's throw. */

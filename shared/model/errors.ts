@@ -10,6 +10,7 @@ export type Disposition = 'retry' | 'quarantine' | 'halt';
 export const errorTable = {
   STREAM_EVENT_UNDECODABLE: 'quarantine',
   STREAM_EVENT_INVALID: 'quarantine',
+  STREAM_EVENT_EARLY: 'quarantine',
   STREAM_EVENT_TOO_LARGE: 'quarantine',
   STREAM_EVENT_KILLED_WORKER: 'quarantine',
   STREAM_MESSAGE_KILLED_WORKER: 'quarantine',

@@ -134,8 +134,6 @@ export interface Program {
   advanceWatermark(watermarkMs: number): void;
   /** The latest event time seen (source stages), null before any. */
   readonly eventTimeMaxMs: number | null;
-  /** The same, also of events that came too early to move time: they are in windows all the same. */
-  readonly latestEventTimeMs: number | null;
   /**
    * Begins a commit in which at most `resultsMax` results may fire, and fires what an earlier
    * commit left due. A drain may make more due than one commit can hold. The first result that

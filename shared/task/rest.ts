@@ -8,6 +8,8 @@ export interface Tick {
   /** Ticks without input between them. */
   readonly count: number;
   readonly isAtRest?: true;
+  /** The task ends with it. */
+  readonly isEnd?: true;
 }
 
 /** What a commit without input says that it read. */

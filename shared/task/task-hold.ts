@@ -176,10 +176,10 @@ export class TaskHold {
    */
   isTimeAtRest(): boolean {
     const { openForMs } = this.#options.stage.plan;
-    const { isFiringDue, latestEventTimeMs, watermarkMs } = this.program;
+    const { eventTimeMaxMs, isFiringDue, watermarkMs } = this.program;
     if (openForMs === null || isFiringDue) return false;
     const isClosed =
-      latestEventTimeMs === null || (watermarkMs ?? -Infinity) >= latestEventTimeMs + openForMs;
+      eventTimeMaxMs === null || (watermarkMs ?? -Infinity) >= eventTimeMaxMs + openForMs;
     return (
       isClosed &&
       this.outputs.outboxes.every((outbox, exchange) => {

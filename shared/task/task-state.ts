@@ -12,6 +12,7 @@ import type { StagePlan } from '../model/program';
 import type { Row } from '../model/table';
 import { Producers, producingStages } from '../delivery/exchange/producers';
 import { KeyedState } from '../state/keyed-state';
+import type { Tick } from './rest';
 
 /** Store of a task's state that says, to whoever surveys its log, that results are due. */
 export const dueStore = '$due';
@@ -81,6 +82,15 @@ export class TaskState {
   /** Before the first commit: these begin with that epoch, and nothing older of theirs counts. */
   expectProducers(producers: readonly string[], epoch: number): void {
     new Producers(this.keyed, producingStages(this.#plan.input)).expect(producers, epoch);
+  }
+
+  /** A partition that had ended has come to life again with its hub: the end of time was its former life's. */
+  beginTimeAnew(): void {
+    const ticks = this.keyed.store<Tick>('$tick');
+    if (ticks.get('last')?.isEnd !== true) return;
+    ticks.delete('last');
+    this.keyed.store('$time').delete('time');
+    this.keyed.settle();
   }
 
   /** Replays a commit read from the log. */

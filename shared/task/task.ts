@@ -414,6 +414,7 @@ export class Task {
         isSealed = await this.#hold.seal();
       }
       this.#hold.state.cursor = null;
+      this.#hold.state.beginTimeAnew();
       return this.#hold.state.snapshot();
     });
   }

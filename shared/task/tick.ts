@@ -34,7 +34,8 @@ export async function tick(
   const count = last?.atCommit === state.commit ? last.count : 0;
   const waitMs = plan.idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
   if (!request.isDraining && request.quietMs < waitMs) return null;
-  ticks.put('last', { atCommit: state.commit + 1, count: count + 1 });
+  const isEnd = request.isEnding === true ? { isEnd: true as const } : {};
+  ticks.put('last', { atCommit: state.commit + 1, count: count + 1, ...isEnd });
   program.beginCommit(0);
   const { eventTimeMaxMs, watermarkMs } = program;
   if (request.isDraining) {

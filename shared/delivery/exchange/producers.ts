@@ -11,6 +11,8 @@ import type { ClaimsEnvelope, EventsEnvelope } from './envelope';
 
 interface ProducerMark {
   readonly epoch: number;
+  /** Life of its hub when it spoke last. */
+  readonly incarnation: string;
   /** Ordinal of the last event taken in. */
   readonly ordinal: number;
   /** The producer's commit that it came with, or a later one that brought no event. */
@@ -52,7 +54,7 @@ export function producingStages(input: StageInput): readonly ProducingStage[] {
 }
 
 const unheard: ProducerMark = {
-  ...{ epoch: 0, ordinal: 0, commit: 0, watermarkMs: null, through: {} },
+  ...{ epoch: 0, incarnation: '', ordinal: 0, commit: 0, watermarkMs: null, through: {} },
   ...{ isFinished: false, isIdle: false, claim: null },
 };
 
@@ -114,6 +116,7 @@ export class Producers {
     const hasSpoken = ordinal > mark.ordinal;
     this.#marks.put(name, {
       epoch: envelope.epoch,
+      incarnation: envelope.incarnation,
       ordinal,
       commit: Math.max(mark.commit, envelope.commit),
       watermarkMs: isNews ? spokenWatermarkMs(mark, envelope) : mark.watermarkMs,
@@ -148,7 +151,11 @@ export class Producers {
           epoch < mark.epoch ||
           (through !== undefined && comparePositions(through, cursor) > 0) ||
           isOlder(cursor, ends, mark.claim);
-        if (!isVoid) this.#marks.put(name, { ...mark, claim: { cursor, ends } });
+        if (isVoid) continue;
+        const [incarnation] = cursor;
+        const isAlive = mark.isFinished && incarnation > mark.incarnation;
+        const life = isAlive ? { incarnation, isFinished: false, watermarkMs: null } : {};
+        this.#marks.put(name, { ...mark, ...life, claim: { cursor, ends } });
       }
     }
   }
@@ -174,11 +181,14 @@ export class Producers {
   }
 
   #areAllThere(times: readonly ProducerTime[]): boolean {
-    const there = new Set(times.map(({ name, port }) => markName(name, port)));
+    if (times.length === 0) return false;
     return this.#stages.every(({ port, stage }) => {
-      const count = this.#counts.get(stage)?.count ?? 1;
+      const { count, incarnation } = this.#counts.get(stage) ?? { count: 1, incarnation: '' };
       for (let partition = 0; partition < count; partition += 1) {
-        if (!there.has(markName(`${stage}/${partition}`, port))) return false;
+        const mark = this.#marks.get(markName(`${stage}/${partition}`, port));
+        // It had finished, and is there again in the hub that was made anew.
+        const isReborn = mark?.isFinished === true && mark.incarnation < incarnation;
+        if (mark === undefined || isReborn) return false;
       }
       return true;
     });

@@ -1,6 +1,6 @@
 import type { CommitRecord, DeadLetter } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
-import { earlyLimitMs, outOfOrdernessMs, sourceTable } from '../world/topology';
+import { outOfOrdernessMs, sourceTable } from '../world/topology';
 import type { ExpectedEvent, Order } from '../world/workload';
 import { envelopeText } from './envelope-text';
 import { holds, same } from './invariants';
@@ -16,9 +16,6 @@ interface ExpectedLetter {
 }
 
 type PlacedEvent = ExpectedEvent & { readonly sequenceNumber: number; readonly index: number };
-
-/** All messages are enqueued within a few hours of it, and orders from the future are days away. */
-const enqueuedAboutMs = Date.UTC(2026, 5, 1);
 
 /** A task that reads the source: what must become of each of its events is known beforehand. */
 export class SourceTaskModel extends TaskModel {
@@ -111,8 +108,7 @@ export class SourceTaskModel extends TaskModel {
       this.#orders.push(order);
       this.#marksMs.set(order.id, this.#watermarkNowMs);
     }
-    const isEarly = order.time > enqueuedAboutMs + earlyLimitMs;
-    if (!isEarly) this.#eventTimeMaxMs = Math.max(this.#eventTimeMaxMs, order.time);
+    this.#eventTimeMaxMs = Math.max(this.#eventTimeMaxMs, order.time);
     return end;
   }
 

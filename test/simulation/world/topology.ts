@@ -24,7 +24,6 @@ export const windowTable = 'customer_minutes';
 export const outOfOrdernessMs = seconds(30);
 export const windowMs = minutes(1);
 export const graceMs = minutes(1);
-export const earlyLimitMs = 24 * 60 * 60 * 1000;
 
 /** The code that some orders do harm to. */
 export const harmfulCode = {

@@ -91,6 +91,8 @@ export class Workload {
       const invalid = Buffer.from(JSON.stringify({ id: order.id, customer: order.customer }));
       return deadLetter(invalid, 'STREAM_EVENT_INVALID');
     }
+    // Whatever it would do: it is refused before anybody looks at it.
+    if (order.time >= farFutureMs) return deadLetter(payload, 'STREAM_EVENT_EARLY');
     if (order.amount < 0) return { ...base, end: 'filtered', code: null };
     if (this.#faults.strikes('poison', 0.05)) {
       return harmful(order, this.#random.pick(['throw', 'throw late']));

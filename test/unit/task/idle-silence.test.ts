@@ -131,19 +131,3 @@ it('input after the silence is processed, and silence returns', async () => {
   expect(idle.traffic).toEqual(after);
   expect(await idle.needs()).toEqual([]);
 });
-
-it('the window of an event that came too early closes all the same', async () => {
-  const idle = new IdleWorld();
-  idle.send(0, 0, 30);
-  const early = { id: 1_000, sensor: 'sensor-0', time: idle.world.nowMs + 2 * hourMs, value: 1 };
-  idle.world.hub('readings').append(0, Buffer.from(JSON.stringify(early)));
-  const worker = idle.world.worker();
-  await idle.pass(worker, 4 * hourMs, false);
-  const rows = await idle.world.rows('sensor_minutes');
-  expect(
-    rows.some((row) => row.includes(`["sensor-0",${Math.floor(early.time / 60_000) * 60_000}`)),
-  );
-  const before = idle.traffic;
-  await idle.pass(worker, 2 * hourMs, false);
-  expect(idle.traffic.messages - before.messages).toBeLessThanOrEqual(2 * partitionCount);
-});
