@@ -16,12 +16,16 @@ import {
 } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stateFile, stateText } from './build-state.mjs';
+import { buildPlaceholder, identityText, sourcesOf, stateFile, stateText } from './build-state.mjs';
 
 /** ES modules among our packages ask where they are; in a CommonJS bundle this answers them. */
 const importMeta = {
   banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
-  define: { 'import.meta.url': 'importMetaUrl' },
+  define: {
+    'import.meta.url': 'importMetaUrl',
+    // What is built is known when all of it was read: this is replaced below by a text of its length.
+    MILLRACE_BUILD: JSON.stringify(buildPlaceholder),
+  },
 };
 
 const common = {
@@ -86,9 +90,14 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const inputs = results
   .flatMap(({ metafile }) => Object.keys(metafile.inputs))
   .map((path) => relative(root, resolve(path)));
+const sources = sourcesOf(root, inputs);
+// Made again of the same sources it is the same build: its time is that of the first.
+const identity = identityText(sources, target, new Date());
 const files = [
-  ...results.flatMap(({ outputFiles }) => outputFiles),
-  { path: join(target, stateFile), contents: Buffer.from(stateText(root, inputs)) },
+  ...results.flatMap(({ outputFiles }) =>
+    outputFiles.map(({ contents, path }) => ({ path, contents: withIdentity(contents) })),
+  ),
+  { path: join(target, stateFile), contents: Buffer.from(stateText(sources, identity)) },
 ];
 for (const { contents, path } of files) {
   if (existsSync(path) && readFileSync(path).equals(contents)) continue;
@@ -100,6 +109,19 @@ for (const { contents, path } of files) {
 // What an earlier build made and this one does not; a package made of an earlier build, too.
 const wanted = new Set(files.map(({ path }) => path));
 removeOthers(target);
+
+/** Both texts are ASCII of one length: no place in a source map moves. */
+function withIdentity(contents) {
+  const bytes = Buffer.from(contents);
+  for (
+    let at = bytes.indexOf(buildPlaceholder);
+    at >= 0;
+    at = bytes.indexOf(buildPlaceholder, at)
+  ) {
+    bytes.write(identity, at, 'latin1');
+  }
+  return bytes;
+}
 
 /** What is not of a build is deleted in the end: a folder that holds something else is none of ours. */
 function refuseForeign(folder) {
