@@ -3,8 +3,10 @@ import { compileAppSettings } from '../shared/config/settings';
 import { plan } from '../shared/planner';
 import { compileStage } from '../shared/execution';
 import { Runtime } from '../shared/task/runtime';
+import { buildIdentity } from '../shared/world/build-identity';
 import { createJobWorld } from '../shared/world/job-world';
 import type { JobWorld } from '../shared/operations/jobs/work-on-job';
+import { ownPlans, planAdoption } from '../shared/world/own-plans';
 import { createWorld, type World } from '../shared/world/world';
 import type { Topology } from '../shared/dataflow';
 import { WrongUse } from './arguments';
@@ -71,7 +73,14 @@ export function openEngine(
     plan: stage,
     services: world.servicesOf(stage),
   }));
+  // A command works under the plan that there is, and never brings its own.
+  const plans = planAdoption(world.services, {
+    build: buildIdentity(),
+    plans: ownPlans(topologies, stages),
+    mayMove: false,
+  });
   const runtime = new Runtime({
+    plans,
     stages: stages.map((one) => ({ ...one, stage: compileStage(one.plan, topologies) })),
     hubCheckIntervalMs: settings.hubCheckIntervalMs,
     isDraining: async () => false,

@@ -6,6 +6,9 @@ import {
 } from '../shared/adapters/blob-container';
 import { BlobObjectStore } from '../shared/adapters/blob-object-store';
 import { LedgerReader } from '../shared/ledger/ledger-reader';
+import { firstVersion } from '../shared/model/version-name';
+import { markDrain } from '../shared/operations/decisions/drain-mark';
+import { PlanStore } from '../shared/operations/decisions/plan-store';
 import { WrongUse } from './arguments';
 
 /** What the command line reads of an app's storage. */
@@ -49,6 +52,9 @@ function connect(account: BlobAccount, container: string): BlobContainer {
 }
 
 /** Asks the running workers to end a topology: windows close, everything is flushed. */
-export async function markDrain(store: Store, topology: string): Promise<void> {
-  await store.commits.put(`control/${topology}/drain`, Buffer.from('{}'));
+export async function drain(store: Store, topology: string): Promise<{ readonly version: string }> {
+  const newest = await new PlanStore(store.commits).newest(topology);
+  const version = newest?.version ?? firstVersion;
+  await markDrain(store.commits, { topology, version });
+  return { version };
 }

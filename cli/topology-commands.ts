@@ -4,7 +4,7 @@ import { WrongUse } from './arguments';
 import type { CommandContext } from './command-context';
 import { assertKnown, explainPlan, showLedger } from './commands/inspect';
 import { queryLake } from './commands/query';
-import { markDrain } from './store';
+import { drain } from './store';
 
 export function addTopologyCommands(program: Command, context: CommandContext): void {
   const { app, output, store } = context;
@@ -58,10 +58,10 @@ export function addTopologyCommands(program: Command, context: CommandContext): 
     .argument('<topology>')
     .action(async (topology: string) => {
       assertKnown(app.topologies, topology);
-      await markDrain(store(), topology);
+      const { version } = await drain(store(), topology);
       output().result(
-        { topology, draining: true },
-        `${topology} is draining; its sources may not be used again`,
+        { topology, version, draining: true },
+        `${topology} (version ${version}) is draining: when all is flushed, millrace begin ${topology} begins it again`,
       );
     });
 }

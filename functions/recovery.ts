@@ -30,6 +30,8 @@ export interface RecoveryOptions {
   readonly faultPoint: FaultPoint;
   readonly topologies: readonly Topology[];
   readonly isDraining: (topology: string) => Promise<boolean>;
+  /** See SurveyorOptions. */
+  readonly versionOf?: (topology: string) => Promise<string>;
 }
 
 export function registerRecovery(app: FunctionApp, options: RecoveryOptions): void {

@@ -6,11 +6,13 @@ import type { InvocationContext } from '@azure/functions';
 import { compileAppSettings, type AppSettings } from '../shared/config/settings';
 import type { Topology } from '../shared/dataflow';
 import { compileStage } from '../shared/execution';
+import { drainMarks } from '../shared/operations/decisions/drain-mark';
 import { plan } from '../shared/planner';
 import { Runtime } from '../shared/task/runtime';
+import { buildIdentity } from '../shared/world/build-identity';
+import { ownPlans, planAdoption } from '../shared/world/own-plans';
 import { createWorld, type World } from '../shared/world/world';
 import { chosenTopologies } from './chosen-topologies';
-import { drainMarks } from './drain-marks';
 import { faultPointOf } from './fault-point';
 import type { FunctionApp } from './function-app';
 import { batchTimeMs } from './host-timeout';
@@ -43,15 +45,22 @@ export function registerMillrace(app: FunctionApp, options: MillraceOptions): vo
     .stages.filter(({ topology }) => chosen.has(topology))
     .map((planned) => withTableLimits(planned, settings))
     .map((planned) => ({ plan: planned, services: world.servicesOf(planned) }));
-  const isDraining = drainMarks(world);
+  const plans = planAdoption(world.services, {
+    build: buildIdentity(),
+    plans: ownPlans(topologies, stages),
+    mayMove: true,
+  });
+  const versionOf = (topology: string): Promise<string> => plans.versionOf(topology);
+  const isDraining = drainMarks({ ...world, versionOf });
   const runtime = new Runtime({
     stages: stages.map((one) => ({ ...one, stage: compileStage(one.plan, topologies) })),
     hubCheckIntervalMs: settings.hubCheckIntervalMs,
+    plans,
     isDraining,
   });
   for (const one of stages) registerTrigger(app, { plan: one.plan, runtime, world, batchMs });
   registerRecovery(app, {
-    ...{ settings, world, runtime, stages, batchMs, faultPoint, isDraining, topologies },
+    ...{ settings, world, runtime, stages, batchMs, faultPoint, isDraining, versionOf, topologies },
   });
   tendAlways({ settings, world, runtime, batchMs });
 }

@@ -9,7 +9,7 @@ import { startReplay, type ReplayProcess } from '../replay/process';
 import { assertBuilt, type App } from '../app';
 import { startStack, type Scaling, type Stack } from '../stack';
 import { stopSignal } from '../stop-signal';
-import { markDrain, openStore, type Store } from '../store';
+import { drain, openStore, type Store } from '../store';
 import type { Output } from '../output';
 
 export interface DemoOptions {
@@ -136,7 +136,7 @@ async function run(
     if (!isDraining && read >= options.events) {
       isDraining = true;
       await replay.done;
-      await markDrain(store, topology);
+      await drain(store, topology);
     }
     if (isDraining && isDrained(accounts) && (await areFlushed(running.app, store, accounts)))
       break;

@@ -38,6 +38,8 @@ export interface TopologyPlans {
    * @throws StreamError STREAM_DECISION_NEEDED, STREAM_BUILD_SUPERSEDED; STREAM_STORE_UNAVAILABLE
    */
   adopted(topology: string): Promise<AdoptedPlan>;
+  /** The version that counts, whoever may commit to it. Remembered like `adopted`. */
+  versionOf(topology: string): Promise<string>;
   /** A log knows another plan, or its version has ended: the store has to be asked again. */
   fenced(topology: string, found: FoundPlan): void;
 }
@@ -48,5 +50,6 @@ export type FoundPlan = { readonly number: number; readonly hash: string } | nul
 /** Where one build works alone and nobody keeps plans: scratch stores of a backfill, tests of one stage. */
 export const withoutPlans: TopologyPlans = {
   adopted: async () => ({ version: firstVersion, number: 0, hash: '', buildId: unbuilt.id }),
+  versionOf: async () => firstVersion,
   fenced: () => undefined,
 };

@@ -26,6 +26,8 @@ export interface SupervisorWorld {
   readonly faultPoint: FaultPoint;
   readonly worker: string;
   readonly isDraining: (topology: string) => Promise<boolean>;
+  /** See SurveyorOptions. */
+  readonly versionOf?: (topology: string) => Promise<string>;
   readonly limits: SupervisorLimits;
   readonly graceMs: number;
   readonly messagesMax: number;

@@ -10,6 +10,8 @@ export interface PlainSupervisorWorld {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly isDraining: (topology: string) => Promise<boolean>;
+  /** See SurveyorOptions. */
+  readonly versionOf?: (topology: string) => Promise<string>;
   /** From one survey to the next, at least. */
   readonly periodMs: number;
   readonly graceMs: number;

@@ -54,6 +54,8 @@ export class HaltMarks {
   /** Marks the task when its failure is one that halts it; nothing otherwise. Never rejects. */
   async failed(partition: string, error: unknown): Promise<void> {
     if (!(error instanceof StreamError) || error.disposition !== 'halt') return;
+    // Another build goes on with the task: nothing has halted.
+    if (error.code === 'STREAM_BUILD_SUPERSEDED') return;
     this.#suspected.add(partition);
     if (this.#written.get(partition) === error.message) return;
     const { clock, objects, telemetry, writer } = this.#services;

@@ -4,10 +4,11 @@ import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { incarnationOf, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
-import { firstVersion } from '../model/version-name';
+import { withoutPlans, type TopologyPlans } from '../model/topology-plan';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
+import { isFence, isSuperseded, unlessSuperseded } from './superseded';
 import type { SettledLetter, SettleRequest } from './settle-letters';
 import { Task, type BatchReport, type TendRequest } from './task';
 import type { TaskAddress, TaskOptions } from './task-hold';
@@ -50,6 +51,8 @@ export interface TendTaskReport {
 export interface RuntimeOptions {
   readonly stages: readonly { readonly stage: CompiledStage; readonly services: StageServices }[];
   readonly hubCheckIntervalMs: number;
+  /** Which version and plan of a topology this process may commit to. Default: nobody keeps plans. */
+  readonly plans?: TopologyPlans;
   /** True while the topology is to end: sources are drained and everything is flushed. */
   readonly isDraining: (topology: string) => Promise<boolean>;
 }
@@ -58,9 +61,11 @@ export interface RuntimeOptions {
 export class Runtime {
   readonly #stages: ReadonlyMap<string, StageEntry>;
   readonly #options: RuntimeOptions;
+  readonly #plans: TopologyPlans;
 
   constructor(options: RuntimeOptions) {
     this.#options = options;
+    this.#plans = options.plans ?? withoutPlans;
     this.#stages = new Map(
       options.stages.map(({ stage, services }) => [
         stage.plan.functionName,
@@ -79,7 +84,10 @@ export class Runtime {
       try {
         return await this.#processOnce(request);
       } catch (error) {
-        if (!isMendedByOpeningAnew(error) || opening >= openingsMax) throw error;
+        // Another build reads it: the batch goes back uncommitted, and nobody need look into it.
+        if (isSuperseded(error)) return nothingCommitted(request);
+        const isMended = isMendedByOpeningAnew(error) || isFence(error);
+        if (!isMended || opening >= openingsMax) throw error;
       }
     }
   }
@@ -115,10 +123,11 @@ export class Runtime {
       await this.#checkIncarnation(entry);
       await forEachOf(Array.from(entry.tasks), async ([partition, opening]) => {
         if (entry.services.clock.nowMs() >= deadlineMs) return;
-        const isElsewhere = await this.#tend(entry, partition, await opening, {
-          ...{ deadlineMs, isDraining },
+        await unlessSuperseded(async () => {
+          const task = await opening;
+          const isElsewhere = await this.#tend(entry, partition, task, { deadlineMs, isDraining });
+          if (isElsewhere) entry.tasks.delete(partition);
         });
-        if (isElsewhere) entry.tasks.delete(partition);
       });
     });
   }
@@ -140,12 +149,15 @@ export class Runtime {
       await forEachOf(hub.partitionIds, async (partition) => {
         if (services.clock.nowMs() >= request.deadlineMs) return;
         if (entry.tasks.has(partition)) return;
-        const address = addressOf(stage, hub, partition);
-        const writtenAtMs = await lastWriteMs(services.appends, address);
-        if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) return;
-        // Not kept: who gets the partition's input holds the task.
-        const task = await this.#open(entry, partition);
-        await this.#tend(entry, partition, task, { deadlineMs: request.deadlineMs, isDraining });
+        await unlessSuperseded(async () => {
+          const { version } = await this.#plans.adopted(stage.plan.topology);
+          const address = addressOf(stage, { version, hub, partition });
+          const writtenAtMs = await lastWriteMs(services.appends, address);
+          if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) return;
+          // Not kept: who gets the partition's input holds the task.
+          const task = await this.#open(entry, partition);
+          await this.#tend(entry, partition, task, { deadlineMs: request.deadlineMs, isDraining });
+        });
       });
     });
   }
@@ -155,6 +167,10 @@ export class Runtime {
    * after it at the same time. Rejects as a batch does.
    */
   async tendTask(request: TendTaskRequest): Promise<TendTaskReport> {
+    return (await unlessSuperseded(() => this.#tendTask(request))) ?? elsewhere;
+  }
+
+  async #tendTask(request: TendTaskRequest): Promise<TendTaskReport> {
     const entry = this.#entry(request.functionName);
     const isDraining = await this.#options.isDraining(entry.stage.plan.topology);
     await this.#checkIncarnation(entry);
@@ -266,33 +282,47 @@ export class Runtime {
       entry.halts.opened(partition);
       return task;
     } catch (error) {
+      this.#noteFence(entry, error);
       await entry.halts.failed(partition, error);
       throw error;
+    }
+  }
+
+  /** A log is written under another plan: this process asks which, and lets go of the topology's tasks. */
+  #noteFence(entry: StageEntry, error: unknown): void {
+    if (!isFence(error)) return;
+    const { topology } = entry.stage.plan;
+    this.#plans.fenced(topology, error.details.found);
+    for (const { stage, tasks } of this.#stages.values()) {
+      if (stage.plan.topology === topology) tasks.clear();
     }
   }
 
   async #openFromLog(entry: StageEntry, partition: string): Promise<Task> {
     const { services, stage } = entry;
     const { appends } = services;
+    const plan = await this.#plans.adopted(stage.plan.topology);
+    const { version } = plan;
     let hub = await this.#hub(entry);
-    let inheritance = await findInheritance(appends, addressOf(stage, hub, partition));
+    let inheritance = await findInheritance(appends, addressOf(stage, { version, hub, partition }));
     if (!inheritance.isBegun) {
       // A log begins seldom, and only that of the hub as it is now.
       await this.#checkIncarnationNow(entry);
       hub = await this.#hub(entry);
-      inheritance = await findInheritance(appends, addressOf(stage, hub, partition));
+      inheritance = await findInheritance(appends, addressOf(stage, { version, hub, partition }));
     }
     const bounds = await services.hub.bounds(partition);
     const options = {
       stage,
       services,
+      plan,
       taskCount: hub.partitionIds.length,
       exchangePartitionCounts: await Promise.all(
         stage.plan.exchanges.map((exchange) => services.sender.partitionCount(exchange.hub)),
       ),
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
     };
-    const address = addressOf(stage, hub, partition);
+    const address = addressOf(stage, { version, hub, partition });
     const { earlier, isBegun } = inheritance;
     const inherited = isBegun ? null : await this.#bequeathed({ ...options, address }, earlier);
     // Once, by whoever begins the first log of the new hub, and before it begins.
@@ -330,11 +360,11 @@ export class Runtime {
     options: Omit<TaskOptions, 'inherited'>,
     hub: HubDescription,
   ): Promise<void> {
-    const { services, stage } = options;
+    const { address: own, services, stage } = options;
     if (stage.plan.input.kind !== 'source') return;
     const logs = await listLogs(services.appends, stage.plan.topology);
     const former = logs
-      .filter((path) => path.stage === stage.plan.name)
+      .filter((path) => path.stage === own.stage && path.version === own.version)
       .map(({ partition }) => partition)
       .filter((partition) => !hub.partitionIds.includes(partition));
     for (const partition of new Set(former)) {
@@ -378,6 +408,7 @@ export class Runtime {
       if (error instanceof StreamError && error.code === 'STREAM_HUB_RECREATED') {
         entry.hubCheckedAtMs = 0;
       }
+      this.#noteFence(entry, error);
       await entry.halts.failed(partition, error);
       throw error;
     }
@@ -409,12 +440,21 @@ async function forEachOf<Item>(
   throw new AggregateError(failures, `${failures.length} failed: ${told}`);
 }
 
-function addressOf(stage: CompiledStage, hub: HubDescription, partition: string): TaskAddress {
-  return {
-    topology: stage.plan.topology,
-    version: firstVersion,
-    stage: stage.plan.name,
-    incarnation: incarnationOf(hub),
-    partition,
-  };
+const elsewhere: TendTaskReport = {
+  ...{ commit: 0, commits: 0, events: 0, nextSequenceNumber: 0 },
+  ...{ isOutboxSent: false, isElsewhere: true },
+};
+
+function nothingCommitted({ messages }: BatchRequest): BatchReport {
+  const isComplete = messages.length === 0;
+  return { committedEvents: 0, commits: 0, duplicateMessages: 0, isComplete };
+}
+
+function addressOf(
+  { plan }: CompiledStage,
+  at: { readonly version: string; readonly hub: HubDescription; readonly partition: string },
+): TaskAddress {
+  const { hub, partition, version } = at;
+  const incarnation = incarnationOf(hub);
+  return { topology: plan.topology, version, stage: plan.name, incarnation, partition };
 }

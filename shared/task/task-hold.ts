@@ -9,6 +9,7 @@ import {
   type WatermarkReason,
 } from '../model/commit';
 import { StreamError } from '../model/errors';
+import type { AdoptedPlan } from '../model/topology-plan';
 import type { Program } from '../model/program';
 import { Producers, producingStages } from '../delivery/exchange/producers';
 import { positionOf } from '../time/position';
@@ -40,6 +41,8 @@ export interface TaskOptions {
   readonly stage: CompiledStage;
   readonly address: TaskAddress;
   readonly services: StageServices;
+  /** The plan under which this process commits. */
+  readonly plan: AdoptedPlan;
   /** Tasks of this stage: consumers of its exchanges wait for all of them. */
   readonly taskCount: number;
   readonly exchangePartitionCounts: readonly number[];

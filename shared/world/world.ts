@@ -29,6 +29,8 @@ export interface World {
   /** This process, for records. */
   readonly writer: string;
   sleep(milliseconds: number): Promise<void>;
+  /** What every stage is given, apart from its hub. */
+  readonly services: Omit<StageServices, 'hub' | 'checkpoints'>;
   servicesOf(plan: StagePlan): StageServices;
   /** Ends the connections to the hubs: a process that ends by itself needs it. */
   close(): Promise<void>;
@@ -108,6 +110,7 @@ export function createWorld(
     ...{ telemetry, clock, control, appends, randomness, lake: lakeObjects, capture },
     writer,
     sleep: shared.sleep,
+    services: shared,
     servicesOf: ({ consumerGroup, input, recoveryConsumerGroup }) => {
       const hub = connectReader(hubs, input.hub, recoveryConsumerGroup);
       readers.push(hub);

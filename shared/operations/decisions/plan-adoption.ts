@@ -70,6 +70,16 @@ export class PlanAdoption implements TopologyPlans {
     return answer.plan;
   }
 
+  async versionOf(topology: string): Promise<string> {
+    try {
+      return (await this.adopted(topology)).version;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      const { version } = error.details;
+      return typeof version === 'string' ? version : firstVersion;
+    }
+  }
+
   fenced(topology: string, found: FoundPlan): void {
     const number = this.#found.get(topology)?.number ?? 0;
     if (found !== null && found.number > number) this.#found.set(topology, found);

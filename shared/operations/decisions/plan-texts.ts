@@ -56,11 +56,11 @@ export function controlBehind(
   );
 }
 
-export function topologyRemoved({ atMs, number, topology }: PlanEntry): StreamError {
+export function topologyRemoved({ atMs, number, topology, version }: PlanEntry): StreamError {
   return new StreamError(
     'STREAM_DECISION_NEEDED',
     `topology ${topology} was removed ${new Date(atMs).toISOString()}: nothing is read. millrace begin ${topology} begins it again; or take it out of the app`,
-    { details: { topology, number } },
+    { details: { topology, version, number } },
   );
 }
 

@@ -81,6 +81,8 @@ export interface SurveyorOptions {
   readonly stages: readonly SurveyedStage[];
   readonly objects: ObjectStore;
   readonly isDraining: (topology: string) => Promise<boolean>;
+  /** The version of a topology whose logs are looked at. Default: the first. */
+  readonly versionOf?: (topology: string) => Promise<string>;
   readonly graceMs: number;
 }
 
@@ -195,6 +197,7 @@ class StageSurvey {
   readonly #options: SurveyorOptions;
   #generations: ReadonlyMap<string, readonly number[]> = new Map();
   #isDraining = false;
+  #version = firstVersion;
   /** Tables whose log was read anew in this survey. */
   readonly #refreshed = new Set<string>();
 
@@ -217,8 +220,9 @@ class StageSurvey {
 
   async begin(): Promise<void> {
     const { name: stage, topology } = this.#stage.plan;
+    this.#version = (await this.#options.versionOf?.(topology)) ?? firstVersion;
     this.#generations = await listStageGenerations(this.#stage.services.appends, {
-      ...{ topology, version: firstVersion, stage },
+      ...{ topology, version: this.#version, stage },
       incarnation: this.#incarnation,
     });
     this.#isDraining = await this.#options.isDraining(topology);
@@ -295,7 +299,7 @@ class StageSurvey {
   #path(partition: string): LogPath {
     const { name: stage, topology } = this.#stage.plan;
     const incarnation = this.#incarnation;
-    return { topology, version: firstVersion, stage, incarnation, partition };
+    return { topology, version: this.#version, stage, incarnation, partition };
   }
 
   #limits(nowMs: number): AssessLimits {

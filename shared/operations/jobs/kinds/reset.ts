@@ -7,6 +7,7 @@ import { firstVersion } from '../../../model/version-name';
 import type { ObjectStore } from '../../../model/ports';
 import { taskIdOf } from '../../../task/task-identity';
 import { surveyPagesOf, type SurveyedStage } from '../../../supervision/survey/surveyor';
+import { clearDrain } from '../../decisions/drain-mark';
 import type { JobKind, PieceContext } from '../job-kind';
 import { beginAnew, deleteLog, endLog, type LogStores } from './reset-logs';
 import { assertEmpty, emptyTable, type EmptiedTable, type TableToEmpty } from './reset-tables';
@@ -120,7 +121,7 @@ class Reset {
       const tables = this.#tables(epochs);
       const second = await this.#emptyTables(tables);
       // A topology that was drained is to run again.
-      await objects.delete(`control/${this.#topology}/drain`);
+      await clearDrain(objects, this.#topology);
       const lives = [...epochs.values(), second.epochMax];
       const epoch = Math.max(this.#world.clock.nowMs(), ...lives.map((life) => life + 1));
       let logBlobsDeleted = 0;

@@ -1,0 +1,104 @@
+import { listLogs } from '../../commit-log/log-reader';
+import { TaskLog } from '../../commit-log/task-log';
+import type { LogPath } from '../../commit-log/names';
+import type { Clock, ObjectStore, AppendStore } from '../../model/ports';
+import type { StagePlan } from '../../model/program';
+import type { TablePlan } from '../../model/table';
+import { versionNumber } from '../../model/version-name';
+import type { LakeTable } from '../../lake/lake-table';
+import { defaultStageLimits } from '../../task/services';
+import { epochKnown, taskIdOf } from '../../task/task-identity';
+import { TaskState } from '../../task/task-state';
+import type { OpenQuestion } from './compare-plans';
+import type { PlanEntry } from './plan-store';
+
+/** What is needed to look at logs without taking part in them. */
+export interface LogWorld {
+  readonly appends: AppendStore;
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  readonly lakeTable: (plan: TablePlan) => LakeTable;
+}
+
+/** The newest version of a topology that has logs; null: none has. */
+export async function newestVersionOf(
+  appends: Pick<AppendStore, 'list'>,
+  topology: string,
+): Promise<string | null> {
+  const versions = (await listLogs(appends as AppendStore, topology)).map(({ version }) => version);
+  return versions.reduce<string | null>(
+    (newest, version) =>
+      newest === null || (versionNumber(version) ?? 0) > (versionNumber(newest) ?? 0)
+        ? version
+        : newest,
+    null,
+  );
+}
+
+/** The logs of a version, in the order of their names. */
+export async function logsOfVersion(
+  appends: AppendStore,
+  { topology, version }: { readonly topology: string; readonly version: string },
+): Promise<readonly LogPath[]> {
+  return (await listLogs(appends, topology)).filter((path) => path.version === version);
+}
+
+/** How much is open in a node, or how many rows a table has not got yet, over all logs of a plan's version. */
+export async function countOpen(
+  world: LogWorld,
+  entry: PlanEntry,
+  question: OpenQuestion,
+): Promise<number> {
+  const plan = entry.stages.find(({ name }) => name === question.stage);
+  if (plan === undefined) return 0;
+  let open = 0;
+  for (const path of await logsOfVersion(world.appends, entry)) {
+    if (path.stage !== question.stage) continue;
+    const state = await readState(world, plan, path);
+    open +=
+      question.kind === 'state'
+        ? keysOf(state, question.name)
+        : await owedRows(world, { plan, path, state, table: question.name });
+  }
+  return open;
+}
+
+/** Keys that a node holds something for. */
+export function keysOf(state: TaskState, node: string): number {
+  return state.keyed.store(`window:${node}`).size;
+}
+
+async function owedRows(
+  world: LogWorld,
+  task: {
+    readonly plan: StagePlan;
+    readonly path: LogPath;
+    readonly state: TaskState;
+    readonly table: string;
+  },
+): Promise<number> {
+  const { path, plan, state } = task;
+  const pending = state.pendingRows.get(task.table) ?? [];
+  const table = plan.tables.find(({ name }) => name === task.table);
+  if (pending.length === 0 || table === undefined) return 0;
+  // The log hears of a flush with the next commit only: the table itself knows.
+  const id = taskIdOf(path, epochKnown(state) ?? 0);
+  const through = await world.lakeTable(table).flushedThrough(id, { refresh: true });
+  return pending.reduce((sum, { commit, count }) => sum + (commit > through ? count : 0), 0);
+}
+
+/** A task's state as its log has it now. Nothing is appended. */
+async function readState(world: LogWorld, plan: StagePlan, path: LogPath): Promise<TaskState> {
+  const { appends, clock, objects } = world;
+  const log = await TaskLog.open({
+    ...{ appends, objects, clock, path, writer: 'reader' },
+    limits: defaultStageLimits.log,
+    faultPoint: () => undefined,
+    telemetry: { emit: () => undefined },
+    initialSnapshot: null,
+  });
+  const { records, snapshot } = await log.load();
+  const state = TaskState.fromSnapshot(plan, snapshot);
+  for (const record of records) if (record.kind === 'commit') state.applyCommit(record);
+  return state;
+}

@@ -1,0 +1,44 @@
+import type { Topology } from '../dataflow/graph';
+import { planHash } from '../model/plan-document';
+import type { BuildIdentity } from '../model/topology-plan';
+import { countOpen, newestVersionOf } from '../operations/decisions/open-state';
+import { PlanAdoption } from '../operations/decisions/plan-adoption';
+import type { OwnPlan } from '../operations/decisions/plan-store';
+import { planDocument } from '../planner';
+import type { SurveyedStage } from '../supervision/survey/surveyor';
+import type { StageServices } from '../task/services';
+
+/** What this code would do with its topologies, as far as it can be written down. */
+export function ownPlans(
+  topologies: readonly Topology[],
+  stages: readonly Pick<SurveyedStage, 'plan'>[],
+): readonly OwnPlan[] {
+  return topologies.map((topology) => {
+    const document = planDocument(topology);
+    return {
+      ...{ topology: topology.name, hash: planHash(document), document },
+      stages: stages.map(({ plan }) => plan).filter((plan) => plan.topology === topology.name),
+    };
+  });
+}
+
+/** Adopts plans in the world that a process works in. */
+export function planAdoption(
+  services: Pick<
+    StageServices,
+    'appends' | 'objects' | 'clock' | 'randomness' | 'telemetry' | 'writer' | 'lakeTable'
+  >,
+  own: {
+    readonly build: BuildIdentity;
+    readonly plans: readonly OwnPlan[];
+    readonly mayMove: boolean;
+  },
+): PlanAdoption {
+  const { appends, clock, lakeTable, objects, randomness, telemetry, writer } = services;
+  return new PlanAdoption({
+    ...{ objects, clock, randomness, telemetry, writer, ...own },
+    countOpen: (entry, question) =>
+      countOpen({ appends, objects, clock, lakeTable }, entry, question),
+    newestVersion: (topology) => newestVersionOf(appends, topology),
+  });
+}
