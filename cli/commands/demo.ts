@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tableFolder } from '../../shared/lake/names';
 import { readTable } from '../../shared/lake/table-reader';
+import { endOfTimeMs } from '../../shared/time/exchange-time';
 import { plan } from '../../shared/planner';
 import { isFlushed, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import { compareFlights } from '../oracle/flights-oracle';
@@ -22,7 +24,6 @@ export interface DemoOptions {
 }
 
 const topology = 'flights';
-const drainedWatermarkMs = Number.MAX_SAFE_INTEGER;
 const pollIntervalMs = 500;
 /** Nothing moves for this long: the run has failed. */
 const standstillMs = 120_000;
@@ -190,7 +191,7 @@ async function areFlushed(
   accounts: readonly TaskAccount[],
 ): Promise<boolean> {
   for (const { format, name } of plan(app.topologies).tables) {
-    const folder = `tables/${name}`;
+    const folder = tableFolder(name);
     const table = await readTable({ objects: store.lake, folder, format });
     if (!isFlushed(accounts, name, table.flushedThrough)) return false;
   }
@@ -205,6 +206,6 @@ function isDrained(accounts: readonly TaskAccount[]): boolean {
   return (
     stages.size === 2 &&
     readOf(accounts, 'by-origin') === sent &&
-    accounts.every(({ watermarkMs }) => watermarkMs === drainedWatermarkMs)
+    accounts.every(({ watermarkMs }) => watermarkMs === endOfTimeMs)
   );
 }

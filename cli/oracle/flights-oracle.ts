@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ObjectStore } from '../../shared/model/ports';
+import { tableFolder } from '../../shared/lake/names';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { flightsFile } from '../replay/flights-file';
 import { importDuckDb } from './duckdb';
@@ -70,7 +71,7 @@ async function copyTable(
   workDirectory: string,
 ): Promise<string[]> {
   const files: string[] = [];
-  for (const { name } of await listLiveFiles({ objects: lake, folder: `tables/${table}` })) {
+  for (const { name } of await listLiveFiles({ objects: lake, folder: tableFolder(table) })) {
     const bytes = await lake.get(name);
     if (bytes === undefined) throw new Error(`the live file ${name} is gone`);
     const file = join(workDirectory, name);

@@ -13,6 +13,11 @@ const digestDigits = 32;
 /** The folder of a null, by Hive's convention. */
 export const nullSegment = '__HIVE_DEFAULT_PARTITION__';
 
+/** The folder of a table in the lake's container. */
+export function tableFolder(table: string): string {
+  return `tables/${table}`;
+}
+
 export type PartitionEntry = readonly [column: string, value: string | null];
 
 export function paddedVersion(version: number): string {

@@ -1,10 +1,11 @@
 import { openLakeTable } from '../lake/lake-table';
+import { tableFolder } from '../lake/names';
 import { compileStage } from '../execution';
 import type { FaultPoint } from '../model/ports';
 import { StreamError } from '../model/errors';
 import { auditKind } from '../operations/jobs/kinds/audit';
 import { backfillKind } from '../operations/jobs/kinds/backfill';
-import { compactKind, tableFolder } from '../operations/jobs/kinds/compact';
+import { compactKind } from '../operations/jobs/kinds/compact';
 import { redriveKind } from '../operations/jobs/kinds/redrive';
 import { resetKind } from '../operations/jobs/kinds/reset';
 import type { JobWorld } from '../operations/jobs/work-on-job';

@@ -12,6 +12,7 @@ import { BlobObjectStore } from '../adapters/blob-object-store';
 import { connectContainer, type BlobAccount } from '../adapters/blob-container';
 import { captureContainer } from '../operations/backfill/capture-file';
 import { openLakeTable, type LakeTable } from '../lake/lake-table';
+import { tableFolder } from '../lake/names';
 import { guardedSender, guardedTable } from '../breaker/guarded-sinks';
 import { defaultStageLimits, type StageServices } from '../task/services';
 import { lineTelemetry } from '../telemetry/line-telemetry';
@@ -71,7 +72,7 @@ export function createWorld(
     let table = tables.get(plan.name);
     if (table === undefined) {
       const opened = openLakeTable({
-        ...{ objects: lakeObjects, plan, folder: `tables/${plan.name}` },
+        ...{ objects: lakeObjects, plan, folder: tableFolder(plan.name) },
         ...{ clock, randomness, telemetry, faultPoint },
       });
       table = guardedTable(opened, plan.name, breakers);

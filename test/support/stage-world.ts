@@ -23,7 +23,7 @@ import {
   type StageServices,
 } from '../../shared/task/services';
 import type { Topology } from '../../shared/dataflow';
-import { MemoryHub, MemorySender } from './memory-hub';
+import { MemoryHub, MemorySender } from '../../shared/testing/memory-hub';
 
 /** Thrown at a fault point: the worker is gone, with all it had in memory. */
 export class WorkerDied extends Error {}

@@ -1,6 +1,6 @@
 import { StreamError } from '../../../shared/model/errors';
 import type { Clock, HubReader, HubSender } from '../../../shared/model/ports';
-import { MemoryHub } from '../../support/memory-hub';
+import { MemoryHub } from '../../../shared/testing/memory-hub';
 import type { Faults } from './faults';
 import type { Random } from './random';
 import type { Actor, Scheduler } from './scheduler';
@@ -14,7 +14,6 @@ export interface HubWatcher {
 /** A hub whose every message somebody hears of: also those that retention drops later. */
 export class WatchedHub extends MemoryHub {
   readonly name: string;
-  readonly partitionCount: number;
   readonly #watcher: HubWatcher;
 
   constructor(
@@ -24,7 +23,6 @@ export class WatchedHub extends MemoryHub {
   ) {
     super(options);
     this.name = name;
-    this.partitionCount = options.partitionCount;
     this.#watcher = watcher;
   }
 

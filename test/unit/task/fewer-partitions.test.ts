@@ -1,7 +1,7 @@
 // Goal: a hub created again with fewer partitions does not hold back time for ever: producers that
 // are no more once kept every window of the next stage open.
 import { topologies } from '../../fixtures/topologies/orders';
-import { MemoryHub } from '../../support/memory-hub';
+import { MemoryHub } from '../../../shared/testing/memory-hub';
 import { expectedMinutes, expectedPaid, someOrders } from '../../support/orders';
 import { StageWorld } from '../../support/stage-world';
 

@@ -6,7 +6,7 @@ import { readTable, replaceOperation, type TableFile } from '../../../lake/table
 import { StreamError } from '../../../model/errors';
 import type { Clock, ObjectStore } from '../../../model/ports';
 import type { TablePlan } from '../../../model/table';
-import { tableFolder } from './compact';
+import { tableFolder } from '../../../lake/names';
 import type { Discrepancy } from './recount-log';
 import { resetOperation } from './reset-tables';
 

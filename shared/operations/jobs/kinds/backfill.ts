@@ -4,7 +4,8 @@ import { addLedgers, emptyLedger, type LedgerCounts } from '../../../model/commi
 import type { AppendStore, Clock, HubReader, ObjectStore, Telemetry } from '../../../model/ports';
 import type { StagePlan } from '../../../model/program';
 import type { LakeTable } from '../../../lake/lake-table';
-import { decodePath } from '../../../lake/names';
+import { tableFolder, decodePath } from '../../../lake/names';
+import { endOfTimeMs } from '../../../time/exchange-time';
 import { assertDistinctNames } from '../../../lake/read-file';
 import { replaceFiles } from '../../../lake/replace-files';
 import { columnsOfTable } from '../../../lake/schema';
@@ -25,7 +26,7 @@ import {
 } from '../../backfill/scratch-stores';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
 import type { JobKind, PieceContext } from '../job-kind';
-import { tableFolder, tableOf } from './compact';
+import { tableOf } from './compact';
 
 const instant = Type.Union([Type.Number(), Type.Null()]);
 
@@ -223,7 +224,7 @@ async function assertAtRest(
     objects,
     topology: options.topology,
   }).refresh();
-  const isEnded = accounts.every(({ watermarkMs }) => watermarkMs === Number.MAX_SAFE_INTEGER);
+  const isEnded = accounts.every(({ watermarkMs }) => watermarkMs === endOfTimeMs);
   if (accounts.length === 0 || isEnded) return;
   throw new StreamError(
     'STREAM_CONFIGURATION_INVALID',

@@ -5,7 +5,7 @@ import type { Column, Row, TablePlan } from '../../../model/table';
 import { StreamError } from '../../../model/errors';
 import type { AddAction, MetaDataAction } from '../../../lake/actions';
 import { encodeFile, fileExtensions } from '../../../lake/encode-file';
-import { dataFileName, decodePath, encodePath } from '../../../lake/names';
+import { tableFolder, dataFileName, decodePath, encodePath } from '../../../lake/names';
 import { unreadableFile } from '../../../lake/parquet/read-parquet';
 import { assertChangeable } from '../../../lake/protocol';
 import { assertDistinctNames, readCells } from '../../../lake/read-file';
@@ -57,10 +57,6 @@ export interface LakeWorld {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly tables: readonly TablePlan[];
-}
-
-export function tableFolder(name: string): string {
-  return `tables/${name}`;
 }
 
 export function tableOf(tables: readonly TablePlan[], name: string): TablePlan {

@@ -6,7 +6,7 @@ import { StreamError } from '../../../model/errors';
 import type { Clock, ObjectStore, Telemetry } from '../../../model/ports';
 import type { TablePlan } from '../../../model/table';
 import { epochOfTaskId } from '../../../task/task-identity';
-import { tableFolder } from './compact';
+import { tableFolder } from '../../../lake/names';
 
 /** The operation by which a reset takes all files out of a table. */
 export const resetOperation = 'RESET TABLE';

@@ -5,7 +5,7 @@ import type {
   HubPartitionBounds,
   HubReader,
   HubSender,
-} from '../../shared/model/ports';
+} from '../model/ports';
 
 /** A hub in memory, with the positions of the real one: for runs under a simulated clock. */
 export class MemoryHub implements HubReader {
@@ -21,6 +21,10 @@ export class MemoryHub implements HubReader {
       first: 0,
       messages: [],
     }));
+  }
+
+  get partitionCount(): number {
+    return this.#partitions.length;
   }
 
   append(partition: number, ...bodies: Uint8Array[]): void {

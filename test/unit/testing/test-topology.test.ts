@@ -1,0 +1,204 @@
+// Goal: a topology is tested in milliseconds, on the engine that runs it, and what is wrong with a test
+// is said in words that help.
+import { Type } from 'typebox';
+import {
+  count,
+  minutes,
+  seconds,
+  sum,
+  Timestamp,
+  topology,
+  tumbling,
+} from '../../../shared/dataflow';
+import { testTopology, type TestOptions } from '../../../shared/testing';
+
+const trade = Type.Object({
+  symbol: Type.String(),
+  time: Timestamp(),
+  size: Type.Integer({ minimum: 1 }),
+});
+const bar = Type.Object({
+  symbol: Type.String(),
+  minute: Timestamp(),
+  trades: Type.Integer(),
+  volume: Type.Number(),
+});
+
+const trades = (withCopy = false) =>
+  topology('trades', (t) => {
+    const source = t.source('ticks', {
+      schema: trade,
+      eventTime: (event) => event.time,
+      outOfOrderness: seconds(5),
+    });
+    source.toLake('ticks_kept', { schema: trade });
+    if (withCopy) source.toLake('ticks_copied', { schema: trade });
+    source
+      .keyBy((event) => event.symbol, { name: 'symbol' })
+      .window(tumbling(minutes(1)), { name: 'bars' })
+      .aggregate({ trades: count(), volume: sum((event) => event.size) })
+      .map((window) => ({
+        symbol: window.key,
+        minute: window.windowStart,
+        trades: window.trades,
+        volume: window.volume,
+      }))
+      .toLake('bars', { schema: bar });
+  });
+
+const at = (text: string): number => Date.parse(`2026-01-01T${text}Z`);
+const tick = (time: string, symbol = 'AAA', size = 1) => ({ symbol, time: at(time), size });
+const newTest = (options?: TestOptions) => testTopology(trades(), options);
+
+it('gives a window when time has passed its end, and not before', async () => {
+  const test = newTest().send('ticks', [tick('10:00:10'), tick('10:00:50', 'AAA', 4)]);
+  expect(await test.table('bars')).toEqual([]);
+  const bars = await test.advanceTo('2026-01-01T10:01:00Z').table('bars', bar);
+  expect(bars).toEqual([{ symbol: 'AAA', minute: at('10:00:00'), trades: 2, volume: 5 }]);
+  const [first] = bars;
+  // Rows have the type of the schema.
+  const volume: number | undefined = first?.volume;
+  // @ts-expect-error -- there is no such column
+  void first?.price;
+  expect(volume).toBe(5);
+});
+
+it('closes every window at the end', async () => {
+  const test = newTest()
+    .send('ticks', [tick('10:00:10'), tick('10:07:00', 'BBB', 2)])
+    .end();
+  expect((await test.table('bars', bar)).map(({ symbol }) => symbol)).toEqual(['AAA', 'BBB']);
+});
+
+it('tells which events were late', async () => {
+  const test = newTest()
+    .send('ticks', [tick('10:00:10')])
+    .advanceTo(at('10:02:00'))
+    .send('ticks', [tick('10:00:20', 'AAA', 7), tick('10:02:10', 'BBB')])
+    .end();
+  expect(await test.table('bars', bar)).toMatchObject([
+    { symbol: 'AAA', volume: 1 },
+    { symbol: 'BBB', volume: 1 },
+  ]);
+  expect(await test.late()).toEqual([{ stage: 'by-symbol', event: tick('10:00:20', 'AAA', 7) }]);
+  expect((await test.ledger())['by-symbol']).toMatchObject({ read: 3, late: 1 });
+});
+
+it('tells of an event that does not fit the schema with its cause, and goes on', async () => {
+  const test = newTest().send('ticks', [
+    { ...tick('10:00:10'), size: 0 },
+    tick('10:00:11'),
+    new TextEncoder().encode('no JSON at all'),
+  ]);
+  expect(await test.deadLetters()).toEqual([
+    {
+      ...{ stage: 'ticks', operator: 'ticks', code: 'STREAM_EVENT_INVALID' },
+      message: '/size must be >= 1',
+      event: { ...tick('10:00:10'), size: 0 },
+    },
+    expect.objectContaining({ code: 'STREAM_EVENT_UNDECODABLE', event: 'no JSON at all' }),
+  ]);
+  expect(await test.table('ticks_kept')).toHaveLength(1);
+});
+
+describe('a worker that dies', () => {
+  const sent = [tick('10:00:10'), tick('10:00:30', 'BBB', 2), tick('10:01:20', 'AAA', 3)];
+  const whole = () => newTest().send('ticks', sent).end().table('bars');
+
+  it('leaves its work to the next', async () => {
+    const test = newTest().send('ticks', sent.slice(0, 2)).restart();
+    expect(await test.send('ticks', sent.slice(2)).end().table('bars')).toEqual(await whole());
+  });
+
+  it.each(['stage.before-process', 'stage.after-process', 'stage.after-commit'] as const)(
+    'at %s changes nothing',
+    async (point) => {
+      const late = tick('10:00:20');
+      const test = newTest()
+        .send('ticks', sent)
+        .advanceTo(at('10:01:00'))
+        .restart({ at: point })
+        .send('ticks', [late])
+        .end();
+      expect(await test.table('bars')).toEqual(await whole());
+      expect(await test.late()).toEqual([{ stage: 'by-symbol', event: late }]);
+    },
+  );
+});
+
+it('hands over to another build of the topology, with all that is open', async () => {
+  const test = newTest()
+    .send('ticks', [tick('10:00:10')])
+    .deploy(trades(true))
+    .send('ticks', [tick('10:00:20', 'AAA', 2)])
+    .end();
+  expect(await test.table('bars', bar)).toMatchObject([{ symbol: 'AAA', trades: 2, volume: 3 }]);
+  expect(await test.table('ticks_copied')).toHaveLength(1);
+});
+
+it('gives the same tables however batches are cut and partitions take turns', async () => {
+  const sent = Array.from({ length: 60 }, (_, index) => ({
+    symbol: `S${index % 5}`,
+    time: at('10:00:00') + index * 3_000,
+    size: 1 + (index % 7),
+  }));
+  const run = (seed: number | null) => {
+    const test = newTest({ partitions: 3 });
+    return (seed === null ? test : test.interleave(seed)).send('ticks', sent).end().table('bars');
+  };
+  const expected = await run(null);
+  expect(expected.length).toBeGreaterThan(10);
+  for (let seed = 1; seed <= 10; seed += 1) expect(await run(seed)).toEqual(expected);
+});
+
+describe('a test that is wrong', () => {
+  it('is told the tables that there are', async () => {
+    await expect(newTest().table('bar')).rejects.toThrow(
+      'no table is called "bar"; there is: ticks_kept, bars',
+    );
+  });
+
+  it('is told the sources that there are', () => {
+    expect(() => newTest().send('tick', [])).toThrow('no source is called "tick"; there is: ticks');
+  });
+
+  it('is told how the schema differs from that of the table', async () => {
+    await expect(newTest().table('ticks_kept', bar)).rejects.toThrow(
+      'table ticks_kept was written with another schema: it has symbol string, time timestamp, size integer, the one given has symbol string, minute timestamp, trades integer, volume double',
+    );
+  });
+
+  it('is told that a text without a zone is no time', () => {
+    expect(() => newTest().advanceTo('2026-01-01T10:00')).toThrow(
+      'advanceTo must be epoch milliseconds, a Date or a text with its zone as in 2026-01-01T10:00:00Z, it is 2026-01-01T10:00',
+    );
+  });
+
+  it('is told that there is no such partition', () => {
+    const send = (): unknown => newTest().send('ticks', [tick('10:00:00')], { partition: 1 });
+    expect(send).toThrow('partition 1: ticks has 1, from 0 on');
+  });
+
+  it('is told that time does not go back', () => {
+    const test = newTest().send('ticks', [tick('10:00:00')]);
+    const send = (): unknown => test.send('ticks', [tick('09:00:00')], { at: at('09:00:00') });
+    expect(send).toThrow("at: a hub's clock does not go back (it is 2026-01-01T10:00:00.000Z)");
+  });
+
+  it('is told that the next build is of another topology', () => {
+    const other = topology('other', (t) => {
+      t.source('ticks', { schema: trade, eventTime: (event) => event.time }).toLake('rows', {
+        schema: trade,
+      });
+    });
+    expect(() => newTest().deploy(other)).toThrow(
+      'deploy: a build of trades is followed by another of it, not by other',
+    );
+  });
+
+  it('hears of a failing step from whatever asks next', async () => {
+    const test = newTest().send('ticks', [tick('10:00:00')], { partition: 0 });
+    expect(() => test.send('ticks', [1n])).toThrow('send its bytes');
+    expect(await test.table('ticks_kept')).toHaveLength(1);
+  });
+});
