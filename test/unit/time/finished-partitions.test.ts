@@ -3,7 +3,7 @@
 import { Type } from 'typebox';
 import { count, minutes, seconds, Timestamp, topology, tumbling } from '../../../shared/dataflow';
 import { eventsOf } from '../../support/envelopes';
-import { MemoryHub } from '../../support/memory-hub';
+import { MemoryHub } from '../../../shared/testing/memory-hub';
 import { StageWorld } from '../../support/stage-world';
 
 const finishing = topology('finishing', (t) => {
