@@ -87,6 +87,22 @@ export const settingsSpec = {
     maximum: 49_000,
     default: 40_000,
   }),
+  stateBytesMax: integer({
+    environment: 'MILLRACE_STATE_BYTES_MAX',
+    description:
+      'Encoded state of one task: a commit that would pass it is refused, the task halts',
+    minimum: 1_000,
+    maximum: 8_000_000_000,
+    default: 500_000_000,
+  }),
+  workerStateBytesMax: integer({
+    environment: 'MILLRACE_WORKER_STATE_BYTES_MAX',
+    description:
+      'Memory that the state of all tasks of one worker may take; 0: half of what its heap may grow to',
+    minimum: 0,
+    maximum: 64_000_000_000,
+    default: 0,
+  }),
   supervisor: choice({
     environment: 'MILLRACE_SUPERVISOR',
     description:

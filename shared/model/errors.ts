@@ -20,6 +20,7 @@ export const errorTable = {
   STREAM_HUB_UNAVAILABLE: 'retry',
   STREAM_HUB_RECREATED: 'retry',
   STREAM_SINK_OPEN: 'retry',
+  STREAM_WORKER_FULL: 'retry',
   STREAM_COMMIT_CONTENDED: 'retry',
   STREAM_TABLE_CONTENDED: 'retry',
   STREAM_LOG_CORRUPT: 'halt',

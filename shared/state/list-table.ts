@@ -3,7 +3,7 @@ import type { ByteReader } from './bytes';
 import { SlotEntry, type JournalEntry, type Slot } from './journal';
 import { operation, type OperationWriter } from './operations';
 import { assertIsValue } from './value-table';
-import { StoreTable, type SavedSlots } from './store-table';
+import { StoreTable, type ContentContext } from './store-table';
 
 /** The first `length` of `values`: a later list of the same key shares the array and goes on from there. */
 interface ListContent {
@@ -75,16 +75,27 @@ export class ListTable extends StoreTable {
     return out.length - before;
   }
 
-  *encodeContent(
+  encodeContent(
     key: string,
     content: unknown,
-    { bucket, writer }: { bucket: number; writer: OperationWriter; saved: SavedSlots },
-  ): Generator<void> {
+    { bucket, writer }: ContentContext,
+  ): Generator<void> | null {
     const list = listOf(content);
     invariant(list !== undefined, 'a list has content');
-    for (let index = 0; index < list.length; index += 1) {
-      this.#write({ name: key, bucket }, list.values[index], writer);
-      if (index % valuesPerStep === 0) yield;
+    const steps = this.#encodeAll({ name: key, bucket }, list, writer);
+    if (list.length > valuesPerStep) return steps;
+    steps.next();
+    return null;
+  }
+
+  *#encodeAll(
+    place: Pick<Slot<string>, 'bucket' | 'name'>,
+    { length, values }: ListContent,
+    writer: OperationWriter,
+  ): Generator<void> {
+    for (let index = 0; index < length; index += 1) {
+      if (index > 0 && index % valuesPerStep === 0) yield;
+      this.#write(place, values[index], writer);
     }
   }
 

@@ -3,7 +3,7 @@ import type { ByteReader } from './bytes';
 import { Slot, SlotEntry, type JournalEntry } from './journal';
 import { operation, type OperationWriter } from './operations';
 import { assertIsValue } from './value-table';
-import { StoreTable, type SavedSlots } from './store-table';
+import { StoreTable, type ContentContext, type SavedSlots } from './store-table';
 import type { MapEntryName } from './stores';
 
 const entriesPerStep = 32;
@@ -46,9 +46,9 @@ class Entries {
     return this.#cells?.size ?? (this.#only === null ? 0 : 1);
   }
 
-  *cells(): Generator<Slot> {
-    if (this.#only !== null) yield this.#only;
-    else if (this.#cells !== null) yield* this.#cells.values();
+  cells(): Iterable<Slot> {
+    if (this.#cells !== null) return this.#cells.values();
+    return this.#only === null ? [] : [this.#only];
   }
 
   sorted(): readonly Slot[] {
@@ -66,30 +66,22 @@ function byName({ name: left }: Slot, { name: right }: Slot): number {
 class RangeEntry implements JournalEntry {
   readonly owner: MapTable;
   readonly slot: Slot<string>;
-  readonly entries: Entries;
   readonly from: number;
   readonly to: number;
 
-  constructor(
-    owner: MapTable,
-    place: { slot: Slot<string>; entries: Entries; from: number; to: number },
-  ) {
+  constructor(owner: MapTable, slot: Slot<string>, range: { from: number; to: number }) {
     this.owner = owner;
-    this.slot = place.slot;
-    this.entries = place.entries;
-    this.from = place.from;
-    this.to = place.to;
+    this.slot = slot;
+    this.from = range.from;
+    this.to = range.to;
+  }
+
+  has(cell: Slot): boolean {
+    return isWithin(cell, this.from, this.to);
   }
 
   // Each entry of it is undone for itself.
   undo(): void {}
-}
-
-interface KeyChanges {
-  /** The key's own slot as it was; null: it did not change. */
-  before: SlotEntry | null;
-  readonly cells: Map<Slot, SlotEntry>;
-  readonly ranges: RangeEntry[];
 }
 
 /** Named values of each key. */
@@ -139,7 +131,7 @@ export class MapTable extends StoreTable {
     if (slot === undefined || entries === undefined) return;
     const cells = Array.from(entries.cells()).filter((cell) => isWithin(cell, from, to));
     for (const cell of cells) this.#deleteCell(slot, cell);
-    if (cells.length > 0) this.journal.push(new RangeEntry(this, { slot, entries, from, to }));
+    if (cells.length > 0) this.journal.push(new RangeEntry(this, slot, { from, to }));
   }
 
   entries(key: string): [MapEntryName, unknown][] {
@@ -217,50 +209,64 @@ export class MapTable extends StoreTable {
   }
 
   protected encodeChanges(entries: readonly JournalEntry[], writer: OperationWriter): void {
-    for (const [slot, changes] of changesByKey(entries)) this.#encodeKey(slot, changes, writer);
+    const whole = this.#encodeWholeKeys(entries, writer);
+    const ranges = this.#encodeRanges(entries, { whole, writer });
+    const done = new Set<Slot>();
+    for (const entry of entries) {
+      if (!(entry instanceof SlotEntry) || entry.cell === null || whole.has(entry.slot)) continue;
+      const { cell, slot } = entry;
+      if (done.has(cell)) continue;
+      done.add(cell);
+      let bytes = 0;
+      if (cell.value !== undefined) bytes = this.#write(slot, cell, writer);
+      else if (!entry.isNew && !ranges.some((range) => range.slot === slot && range.has(cell))) {
+        writer.write(operation.entryDelete, slot.name, slot.bucket).value(cell.name);
+      }
+      this.#setCellBytes(slot, cell, bytes);
+    }
   }
 
-  #encodeKey(slot: Slot<string>, changes: KeyChanges, writer: OperationWriter): void {
-    const { before } = changes;
-    const entries = entriesOf(slot);
-    const isNew = before?.isNew === true;
-    if (entries === undefined || entries.live === 0) {
-      if (!isNew) writer.operation(operation.delete, slot.name);
-      this.setBytes(slot, 0);
-      if (entries !== undefined) for (const cell of entries.cells()) cell.bytes = 0;
-      return;
-    }
-    const isReplaced = before !== null && before.value !== entries;
-    if (isReplaced && this.mayBeKnown(isNew)) writer.operation(operation.delete, slot.name);
-    let bytes = slot.bytes === 0 || isReplaced ? this.keyBytes(slot.name) : slot.bytes;
-    if (isReplaced) {
-      for (const cell of entries.cells()) {
-        cell.bytes = cell.value === undefined ? 0 : this.#write(slot, cell, writer);
-        bytes += cell.bytes;
+  /** Keys that were made, emptied or begun anew: those are in the log whole. Returns them. */
+  #encodeWholeKeys(
+    entries: readonly JournalEntry[],
+    writer: OperationWriter,
+  ): ReadonlySet<Slot<string>> {
+    const whole = new Set<Slot<string>>();
+    const seen = new Set<Slot<string>>();
+    for (const entry of entries) {
+      if (!(entry instanceof SlotEntry)) continue;
+      const { cell, isNew, slot, value } = entry;
+      const content = entriesOf(slot);
+      if (whole.has(slot)) continue;
+      // The first entry of a key's own slot tells what it was before.
+      const isChanged = cell === null && !seen.has(slot) && value !== content;
+      if (cell === null) seen.add(slot);
+      const isEmpty = !this.holds(content);
+      if (!isChanged && !isEmpty) continue;
+      whole.add(slot);
+      if (this.mayBeKnown(cell === null && isNew)) writer.operation(operation.delete, slot.name);
+      let bytes = isEmpty ? 0 : this.keyBytes(slot.name);
+      for (const each of content?.cells() ?? []) {
+        each.bytes = each.value === undefined ? 0 : this.#write(slot, each, writer);
+        bytes += each.bytes;
       }
       this.setBytes(slot, bytes);
-      return;
     }
-    const ranges = changes.ranges.filter((range) => range.entries === entries);
-    for (const { from, to } of ranges) {
+    return whole;
+  }
+
+  #encodeRanges(
+    entries: readonly JournalEntry[],
+    { whole, writer }: { whole: ReadonlySet<Slot<string>>; writer: OperationWriter },
+  ): readonly RangeEntry[] {
+    const ranges = entries.filter((entry) => entry instanceof RangeEntry);
+    for (const { from, slot, to } of ranges) {
+      if (whole.has(slot)) continue;
       const out = writer.write(operation.entriesDelete, slot.name, slot.bucket);
       out.value(from);
       out.value(to);
     }
-    for (const [cell, first] of changes.cells) {
-      if (entries.get(cell.name) !== cell) continue;
-      bytes -= cell.bytes;
-      if (cell.value !== undefined) cell.bytes = this.#write(slot, cell, writer);
-      else {
-        cell.bytes = 0;
-        const isCovered = ranges.some(({ from, to }) => isWithin(cell, from, to));
-        if (!first.isNew && !isCovered) {
-          writer.write(operation.entryDelete, slot.name, slot.bucket).value(cell.name);
-        }
-      }
-      bytes += cell.bytes;
-    }
-    this.setBytes(slot, bytes);
+    return ranges;
   }
 
   #write(
@@ -275,24 +281,43 @@ export class MapTable extends StoreTable {
     return out.length - before;
   }
 
-  *encodeContent(
+  encodeContent(
     key: string,
     content: unknown,
-    { bucket, saved, writer }: { bucket: number; writer: OperationWriter; saved: SavedSlots },
-  ): Generator<void> {
+    { bucket, saved, writer }: ContentContext,
+  ): Generator<void> | null {
     const place = { name: key, bucket };
+    const entries = content as Entries;
+    const gone = saved.gone();
+    if (entries.size > entriesPerStep) return this.#encodeLarge(place, entries, { saved, writer });
+    for (const cell of entries.cells()) this.#writeSaved(place, cell, { saved, writer });
+    for (const cell of gone) this.#writeSaved(place, cell, { saved, writer });
+    return null;
+  }
+
+  *#encodeLarge(
+    place: Pick<Slot<string>, 'bucket' | 'name'>,
+    entries: Entries,
+    to: { readonly saved: SavedSlots; readonly writer: OperationWriter },
+  ): Generator<void> {
     let steps = 0;
     // What is added while this goes on is passed over, what is deleted meanwhile has been saved.
-    const sources = [() => (content as Entries).cells(), () => saved.gone()];
-    for (const cells of sources) {
+    for (const cells of [() => entries.cells(), () => to.saved.gone()]) {
       for (const cell of cells()) {
-        const value = saved.take(cell);
-        if (value !== undefined) this.#write(place, { name: cell.name, value }, writer);
+        this.#writeSaved(place, cell, to);
         steps += 1;
         if (steps % entriesPerStep === 0) yield;
       }
     }
-    yield;
+  }
+
+  #writeSaved(
+    place: Pick<Slot<string>, 'bucket' | 'name'>,
+    cell: Slot,
+    { saved, writer }: { readonly saved: SavedSlots; readonly writer: OperationWriter },
+  ): void {
+    const value = saved.take(cell);
+    if (value !== undefined) this.#write(place, { name: cell.name, value }, writer);
   }
 
   protected applyWrite(
@@ -348,25 +373,6 @@ export class MapTable extends StoreTable {
   protected override convert(slot: Slot, convert: (json: unknown) => unknown): void {
     for (const cell of entriesOf(slot)?.cells() ?? []) super.convert(cell, convert);
   }
-}
-
-function changesByKey(entries: readonly JournalEntry[]): Map<Slot<string>, KeyChanges> {
-  const keys = new Map<Slot<string>, KeyChanges>();
-  const changesOf = (slot: Slot<string>): KeyChanges => {
-    let changes = keys.get(slot);
-    if (changes === undefined)
-      keys.set(slot, (changes = { before: null, cells: new Map(), ranges: [] }));
-    return changes;
-  };
-  for (const entry of entries) {
-    if (entry instanceof RangeEntry) changesOf(entry.slot).ranges.push(entry);
-    else if (entry instanceof SlotEntry) {
-      const changes = changesOf(entry.slot);
-      if (entry.cell === null) changes.before ??= entry;
-      else if (!changes.cells.has(entry.cell)) changes.cells.set(entry.cell, entry);
-    }
-  }
-  return keys;
 }
 
 function entriesOf(slot: Slot | undefined): Entries | undefined {

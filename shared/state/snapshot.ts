@@ -12,7 +12,8 @@ const formatVersion = 2;
 /** What a part holds. A build that does not know a kind cannot go without it. */
 const stateKind = 1;
 /** Whether a slice is over is asked once every so many steps: asking is not free. */
-const stepsPerQuestion = 32;
+const stepsPerQuestion = 4;
+const keysPerStep = 8;
 
 interface SavedSlot {
   readonly value: unknown;
@@ -42,6 +43,11 @@ export class StateSnapshot implements JournalWatcher {
   /** Keys that were saved, by table and key group; and entries, by key. */
   readonly #savedKeys: Map<number, Slot<string>[]>[];
   readonly #savedEntries = new Map<Slot<string>, Slot[]>();
+  #keyUnderWay: Slot<string> | null = null;
+  readonly #savedOfKey: SavedSlots = {
+    take: (cell) => this.#take(cell).value,
+    gone: () => (this.#keyUnderWay && this.#savedEntries.get(this.#keyUnderWay)) ?? noSlots,
+  };
   #isDone = false;
 
   /** @param partBytes about how large a part gets; a value is never cut */
@@ -127,18 +133,20 @@ export class StateSnapshot implements JournalWatcher {
     const savedKeys = this.#savedKeys[this.#tableUnderWay];
     const saved = savedKeys?.get(group);
     if (live === undefined && saved === undefined) return;
+    let keys = 0;
     const slots = new Set(saved);
     for (const slot of live ?? []) slots.add(slot);
     for (const slot of Array.from(slots).sort(byKey)) {
       const { bucket, value } = this.#take(slot);
       if (value !== undefined && !table.isOver(bucket)) {
-        yield* table.encodeContent(slot.name, value, {
-          bucket,
-          writer: this.#writer,
-          saved: this.#savedOf(slot),
-        });
+        this.#keyUnderWay = slot;
+        const context = { bucket, writer: this.#writer, saved: this.#savedOfKey };
+        const rest = table.encodeContent(slot.name, value, context);
+        if (rest !== null) yield* rest;
       }
       this.#savedEntries.delete(slot);
+      keys += 1;
+      if (keys % keysPerStep === 0) yield;
     }
     savedKeys?.delete(group);
   }
@@ -152,13 +160,6 @@ export class StateSnapshot implements JournalWatcher {
     const saved = this.#saved.get(slot) ?? nothing;
     this.#saved.delete(slot);
     return saved;
-  }
-
-  #savedOf(slot: Slot<string>): SavedSlots {
-    return {
-      take: (cell) => this.#take(cell).value,
-      gone: () => this.#savedEntries.get(slot) ?? [],
-    };
   }
 
   beforeChange({ bucket, cell, owner, slot, value }: SlotEntry): void {
@@ -198,6 +199,7 @@ export class StateSnapshot implements JournalWatcher {
   }
 }
 
+const noSlots: readonly Slot[] = [];
 const nothing: SavedSlot = { value: undefined, bucket: 0 };
 
 function byKey({ name: left }: Slot<string>, { name: right }: Slot<string>): number {

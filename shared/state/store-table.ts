@@ -37,6 +37,17 @@ export interface TableOptions {
   readonly codec: StoreCodec<unknown>;
 }
 
+let lastKey = '';
+let lastGroup = keyGroupOf(lastKey);
+
+/** The same key is asked for again and again, by each store and timer of an operator. */
+function groupOf(key: string): number {
+  if (key === lastKey) return lastGroup;
+  lastKey = key;
+  lastGroup = keyGroupOf(key);
+  return lastGroup;
+}
+
 /** Copied whole; what an operator never changes in place needs no other. */
 export const plainCodec: StoreCodec<unknown> = {
   toJson: (value) => value,
@@ -98,13 +109,13 @@ export abstract class StoreTable implements JournalOwner {
 
   /** The slot of a key; undefined where it was never written, or its time is over. */
   find(key: string): Slot<string> | undefined {
-    const slot = this.#groups[keyGroupOf(key)]?.get(key);
+    const slot = this.#groups[groupOf(key)]?.get(key);
     return slot === undefined || this.isOver(slot.bucket) ? undefined : slot;
   }
 
   /** The slot of a key, made where there is none, noted in the journal and given the time of now. */
   protected written(key: string): Slot<string> {
-    const group = keyGroupOf(key);
+    const group = groupOf(key);
     let slots = this.#groups[group];
     if (slots === undefined) this.#groups[group] = slots = new Map();
     let slot = slots.get(key);
@@ -167,7 +178,7 @@ export abstract class StoreTable implements JournalOwner {
 
   /** Takes a slot without content out of memory. */
   protected drop(slot: Slot<string>): void {
-    const slots = this.#groups[keyGroupOf(slot.name)];
+    const slots = this.#groups[groupOf(slot.name)];
     if (slots?.get(slot.name) === slot) slots.delete(slot.name);
   }
 
@@ -211,16 +222,12 @@ export abstract class StoreTable implements JournalOwner {
 
   protected abstract encodeChanges(entries: readonly JournalEntry[], writer: OperationWriter): void;
 
-  /** Writes all of a key, step by step; `saved` says what a slot was when the snapshot began. */
+  /** Writes all of a key, at once (null) or, where it is large, step by step. */
   abstract encodeContent(
     key: string,
     content: unknown,
-    context: {
-      readonly bucket: number;
-      readonly writer: OperationWriter;
-      readonly saved: SavedSlots;
-    },
-  ): Generator<void>;
+    context: ContentContext,
+  ): Generator<void> | null;
 
   /** Notes that bytes of a slot are others now. */
   protected setBytes(slot: Slot<string>, bytes: number): void {
@@ -245,7 +252,7 @@ export abstract class StoreTable implements JournalOwner {
   }
 
   private applyDelete(key: string): void {
-    const slot = this.#groups[keyGroupOf(key)]?.get(key);
+    const slot = this.#groups[groupOf(key)]?.get(key);
     if (slot === undefined) return;
     this.note(slot);
     this.empty(slot);
@@ -260,7 +267,7 @@ export abstract class StoreTable implements JournalOwner {
 
   /** The slot of a key as a replay writes it. */
   protected replayed(key: string, bucket: number): Slot<string> {
-    const group = keyGroupOf(key);
+    const group = groupOf(key);
     let slots = this.#groups[group];
     if (slots === undefined) this.#groups[group] = slots = new Map();
     let slot = slots.get(key);
@@ -289,10 +296,7 @@ export abstract class StoreTable implements JournalOwner {
     for (const [bucket, slots] of this.#written) {
       if (!this.isOver(bucket)) continue;
       for (let slot = slots.pop(); slot !== undefined; slot = slots.pop()) {
-        if (
-          slot.bucket === bucket &&
-          this.#groups[keyGroupOf(slot.name)]?.get(slot.name) === slot
-        ) {
+        if (slot.bucket === bucket && this.#groups[groupOf(slot.name)]?.get(slot.name) === slot) {
           this.empty(slot);
           this.setBytes(slot, 0);
           this.drop(slot);
@@ -343,6 +347,12 @@ export abstract class StoreTable implements JournalOwner {
       { details: { store: this.name } },
     );
   }
+}
+
+export interface ContentContext {
+  readonly bucket: number;
+  readonly writer: OperationWriter;
+  readonly saved: SavedSlots;
 }
 
 /** What slots of one key were when the snapshot under way began. */

@@ -18,7 +18,7 @@ import { TimerTable } from './timer-table';
 import { ValueTable } from './value-table';
 
 /** What one key, entry or timer takes in memory beside its bytes, and how much larger values are there. */
-const memoryBytesPerSlot = 300;
+const memoryBytesPerSlot = 120;
 const memoryPerEncodedByte = 3;
 
 /** How much a task holds. */

@@ -1,7 +1,7 @@
 import type { ByteReader } from './bytes';
 import { SlotEntry, type JournalEntry, type Slot } from './journal';
 import { operation, type OperationWriter } from './operations';
-import { StoreTable, type SavedSlots, type TableOptions } from './store-table';
+import { StoreTable, type ContentContext, type TableOptions } from './store-table';
 import { TimerIndex } from './timer-index';
 
 /** What one timer of a key is counted as; most take six or seven in the log. */
@@ -123,15 +123,9 @@ export class TimerTable extends StoreTable {
     this.setBytes(slot, length === 0 ? 0 : this.keyBytes(slot.name) + length * timerBytes);
   }
 
-  *encodeContent(
-    key: string,
-    content: unknown,
-    { writer }: { bucket: number; writer: OperationWriter; saved: SavedSlots },
-  ): Generator<void> {
-    for (const timeMs of timesOf(content).slice()) {
-      writer.operation(operation.timerSet, key).value(timeMs);
-    }
-    yield;
+  encodeContent(key: string, content: unknown, { writer }: ContentContext): null {
+    for (const timeMs of timesOf(content)) writer.operation(operation.timerSet, key).value(timeMs);
+    return null;
   }
 
   protected applyWrite(

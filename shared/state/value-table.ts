@@ -1,7 +1,7 @@
 import type { ByteReader } from './bytes';
 import { SlotEntry, type JournalEntry, type Slot } from './journal';
 import { operation, type OperationWriter } from './operations';
-import { StoreTable, type SavedSlots } from './store-table';
+import { StoreTable, type ContentContext } from './store-table';
 
 /** One value a key. */
 export class ValueTable extends StoreTable {
@@ -50,13 +50,9 @@ export class ValueTable extends StoreTable {
     return this.keyBytes(name) + out.length - before;
   }
 
-  *encodeContent(
-    key: string,
-    content: unknown,
-    { bucket, writer }: { bucket: number; writer: OperationWriter; saved: SavedSlots },
-  ): Generator<void> {
+  encodeContent(key: string, content: unknown, { bucket, writer }: ContentContext): null {
     writer.write(operation.put, key, bucket).value(this.codec.toJson(content));
-    yield;
+    return null;
   }
 
   protected applyWrite(

@@ -225,6 +225,7 @@ describe('app settings', () => {
     'AzureWebJobsStorage__credential',
     'EventHubConnection__clientId',
     'EventHubConnection__credential',
+    'languageWorkers__node__arguments',
   ];
   const ours = Object.values(settingsSpec).map(({ environment }) => environment);
 
@@ -239,6 +240,16 @@ describe('app settings', () => {
       if (notDeployed.includes(environment) || environment.includes('__')) continue;
       expect([environment, parse(values[environment])]).toEqual([environment, parse(undefined)]);
     }
+  });
+
+  it.each([
+    [512, 320],
+    [2048, 1280],
+    [4096, 2560],
+  ])('give the heap of a worker its share of an instance of %d MB', (instanceMemoryMB, heapMB) => {
+    expect(appSettings(deploy({ instanceMemoryMB }))['languageWorkers__node__arguments']).toBe(
+      `--max-old-space-size=${heapMB}`,
+    );
   });
 
   it('name the trigger connection in full: namespace, kind of credential, which identity', () => {

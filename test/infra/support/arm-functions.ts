@@ -29,6 +29,8 @@ export const pureFunctions: Readonly<Record<string, ArmFunction>> = {
   equals: ([left, right]) => JSON.stringify(left?.value()) === JSON.stringify(right?.value()),
   greater: ([left, right]) => Number(left?.value()) > Number(right?.value()),
   mul: ([left, right]) => Number(left?.value()) * Number(right?.value()),
+  // Whole numbers.
+  div: ([left, right]) => Math.trunc(Number(left?.value()) / Number(right?.value())),
   empty: ([arg]) => isEmpty(arg?.value() ?? null),
   length: ([arg]) => {
     const value = arg?.value();

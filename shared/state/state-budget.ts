@@ -1,0 +1,87 @@
+import { StreamError } from '../model/errors';
+import type { StateSize } from './task-stores';
+
+export interface StateLimits {
+  /** Encoded state of one task. */
+  readonly taskBytesMax: number;
+  /** What the state of all tasks of this process may take in its memory. */
+  readonly processBytesMax: number;
+}
+
+/** What one task of a process takes of its memory. */
+export interface StateAccount {
+  /**
+   * Says no before a task is loaded, or a commit appended, that would pass a limit; a commit that makes a
+   * state smaller always may.
+   * @throws StreamError STREAM_STATE_TOO_LARGE, STREAM_WORKER_FULL
+   */
+  assertFits(size: Pick<StateSize, 'bytes' | 'memoryBytes'>): void;
+  /** So much is in memory now. */
+  holds(size: Pick<StateSize, 'bytes' | 'memoryBytes'>): void;
+  /** The task was let go. */
+  close(): void;
+}
+
+/** The memory that the tasks of one process share. */
+export class StateBudget {
+  readonly limits: StateLimits;
+  #memoryBytes = 0;
+  #tasks = 0;
+
+  constructor(limits: StateLimits) {
+    this.limits = limits;
+  }
+
+  /** What the state of all tasks takes. */
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  open(task: Readonly<Record<string, unknown>>): StateAccount {
+    this.#tasks += 1;
+    let held = { bytes: 0, memoryBytes: 0 };
+    let isOpen = true;
+    const take = (memoryBytes: number): void => {
+      if (isOpen) this.#memoryBytes += memoryBytes;
+    };
+    return {
+      assertFits: (size) => this.#assertFits(task, held, size),
+      holds: ({ bytes, memoryBytes }) => {
+        take(memoryBytes - held.memoryBytes);
+        held = { bytes, memoryBytes };
+      },
+      close: () => {
+        if (!isOpen) return;
+        take(-held.memoryBytes);
+        this.#tasks -= 1;
+        isOpen = false;
+      },
+    };
+  }
+
+  #assertFits(
+    task: Readonly<Record<string, unknown>>,
+    held: Pick<StateSize, 'bytes' | 'memoryBytes'>,
+    size: Pick<StateSize, 'bytes' | 'memoryBytes'>,
+  ): void {
+    const { processBytesMax, taskBytesMax } = this.limits;
+    if (size.bytes > taskBytesMax && size.bytes > held.bytes) {
+      throw new StreamError(
+        'STREAM_STATE_TOO_LARGE',
+        `the state of this task would take ${size.bytes} bytes, ${taskBytesMax} are allowed; nothing was committed: ` +
+          'use more partitions, shorter windows, less grace or a time to live, or raise MILLRACE_STATE_BYTES_MAX',
+        { details: { ...task, bytes: size.bytes, bytesMax: taskBytesMax } },
+      );
+    }
+    const inAll = this.#memoryBytes - held.memoryBytes + size.memoryBytes;
+    if (inAll > processBytesMax && size.memoryBytes > held.memoryBytes) {
+      throw new StreamError(
+        'STREAM_WORKER_FULL',
+        `the state of this process's ${this.#tasks} tasks would take about ${inAll} bytes of memory with this one, ` +
+          `${processBytesMax} are allowed; nothing was committed: run more workers, take larger instances or use ` +
+          'shorter windows, or raise MILLRACE_WORKER_STATE_BYTES_MAX',
+        { details: { ...task, memoryBytes: inAll, memoryBytesMax: processBytesMax } },
+      );
+    }
+  }
+}
