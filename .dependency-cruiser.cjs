@@ -7,6 +7,44 @@ const forbid = (name, from, to, comment) => ({
   to: { path: to },
 });
 
+/**
+ * The rooms of `shared`, lowest first. A room knows the rooms of lower lines and no others: not those
+ * beside it, and none above. A room that stands in no line is refused.
+ */
+const floors = [
+  ['model'],
+  ['ingest', 'state', 'time', 'commit-log', 'lake', 'telemetry', 'config', 'orchestration'],
+  ['operators'],
+  ['dataflow'],
+  ['planner'],
+  ['execution'],
+  ['delivery'],
+  ['task'],
+  ['ledger', 'breaker'],
+  ['supervision'],
+  ['operations'],
+  ['testing', 'world'],
+];
+/** On Azure's SDKs and in memory: known to those alone that compose an engine. */
+const adapters = 'adapters';
+const composers = ['testing', 'world'];
+
+const roomRules = floors.flatMap((rooms, floor) =>
+  rooms.map((room) => {
+    const known = [...floors.slice(0, floor).flat(), room];
+    if (composers.includes(room)) known.push(adapters);
+    // Until operators are folders of specification and kernel.
+    if (room === 'operators') known.push('dataflow', 'delivery/exchange');
+    return forbid(
+      `room-${room}`,
+      `^shared/${room}/`,
+      `^shared/(?!(${known.join('|')})/)`,
+      'Arrows between rooms point downward: see the floors above.',
+    );
+  }),
+);
+const rooms = [...floors.flat(), adapters];
+
 module.exports = {
   forbidden: [
     {
@@ -33,12 +71,11 @@ module.exports = {
       'node_modules/(@azure/functions|durable-functions)/',
       'The engine runs outside Azure Functions too.',
     ),
-    forbid(
-      'model-imports-nothing',
-      '^shared/model/',
-      '^shared/(?!model/)',
-      'The model is the bottom layer.',
-    ),
+    ...roomRules,
+    {
+      ...forbid('rooms-are-known', `^shared/(?!(${rooms.join('|')})/)`, '.'),
+      comment: 'A new room needs its floor.',
+    },
     forbid(
       'azure-sdk-in-adapters',
       '^shared/(?!adapters/)',
@@ -50,6 +87,30 @@ module.exports = {
       '^shared/adapters/',
       '^shared/(?!model/|adapters/)',
       'Adapters implement the ports of the model.',
+    ),
+    forbid(
+      'hub-log-knows-no-protocol',
+      '^local/event-hubs/log/',
+      '^local/event-hubs/(?!(log|message)/|errors\\.ts$)',
+      'AMQP and Kafka are two ways to one log.',
+    ),
+    forbid(
+      'hub-message-stands-alone',
+      '^local/event-hubs/message/',
+      '^local/event-hubs/(?!message/)',
+      'How a message is written is known to the log and to protocols.',
+    ),
+    forbid(
+      'durable-task-is-below-the-host',
+      '^local/durable-task/',
+      '^local/(?!durable-task/|settings/)',
+      'The host runs the task hub; that must not know who runs it.',
+    ),
+    forbid(
+      'local-leaves',
+      '^local/(settings|storage)/',
+      '^local/(?!(settings|storage)/)',
+      'They know nothing else of local.',
     ),
     forbid(
       'topologies-use-shared',

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import type { SettingReader } from '../functions-host/setting-reader';
+import type { SettingReader } from '../settings/setting-reader';
 
 /** host.json's `extensions.durableTask`, as far as this host acts on it. */
 export interface DurableSettings {

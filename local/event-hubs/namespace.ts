@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { IncomingEvent } from './amqp/event';
+import type { IncomingEvent } from './message/event';
 import { isHubName } from './config';
 import { Refusal } from './errors';
 import type { Where } from './faults';

@@ -3,7 +3,7 @@ import Module from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expandPattern } from './file-pattern';
-import { readJsonFile } from './json-file';
+import { readJsonFile } from '../settings/json-file';
 import { logThroughHooks } from './log-hooks';
 
 /** A function as the programming model registers it. */

@@ -1,7 +1,7 @@
 import { readDurableSettings, type DurableSettings } from '../durable-task/settings';
-import { isObject, type Fault, type Json } from './json-file';
+import { isObject, type Fault, type Json } from '../settings/json-file';
 import type { RetryPolicy } from './retry';
-import { SettingReader } from './setting-reader';
+import { SettingReader } from '../settings/setting-reader';
 import type { SequenceNumberForm } from './trigger-metadata';
 
 export interface EventHubsSettings {

@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { queryOf } from './http-message';
-import { InvalidSettings, isObject, readJsonFile, type Fault } from './json-file';
+import { InvalidSettings, isObject, readJsonFile, type Fault } from '../settings/json-file';
 
 type Keys = Readonly<Record<string, string>>;
 

@@ -1,5 +1,5 @@
 import { Cron } from 'croner';
-import { parseTimeSpan } from './time-span';
+import { parseTimeSpan } from '../settings/time-span';
 import { WallClock } from './wall-clock';
 
 export interface Schedule {

@@ -1,11 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileHostSettings, type HostSettings } from './host-settings';
-import { InvalidSettings, isObject, readJsonFile, type Fault, type Json } from './json-file';
-import { SettingReader } from './setting-reader';
+import {
+  InvalidSettings,
+  isObject,
+  readJsonFile,
+  type Fault,
+  type Json,
+} from '../settings/json-file';
+import { SettingReader } from '../settings/setting-reader';
 
 export type { HostSettings } from './host-settings';
-export { InvalidSettings } from './json-file';
+export { InvalidSettings } from '../settings/json-file';
 
 export interface AppSettings {
   /** local.settings.json's Values under the environment's and those given. */

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { format } from 'node:util';
 import type { DurableFunctions } from '../durable-task/replay';
-import { DurableWorker, durableFunctionsOf, isDurableTrigger } from '../durable-task/worker';
+import { DurableWorker, durableFunctionsOf, isDurableTrigger } from './durable-worker';
 import type { FunctionRan, RunFunction } from '../durable-task/worker-messages';
 import { loadApp, terminateApp, type LoadedApp } from './app-loader';
 import { checkBindings } from './bindings';

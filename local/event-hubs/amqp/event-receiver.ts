@@ -4,7 +4,7 @@ import type { FaultSwitches } from '../faults';
 import type { LogCursor, PartitionLog } from '../log/partition-log';
 import { OutgoingLink, type WaitingFragments } from './outgoing-link';
 import { runtimeMetricSection, withDeliveryAnnotations } from './runtime-metric';
-import { frameHeadBytes } from './transfer-frame';
+import { frameHeadBytes } from '../message/transfer-frame';
 import { UnsettledDeliveries, type Disposition, type Settlement } from './unsettled-deliveries';
 
 /** Sent at a time, so that links take turns: an idle SDK link's credit grows without bound. */

@@ -8,11 +8,11 @@ import { partitionOfKey } from '../key-hash';
 import type { PartitionLog } from '../log/partition-log';
 import { afterSequence, sequenceNumberMax, type ProducerClaim } from '../log/producer-states';
 import type { Namespace } from '../namespace';
-import { annotationValue, batchFormat, parseTransfer, type IncomingEvent } from './event';
+import { annotationValue, batchFormat, parseTransfer, type IncomingEvent } from '../message/event';
 import { describeFailure } from './failures';
 import { rawMessageFormat } from './incoming-link';
 import { answerAttach, capabilitiesOf, numberProperty, targetAddress } from './link-facts';
-import { MalformedMessage } from './sections';
+import { MalformedMessage } from '../message/sections';
 
 /** The Standard tier's limit for an event or a batch. */
 export const messageBytesMax = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { Refusal } from '../errors';
-import { MalformedMessage } from './sections';
+import { MalformedMessage } from '../message/sections';
 
 /** Errors of a file system that has no room for more. */
 const noRoom = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);

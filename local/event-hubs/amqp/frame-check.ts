@@ -10,7 +10,7 @@ import {
   type Field,
   type FieldType,
 } from './performatives';
-import { byteAt, MalformedMessage, mapAt, scalarAt, soundEnd, valueEnd } from './sections';
+import { byteAt, MalformedMessage, mapAt, scalarAt, soundEnd, valueEnd } from '../message/sections';
 
 const frameHeadBytes = 8;
 const frameType = { amqp: 0, sasl: 1 } as const;

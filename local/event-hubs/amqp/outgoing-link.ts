@@ -1,7 +1,12 @@
 import type { Socket } from 'node:net';
 import type * as rhea from 'rhea';
 import { Refusal } from '../errors';
-import { addressFrames, fragmentMessage, frameHeadBytes, type FrameTarget } from './transfer-frame';
+import {
+  addressFrames,
+  fragmentMessage,
+  frameHeadBytes,
+  type FrameTarget,
+} from '../message/transfer-frame';
 
 /** What rhea keeps of a session's outgoing side (rhea 3.0.5 lib/session.js, pinned). */
 interface RheaOutgoing {

@@ -1,6 +1,6 @@
 import type * as rhea from 'rhea';
 import { message as codec, types } from 'rhea';
-import { MalformedMessage, readSections, sectionCode } from './sections';
+import { MalformedMessage, readSections, sectionCode } from '../message/sections';
 
 interface RheaTyped {
   readonly type: { readonly name: string };

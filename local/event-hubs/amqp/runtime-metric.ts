@@ -1,6 +1,6 @@
 import { types } from 'rhea';
 import type { PartitionLog } from '../log/partition-log';
-import { readSections, sectionCode } from './sections';
+import { readSections, sectionCode } from '../message/sections';
 
 /** The message with a section told behind its header. */
 export function withDeliveryAnnotations(message: Buffer, section: Buffer): Buffer {

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { MessageEncoder, type IncomingEvent } from '../amqp/event';
+import { MessageEncoder, type IncomingEvent } from '../message/event';
 
 /** The idempotent producer a batch came from: the position of its last event. */
 export interface ProducerPosition {

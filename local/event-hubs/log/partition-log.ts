@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { IncomingEvent } from '../amqp/event';
+import type { IncomingEvent } from '../message/event';
 import { BatchEncoder, batchHeadBytes, readBatchFacts, type BatchFacts } from './batch';
 import { ProducerStates, type ProducerClaim } from './producer-states';
 import { CorruptLog, Segment, segmentHeadBytes } from './segment';

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { frameHeadBytes } from '../amqp/transfer-frame';
+import { frameHeadBytes } from '../message/transfer-frame';
 import { DamagedData } from '../errors';
 import {
   batchBytes,

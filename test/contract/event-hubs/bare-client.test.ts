@@ -3,7 +3,7 @@
 import type * as rhea from 'rhea';
 import { message, types } from 'rhea';
 import { startEventHubsEmulator, type EventHubsEmulator } from '../../../local/event-hubs';
-import { parseEvent } from '../../../local/event-hubs/amqp/event';
+import { parseEvent } from '../../../local/event-hubs/message/event';
 import { EventDecoder } from '../../../local/functions-host/hub-reading/event-decoder';
 import {
   BareClient,

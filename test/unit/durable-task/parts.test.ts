@@ -12,8 +12,8 @@ import {
 import { partitionMoves } from '../../../local/durable-task/partitions';
 import { columnsOf, eventOf, rowKeyOf } from '../../../local/durable-task/rows';
 import { readDurableSettings } from '../../../local/durable-task/settings';
-import type { Fault } from '../../../local/functions-host/json-file';
-import { SettingReader } from '../../../local/functions-host/setting-reader';
+import type { Fault } from '../../../local/settings/json-file';
+import { SettingReader } from '../../../local/settings/setting-reader';
 import { FunctionFailed, WorkerPool } from '../../../local/durable-task/worker-pool';
 import type { RunFunction } from '../../../local/durable-task/worker-messages';
 import {

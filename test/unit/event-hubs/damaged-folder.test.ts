@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { startEventHubsEmulator } from '../../../local/event-hubs';
-import { parseEvent } from '../../../local/event-hubs/amqp/event';
+import { parseEvent } from '../../../local/event-hubs/message/event';
 import { PartitionLog } from '../../../local/event-hubs/log/partition-log';
 import { segmentHeadBytes } from '../../../local/event-hubs/log/segment';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type * as NodeFileSystem from 'node:fs';
 import * as fc from 'fast-check';
 import { message } from 'rhea';
-import { parseEvent, type IncomingEvent } from '../../../local/event-hubs/amqp/event';
+import { parseEvent, type IncomingEvent } from '../../../local/event-hubs/message/event';
 import {
   runtimeMetricSection,
   withDeliveryAnnotations,

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { message } from 'rhea';
-import { parseEvent, type IncomingEvent } from '../../../local/event-hubs/amqp/event';
-import { frameHeadBytes } from '../../../local/event-hubs/amqp/transfer-frame';
+import { parseEvent, type IncomingEvent } from '../../../local/event-hubs/message/event';
+import { frameHeadBytes } from '../../../local/event-hubs/message/transfer-frame';
 import { PartitionLog, type LogLimits } from '../../../local/event-hubs/log/partition-log';
 
 /** A message with one data section of these bytes. */

@@ -1,6 +1,6 @@
 // Goal: host.json is read as the platform reads it.
 import { compileHostSettings } from '../../../local/functions-host/host-settings';
-import type { Fault } from '../../../local/functions-host/json-file';
+import type { Fault } from '../../../local/settings/json-file';
 import { readSettings, resolveSettings, settingOf } from '../../../local/functions-host/settings';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

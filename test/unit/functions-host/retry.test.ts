@@ -1,7 +1,7 @@
 // Goal: pauses between retries grow as the host's do, and JSON files read as the host reads them.
-import { withoutComments } from '../../../local/functions-host/json-file';
+import { withoutComments } from '../../../local/settings/json-file';
 import { retryDelayMs } from '../../../local/functions-host/retry';
-import { parseTimeSpan } from '../../../local/functions-host/time-span';
+import { parseTimeSpan } from '../../../local/settings/time-span';
 
 test('an exponential pause: the minimum first, then 2^(n-2) minimums more, up to the maximum', () => {
   const policy = {

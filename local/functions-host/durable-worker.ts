@@ -1,9 +1,9 @@
 /** The worker's half: runs what the host sends, through the app's own copy of durable-functions. */
-import type { LoadedApp } from '../functions-host/app-loader';
-import { invoke, triggerOf, type HostWorld } from '../functions-host/invoke';
-import { durableClientBindings } from './client-binding';
-import type { DurableFunctions } from './replay';
-import type { FunctionRan, RunFunction } from './worker-messages';
+import type { LoadedApp } from './app-loader';
+import { invoke, triggerOf, type HostWorld } from './invoke';
+import { durableClientBindings } from '../durable-task/client-binding';
+import type { DurableFunctions } from '../durable-task/replay';
+import type { FunctionRan, RunFunction } from '../durable-task/worker-messages';
 
 const kinds: Readonly<Record<string, keyof DurableFunctions>> = {
   orchestrationTrigger: 'orchestrators',
