@@ -141,3 +141,8 @@ export function roleOf({ kind }: { readonly kind: GraphNode['kind'] }): Role {
       return 'operators';
   }
 }
+
+/** True of what keeps values by their keys: all values of one key must come to one task. */
+export function needsKeys(node: GraphNode): boolean {
+  return node.kind === 'window';
+}

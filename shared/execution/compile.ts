@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile';
 import { invariant, StreamError } from '../model/errors';
 import type { Program, ProgramOutputs, StagePlan } from '../model/program';
-import { isExchange, planTopology } from '../planner/plan';
+import { planTopology, type PlannedStage } from '../planner/plan';
 import type { KeyedState } from '../state/keyed-state';
 import {
   consumersOf,
@@ -26,14 +26,15 @@ export interface CompiledProgram {
 /** Compiles one planned stage of the topologies it was planned from. */
 export function compileStage(plan: StagePlan, topologies: readonly Topology[]): CompiledProgram {
   const topology = topologies.find(({ name }) => name === plan.topology);
-  const root =
-    topology && planTopology(topology).find((stage) => stage.plan.name === plan.name)?.root;
-  if (topology === undefined || root === undefined) {
+  const planned = topology && planTopology(topology).find((stage) => stage.plan.name === plan.name);
+  const [root, ...others] = planned?.roots ?? [];
+  if (topology === undefined || planned === undefined || root === undefined) {
     throw new StreamError(
       'STREAM_TOPOLOGY_INVALID',
       `no topology has the stage ${plan.topology}/${plan.name}`,
     );
   }
+  invariant(others.length === 0, 'keyed streams are brought together by operators with ports');
   const validator = root.kind === 'source' ? Compile(withSafeIntegers(root.schema)) : null;
   return {
     plan,
@@ -49,7 +50,7 @@ export function compileStage(plan: StagePlan, topologies: readonly Topology[]): 
         isLate: false,
         counters: {},
       };
-      const compiler = new StageCompiler(topology, context);
+      const compiler = new StageCompiler(topology, planned, context);
       const head = toAll(compiler.receiversAfter(root, inputTime(context)));
       return new StageProgram({
         context,
@@ -78,10 +79,12 @@ class StageCompiler {
   /** By position in `StagePlan.exchanges`. */
   readonly exchangeTimes: PlaceTime[] = [];
   readonly #topology: Topology;
+  readonly #planned: PlannedStage;
   readonly #context: OperatorContext;
 
-  constructor(topology: Topology, context: OperatorContext) {
+  constructor(topology: Topology, planned: PlannedStage, context: OperatorContext) {
     this.#topology = topology;
+    this.#planned = planned;
     this.#context = context;
   }
 
@@ -102,7 +105,7 @@ class StageCompiler {
           addTimed: (operator) => this.timed.push({ operator, time }),
         });
       case 'keyBy':
-        return isExchange(node)
+        return this.#planned.exits.includes(node)
           ? this.#compileExchange(node, time)
           : compileKeyBy(node, context, next());
       case 'toLake':
@@ -121,7 +124,7 @@ class StageCompiler {
   }
 
   #compileExchange(node: KeyByNode, time: PlaceTime): Receiver {
-    const exchange = this.#exchangeIndex(node.name);
+    const exchange = this.#planned.exits.indexOf(node);
     this.exchangeTimes[exchange] = time;
     return compileExchange(node, this.#context, exchange);
   }
@@ -139,12 +142,5 @@ class StageCompiler {
 
   #lateReceiver(window: WindowNode, time: PlaceTime): Receiver | null {
     return window.late === 'sideOutput' ? toAll(this.receiversAfter(window, time, 1)) : null;
-  }
-
-  #exchangeIndex(keyByName: string): number {
-    const { exchanges, topology } = this.#context.plan;
-    const index = exchanges.findIndex(({ hub }) => hub === `${topology}-${keyByName}`);
-    invariant(index >= 0, 'every exchange of the stage is planned', { keyByName });
-    return index;
   }
 }

@@ -9,13 +9,24 @@ import type { Row, TablePlan } from './table';
 /** What a stage reads. */
 export type StageInput =
   | { readonly kind: 'source'; readonly hub: string }
-  | { readonly kind: 'exchange'; readonly hub: string; readonly producerStage: string };
+  | {
+      readonly kind: 'exchange';
+      readonly hub: string;
+      readonly producers: readonly ProducingStage[];
+    };
+
+/** A stage that sends to an exchange, and the port that its events are for. */
+export interface ProducingStage {
+  readonly stage: string;
+  /** Which of the streams that go through the exchange: by the order of their keyBys' names. */
+  readonly port: number;
+}
 
 export interface ExchangePlan {
-  /** The intermediate hub's name, `<topology>-<stage>-…`; also its id in outboxes. */
+  /** The intermediate hub's name, `<topology>-<keyBy>`; with the port its id in outboxes. */
   readonly hub: string;
-  /** The input of the consuming stage that the events are for. Default 0. */
-  readonly port?: number;
+  /** Which of the streams that go through the exchange: by the order of their keyBys' names. */
+  readonly port: number;
 }
 
 export interface StagePlan {

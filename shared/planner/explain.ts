@@ -1,6 +1,6 @@
 import type { TablePlan } from '../model/table';
 import type { GraphNode, LatePolicy, Topology } from '../dataflow/graph';
-import { planTopology, walk, type Plan } from './plan';
+import { planTopology, type Plan } from './plan';
 
 const lateTexts: Readonly<Record<LatePolicy, string>> = {
   drop: 'later ones are counted as late and dropped',
@@ -50,9 +50,9 @@ export function explain(plan: Plan, topologies: readonly Topology[]): string {
 function nodesByStage(topologies: readonly Topology[]): Map<string, readonly GraphNode[]> {
   return new Map(
     topologies.flatMap((topology) =>
-      planTopology(topology).map(({ plan, root }) => [
+      planTopology(topology).map(({ inside, plan, roots }) => [
         plan.functionName,
-        walk(topology, root).inside,
+        [...roots, ...inside],
       ]),
     ),
   );

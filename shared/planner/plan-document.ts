@@ -1,12 +1,12 @@
 import { inputsOf, kindOf, type GraphNode, type Topology } from '../dataflow/graph';
 import type { Json, PlanDocument, PlanNode } from '../model/plan-document';
-import { planTopology, walk } from './plan';
+import { planTopology } from './plan';
 
 /** A topology as plain data, for comparisons: see shared/model/plan-document.ts. */
 export function planDocument(topology: Topology): PlanDocument {
   const stages = new Map<number, string>();
-  for (const { plan, root } of planTopology(topology)) {
-    for (const node of walk(topology, root).inside) stages.set(node.id, plan.name);
+  for (const { inside, plan, roots } of planTopology(topology)) {
+    for (const node of [...roots, ...inside]) stages.set(node.id, plan.name);
   }
   const nodes = topology.nodes.map((node): PlanNode => {
     const inputs = inputsOf(node)

@@ -1,13 +1,13 @@
-import type { StreamError } from '../model/errors';
+import { invariant, type StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
-import { allConsumersOf, type GraphNode, type KeyByNode, type Topology } from '../dataflow/graph';
+import { allConsumersOf, type Topology } from '../dataflow/graph';
 import { faultOf, unsound, type Fault } from '../dataflow/places';
+import { cut, groupName, type CutStage } from './cut';
 
-/** A stage with the node it begins at: a source, or the keyBy whose exchange it reads. */
-export interface PlannedStage {
+/** A stage with the part of its topology that runs in it. */
+export interface PlannedStage extends Omit<CutStage, 'name'> {
   readonly plan: StagePlan;
-  readonly root: GraphNode;
 }
 
 export interface HubPlan {
@@ -29,94 +29,84 @@ export const defaultPartitionCount = 4;
 export const recoveryConsumerGroup = 'millrace-recovery';
 /** An exchange's tasks follow their producers; they are idle only when those say so. */
 const exchangeIdleAfterMs = 30_000;
+/** The service refuses longer ones. */
+const consumerGroupLengthMax = 50;
 
-/** Fuses operators into stages; a keyBy that changes the partitioning begins a new one. */
+/** Fuses operators into stages; keyBys that change the partitioning begin new ones. */
 export function planTopology(topology: Topology): PlannedStage[] {
-  const stages: PlannedStage[] = [];
-  const taken = new Set<string>();
-  for (const node of topology.nodes) {
-    if (node.kind === 'source') grow(topology, node, null, { stages, taken });
-  }
-  return stages;
+  const stages = cut(topology);
+  const openForMs = openTimes(topology);
+  return stages.map((stage) => ({
+    ...stage,
+    plan: stagePlan({ topology, stage, stages, openForMs }),
+  }));
 }
 
-interface Growing {
-  readonly stages: PlannedStage[];
-  readonly taken: Set<string>;
-}
-
-function grow(
-  topology: Topology,
-  root: GraphNode,
-  producerStage: string | null,
-  growing: Growing,
-): void {
-  const { inside, exits } = walk(topology, root);
-  const stageName = root.kind === 'source' ? root.name : `by-${root.name}`;
-  if (growing.taken.has(stageName)) {
-    const text = `topology ${topology.name}: two stages would be called ${stageName}: name the keyBy (keyBy(key, { name }))`;
-    throw unsound(text, [faultOf(root, text)]);
-  }
-  growing.taken.add(stageName);
-  const functionName = `${topology.name}-${stageName}`;
-  const plan: StagePlan = {
+function stagePlan(cutting: {
+  readonly topology: Topology;
+  readonly stage: CutStage;
+  readonly stages: readonly CutStage[];
+  readonly openForMs: readonly (number | null)[];
+}): StagePlan {
+  const { stage, stages, topology } = cutting;
+  const { exits, inside, name, roots } = stage;
+  const functionName = `${topology.name}-${name}`;
+  const [root] = roots;
+  const producers = stages.flatMap((producer) =>
+    producer.exits
+      .map((exit) => roots.indexOf(exit))
+      .filter((port) => port >= 0)
+      .map((port) => ({ stage: producer.name, port })),
+  );
+  return {
     topology: topology.name,
-    name: stageName,
+    name,
     input:
-      producerStage === null
+      root?.kind === 'source'
         ? { kind: 'source', hub: root.name }
-        : { kind: 'exchange', hub: exchangeHub(topology, root), producerStage },
+        : { kind: 'exchange', hub: exchangeHub(topology, stage), producers },
     consumerGroup: functionName,
     recoveryConsumerGroup,
     functionName,
-    operators: inside.map((node) => node.name),
-    tables: inside.flatMap((node) => (node.kind === 'toLake' ? [node.table] : [])),
-    exchanges: exits.map((exit) => ({ hub: exchangeHub(topology, exit) })),
-    idleAfterMs: root.kind === 'source' ? root.idleAfterMs : exchangeIdleAfterMs,
-    openForMs: openForMs(topology, root),
+    operators: [...roots, ...inside].map((node) => node.name),
+    tables: inside
+      .flatMap((node) => (node.kind === 'toLake' ? [node.table] : []))
+      .sort((left, right) => (left.name < right.name ? -1 : 1)),
+    exchanges: exits.map((exit) => {
+      const consumer = stages.find((other) => other.roots.includes(exit));
+      invariant(consumer !== undefined, 'a stage reads what a keyBy sends', { keyBy: exit.name });
+      return { hub: exchangeHub(topology, consumer), port: consumer.roots.indexOf(exit) };
+    }),
+    idleAfterMs: root?.kind === 'source' ? root.idleAfterMs : exchangeIdleAfterMs,
+    openForMs: longest(roots.map(({ id }) => cutting.openForMs[id] ?? null)),
   };
-  growing.stages.push({ plan, root });
-  for (const exit of exits) grow(topology, exit, stageName, growing);
 }
 
 /** Operators that act with events alone; one of one's own may keep time. */
 const timelessKinds: ReadonlySet<string> = new Set(['map', 'filter', 'flatMap']);
 
-/** The longest chain of windows from a node on: results of one are events of the next. */
-function openForMs(topology: Topology, node: GraphNode): number | null {
-  if (node.kind === 'operator' && !timelessKinds.has(node.operator.kind)) return null;
-  let longest = 0;
-  for (const next of allConsumersOf(topology, node.id)) {
-    const behind = openForMs(topology, next);
-    if (behind === null) return null;
-    longest = Math.max(longest, behind);
+/** By node, the longest chain of windows from it on: results of one are events of the next. */
+function openTimes(topology: Topology): readonly (number | null)[] {
+  const times: (number | null)[] = topology.nodes.map(() => null);
+  for (const node of [...topology.nodes].reverse()) {
+    const isOwn = node.kind === 'operator' && !timelessKinds.has(node.operator.kind);
+    const behind = longest(allConsumersOf(topology, node.id).map(({ id }) => times[id] ?? null));
+    const own = node.kind === 'window' ? node.sizeMs + node.graceMs : 0;
+    times[node.id] = isOwn || behind === null ? null : behind + own;
   }
-  return longest + (node.kind === 'window' ? node.sizeMs + node.graceMs : 0);
+  return times;
 }
 
-/** The nodes that run in the stage of a root, and the keyBys at which it ends. */
-export function walk(
-  topology: Topology,
-  root: GraphNode,
-): { inside: GraphNode[]; exits: KeyByNode[] } {
-  const inside: GraphNode[] = [root];
-  const exits: KeyByNode[] = [];
-  for (const node of inside) {
-    for (const next of allConsumersOf(topology, node.id)) {
-      if (isExchange(next)) exits.push(next);
-      else inside.push(next);
-    }
-  }
-  return { inside, exits };
+/** Null where one is: nobody knows for how long. */
+function longest(times: readonly (number | null)[]): number | null {
+  return times.reduce(
+    (known, time) => (known === null || time === null ? null : Math.max(known, time)),
+    0,
+  );
 }
 
-/** True where values must travel to another task. */
-export function isExchange(node: GraphNode): node is KeyByNode {
-  return node.kind === 'keyBy' && !node.isPartitionedBySource;
-}
-
-function exchangeHub(topology: Topology, node: GraphNode): string {
-  return `${topology.name}-${node.name}`;
+function exchangeHub(topology: Topology, { roots }: CutStage): string {
+  return `${topology.name}-${groupName(roots)}`;
 }
 
 /** Plans all topologies together; rejects with STREAM_TOPOLOGY_INVALID where they collide. */
@@ -124,15 +114,10 @@ export function plan(
   topologies: readonly Topology[],
   options: { readonly partitionCounts?: Readonly<Record<string, number>> } = {},
 ): Plan {
-  const stages = topologies.flatMap(planTopology).map((stage) => stage.plan);
-  const faults = [
-    ...doubled(topologies, 'topologies'),
-    ...doubled(
-      stages.flatMap(({ tables }) => tables),
-      'tables',
-    ),
-  ];
+  const planned = topologies.flatMap((topology) => planTopology(topology));
+  const faults = [...collisions(topologies, planned), ...tooLong(planned)];
   if (faults.length > 0) throw collision(faults);
+  const stages = planned.map((stage) => stage.plan);
   const hubs = new Map<string, HubPlan>();
   for (const { consumerGroup, input } of stages) {
     const known = hubs.get(input.hub);
@@ -146,8 +131,59 @@ export function plan(
   return {
     stages,
     hubs: Array.from(hubs.values()),
-    tables: stages.flatMap(({ tables }) => tables),
+    tables: Array.from(new Set(stages.flatMap(({ tables }) => tables))),
   };
+}
+
+/** A name that something has, and where that is written. */
+interface NamedPart {
+  readonly name: string;
+  readonly part: object;
+}
+
+/** Names that two have of which there can be one. */
+function collisions(topologies: readonly Topology[], planned: readonly PlannedStage[]): Fault[] {
+  const functions = planned.flatMap(({ plan: { functionName }, roots }) =>
+    roots.slice(0, 1).map((part) => ({ name: functionName, part })),
+  );
+  const exchanges = planned.flatMap(({ plan: { input }, roots }) =>
+    input.kind === 'exchange' ? roots.slice(0, 1).map((part) => ({ name: input.hub, part })) : [],
+  );
+  const sources = planned.flatMap(({ plan: { input }, roots }) =>
+    input.kind === 'source' ? roots.map((part) => ({ name: input.hub, part })) : [],
+  );
+  const tables = planned.flatMap(({ plan: { tables: ofStage } }) =>
+    ofStage.map((part) => ({ name: part.name, part })),
+  );
+  return [
+    ...doubled(
+      topologies.map((part) => ({ name: part.name, part })),
+      'topologies are',
+    ),
+    ...doubled(functions, 'functions would be'),
+    ...doubled(exchanges, 'exchange hubs would be'),
+    ...sources.flatMap((source) =>
+      exchanges
+        .filter(({ name }) => name === source.name)
+        .flatMap(({ name, part }) => {
+          const text = `hub ${name} is a source, and would be the exchange of a keyBy too: give one another name`;
+          return [faultOf(source.part, text), faultOf(part, text)];
+        }),
+    ),
+    ...doubled(tables, 'tables are'),
+  ];
+}
+
+/** What the service allows (a consumer group 50 characters) is told before anything is deployed. */
+function tooLong(planned: readonly PlannedStage[]): Fault[] {
+  return planned.flatMap(({ plan: { consumerGroup }, roots }) =>
+    consumerGroup.length <= consumerGroupLengthMax
+      ? []
+      : roots.slice(0, 1).map((root) => {
+          const text = `consumer group ${consumerGroup} has ${consumerGroup.length} characters, Event Hubs allows ${consumerGroupLengthMax}: shorten the name of the topology, or of the source or keyBy`;
+          return faultOf(root, text);
+        }),
+  );
 }
 
 function collision(faults: readonly Fault[]): StreamError {
@@ -156,13 +192,13 @@ function collision(faults: readonly Fault[]): StreamError {
 }
 
 /** Each with both places. */
-function doubled(parts: readonly { readonly name: string }[], what: string): Fault[] {
+function doubled(named: readonly NamedPart[], what: string): Fault[] {
   const first = new Map<string, object>();
-  return parts.flatMap((part) => {
-    const twin = first.get(part.name);
-    if (twin === undefined) first.set(part.name, part);
+  return named.flatMap(({ name, part }) => {
+    const twin = first.get(name);
+    if (twin === undefined) first.set(name, part);
     if (twin === undefined || twin === part) return [];
-    const text = `two ${what} are called ${part.name}: give one another name`;
+    const text = `two ${what} called ${name}: give one another name`;
     return [faultOf(part, text), faultOf(twin, text)];
   });
 }

@@ -64,7 +64,7 @@ export class Outbox {
   constructor(exchange: ExchangePlan, partitionCount: number, state: KeyedState) {
     this.#exchange = exchange;
     this.#partitionCount = partitionCount;
-    this.#port = exchange.port ?? 0;
+    this.#port = exchange.port;
     this.#marks = state.store(`$outbox:${exchange.hub}${this.#port === 0 ? '' : `#${this.#port}`}`);
     this.#partitionCounts = state.store('$exchange-partitions');
     this.#texts = Array.from({ length: partitionCount }, () => []);

@@ -1,4 +1,4 @@
-import type { StageInput } from '../../model/program';
+import type { ProducingStage, StageInput } from '../../model/program';
 import type { KeyedState, KeyedStore } from '../../state/keyed-state';
 import {
   exchangeWatermarkMs,
@@ -42,15 +42,9 @@ export interface Admission {
   readonly contradiction: string | null;
 }
 
-/** Whose events come, and to which input of the stage. */
-export interface ProducingStage {
-  readonly stage: string;
-  readonly port: number;
-}
-
 /** Whose events a stage's exchange brings. */
 export function producingStages(input: StageInput): readonly ProducingStage[] {
-  return input.kind === 'source' ? [] : [{ stage: input.producerStage, port: 0 }];
+  return input.kind === 'source' ? [] : input.producers;
 }
 
 const unheard: ProducerMark = {

@@ -16,7 +16,7 @@ const quiet = { watermarkMs: 5, through: {}, isFinished: false, isIdle: false, b
 
 function anOutbox(partitionCount: number): { outbox: Outbox; state: KeyedState } {
   const state = new KeyedState();
-  return { outbox: new Outbox({ hub: 'flights-exchange' }, partitionCount, state), state };
+  return { outbox: new Outbox({ hub: 'flights-exchange', port: 0 }, partitionCount, state), state };
 }
 
 /** Takes a message in as a consumer does and says which values were new. */
@@ -35,7 +35,7 @@ describe('an exchange', () => {
     outbox.add({ key: 'sk', eventTimeMs: 1, value: 1 });
     outbox.pack(sender, { ...quiet, commit: 1 });
     state.settle();
-    const grown = new Outbox({ hub: 'flights-exchange' }, 8, state);
+    const grown = new Outbox({ hub: 'flights-exchange', port: 0 }, 8, state);
     expect(() => grown.pack(sender, { ...quiet, commit: 2 })).toThrow(
       /STREAM_STATE_MISMATCH: the exchange flights-exchange had 4 partitions and now has 8/,
     );

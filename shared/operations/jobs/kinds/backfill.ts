@@ -17,7 +17,8 @@ import { LedgerReader } from '../../../ledger/ledger-reader';
 import { captureContainer } from '../../backfill/capture-file';
 import type { SourceTable } from '../../backfill/file-lines';
 import { FileSource, isSourceFile, type FilePartition } from '../../backfill/file-source';
-import { HubRange, rangesOf, type PartitionRange } from '../../backfill/hub-range';
+import { HubRange, rangesOf } from '../../backfill/hub-range';
+import { ownPart, type Reading, type ReadingFrom } from '../../backfill/reading';
 import {
   scratchAppends,
   ScratchExchange,
@@ -64,20 +65,11 @@ interface BackfillPlanSummary {
 interface BackfillWork {
   readonly functionName: string;
   readonly partition: string;
+  /** Of every exchange of the backfill. */
   readonly partitionCount: number;
   /** Where the stage's events come from: a stretch of its hub, files, or what the phase before sent. */
-  readonly from:
-    | { readonly kind: 'hub'; readonly ranges: readonly PartitionRange[] }
-    | {
-        readonly kind: 'files';
-        readonly store: FileStore;
-        readonly partitions: readonly FilePartition[];
-      }
-    | { readonly kind: 'exchange'; readonly hub: string };
+  readonly from: ReadingFrom;
 }
-
-/** Where files are: the container of tables, or that of Event Hubs Capture. */
-type FileStore = 'lake' | 'capture';
 
 interface BackfillResult {
   readonly functionName: string;
@@ -166,34 +158,23 @@ async function planBackfill(
     );
   }
   if (options.outcome === 'swap') await assertAtRest(world, options, stages);
+  const readings = new Map<string, Reading>();
+  for (const stage of chosen) readings.set(stage.plan.name, await readingOf(world, stage, options));
+  // One for all exchanges: several sources, of different counts, may send to one.
+  const counts = Array.from(readings.values(), ({ partitions }) => partitions.length);
+  const partitionCount = Math.max(0, ...counts);
+  const partitions = Array.from({ length: partitionCount }, (_, index) => String(index));
   const pieces: { phase: number; work: BackfillWork }[] = [];
-  const counts = new Map<string, number>();
-  for (const [phase, { plan, services }] of stages.entries()) {
-    const { functionName, input } = plan;
-    let from: BackfillWork['from'];
-    let partitions: readonly string[];
-    if (input.kind === 'exchange') {
-      const producer = stages.find((stage) => stage.plan.name === input.producerStage);
-      const count = counts.get(producer?.plan.functionName ?? '') ?? 0;
-      partitions = Array.from({ length: count }, (_, index) => String(index));
-      from = { kind: 'exchange', hub: input.hub };
-    } else if (!chosen.some((stage) => stage.plan.functionName === functionName)) {
-      continue;
-    } else if (options.from.kind === 'hub') {
-      const ranges = await rangesOf(services.hub, options.from);
-      partitions = ranges.map(({ partition }) => partition);
-      from = { kind: 'hub', ranges };
-    } else {
-      const spread = spreadFiles(await sourceFiles(world, options.from), options.partitions);
-      partitions = spread.map(({ partition }) => partition);
-      const store = options.from.kind === 'capture' ? 'capture' : 'lake';
-      from = { kind: 'files', store, partitions: spread };
+  for (const [phase, { plan }] of stages.entries()) {
+    const { functionName, input, name } = plan;
+    if (input.kind === 'exchange' && input.producers.some(({ stage }) => readings.has(stage))) {
+      readings.set(name, { from: { kind: 'exchange', hub: input.hub }, partitions });
     }
-    counts.set(functionName, partitions.length);
-    for (const partition of partitions) {
-      const own = from.kind === 'files' ? { ...from, partitions: onlyOf(partition, from) } : from;
-      const work = { functionName, partition, partitionCount: partitions.length, from: own };
-      pieces.push({ phase, work });
+    const reading = readings.get(name);
+    if (reading === undefined) continue;
+    for (const partition of reading.partitions) {
+      const from = ownPart(reading.from, partition);
+      pieces.push({ phase, work: { functionName, partition, partitionCount, from } });
     }
   }
   const versions: Record<string, number> = {};
@@ -202,6 +183,26 @@ async function planBackfill(
     versions[name] = (await readTable(table)).version;
   }
   return { pieces, summary: { topology: options.topology, outcome: options.outcome, versions } };
+}
+
+async function readingOf(
+  world: BackfillWorld,
+  { services }: SurveyedStage,
+  options: BackfillOptions,
+): Promise<Reading> {
+  if (options.from.kind === 'hub') {
+    const ranges = await rangesOf(services.hub, options.from);
+    return {
+      from: { kind: 'hub', ranges },
+      partitions: ranges.map(({ partition }) => partition),
+    };
+  }
+  const spread = spreadFiles(await sourceFiles(world, options.from), options.partitions);
+  const store = options.from.kind === 'capture' ? 'capture' : 'lake';
+  return {
+    from: { kind: 'files', store, partitions: spread },
+    partitions: spread.map(({ partition }) => partition),
+  };
 }
 
 /** New tables may take the place of old ones only if these hold all that was read, and no more comes. */
@@ -297,15 +298,6 @@ function spreadFiles({ names, table }: SourceFiles, partitions: number): FilePar
 }
 
 /** A piece knows of the other partitions that they are there: all files in each would be too many. */
-function onlyOf(
-  partition: string,
-  { partitions }: { readonly partitions: readonly FilePartition[] },
-): FilePartition[] {
-  return partitions.map((one) =>
-    one.partition === partition ? one : { partition: one.partition, files: [] },
-  );
-}
-
 async function runPiece(
   world: BackfillWorld,
   work: BackfillWork,

@@ -236,13 +236,17 @@ class Reset {
   async #producersOf(stage: SurveyedStage, paths: readonly LogPath[]): Promise<readonly string[]> {
     const { input } = stage.plan;
     if (input.kind === 'source') return [];
-    const producer = this.#stages.find(({ plan }) => plan.name === input.producerStage);
-    if (producer === undefined) return [];
-    const { partitionIds } = await producer.services.hub.describe();
-    const isAnew = (partition: string): boolean =>
-      producer.plan.input.kind === 'exchange' ||
-      paths.some((path) => path.stage === producer.plan.name && path.partition === partition);
-    return partitionIds.filter(isAnew).map((partition) => `${producer.plan.name}/${partition}`);
+    const names = new Set(input.producers.map(({ stage: producer }) => producer));
+    const anew: string[] = [];
+    for (const producer of this.#stages.filter(({ plan }) => names.has(plan.name))) {
+      const { partitionIds } = await producer.services.hub.describe();
+      const isAnew = (partition: string): boolean =>
+        producer.plan.input.kind === 'exchange' ||
+        paths.some((path) => path.stage === producer.plan.name && path.partition === partition);
+      const begun = partitionIds.filter(isAnew);
+      anew.push(...begun.map((partition) => `${producer.plan.name}/${partition}`));
+    }
+    return anew;
   }
 }
 
