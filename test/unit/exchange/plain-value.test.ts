@@ -21,7 +21,7 @@ it.each([
   ['in an object', { a: 0, b: { c: -0 }, gone: undefined }],
   ['in a list', [1, [-0, 'x', null, true]]],
 ])('a −0 %s passes an exchange', (_where, value) => {
-  const outbox = new Outbox({ hub: 'by-key', sourceStage: 's' } as never, 1, new KeyedState());
+  const outbox = new Outbox({ hub: 'by-key', port: 0 }, 1, new KeyedState());
   outbox.add({ key: 'k', eventTimeMs: 1, value, hasNegativeZero: assertPlain(value) });
   const [message] = outbox.pack(envelopeHead(), { ...envelopeHead(), broadcast: false });
   const { events } = eventsOf(message?.body ?? new Uint8Array());
