@@ -15,8 +15,10 @@ class Graph {
   readonly #graph = new GraphBuilder();
 
   source(name: string): Edge {
-    const node = { kind: 'source', schema, eventTime: () => 0, earlyLimitMs: 0 } as const;
-    return this.#edge(this.#graph.add({ ...node, outOfOrdernessMs: 0, idleAfterMs: 0 }, name));
+    const early = { limitMs: 0, policy: 'deadLetter' } as const;
+    const times = { outOfOrdernessMs: 0, idleAfterMs: 0, maxDriftMs: 0, quiet: null, early };
+    const id = this.#graph.add({ kind: 'source', schema, eventTime: () => 0, ...times }, name);
+    return this.#edge(id);
   }
 
   keyBy(from: readonly Edge[], name: string, isPartitionedBySource = false): Edge {
