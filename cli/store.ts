@@ -36,7 +36,7 @@ export function openStore(location: string): Store {
     commits,
     lake,
     lakeAddress: lakeContainer.client.url,
-    ledger: (topology) => new LedgerReader({ appends, objects: commits, topology }),
+    ledger: (topology) => new LedgerReader({ appends, topology }),
   };
 }
 

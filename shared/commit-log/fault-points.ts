@@ -1,13 +1,13 @@
 /**
  * Where tests stop or kill the process while it writes to a commit log. Each is awaited in
- * task-log.ts or roll.ts; a test fails if one is never reached.
+ * task-log.ts; a test fails if one is never reached.
  */
 export const commitLogFaultPoints = [
   'commit.before-append',
   'commit.after-append',
+  'snapshot.after-part',
   'roll.before-seal',
   'roll.after-seal',
-  'roll.after-snapshot',
   'roll.after-create',
   'roll.after-header',
 ] as const;

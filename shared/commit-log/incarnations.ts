@@ -1,5 +1,6 @@
 import type { AppendStore, HubDescription } from '../model/ports';
-import { parseGenerationName, stagePrefix, type LogPath } from './names';
+import { parseGenerationName, stagePrefix } from './names';
+import type { TaskAddress } from '../model/task-address';
 
 /** What tells a hub from its namesake of before: the text sorts by the hub's age. */
 export function incarnationOf(hub: HubDescription): string {
@@ -16,7 +17,7 @@ export interface KnownIncarnation {
 /** The incarnations of a task that have begun, oldest first. */
 export async function listIncarnations(
   appends: AppendStore,
-  task: Pick<LogPath, 'topology' | 'version' | 'stage' | 'partition'>,
+  task: Omit<TaskAddress, 'incarnation'>,
 ): Promise<string[]> {
   const known = await listKnownIncarnations(appends, task);
   return known.filter(({ hasBegun }) => hasBegun).map(({ incarnation }) => incarnation);
@@ -25,7 +26,7 @@ export async function listIncarnations(
 /** Also those that somebody is about to begin, or died before doing so. Oldest first. */
 export async function listKnownIncarnations(
   appends: AppendStore,
-  task: Pick<LogPath, 'topology' | 'version' | 'stage' | 'partition'>,
+  task: Omit<TaskAddress, 'incarnation'>,
 ): Promise<KnownIncarnation[]> {
   const blobs = new Map<string, string[]>();
   for (const name of await appends.list(stagePrefix(task))) {

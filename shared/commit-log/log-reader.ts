@@ -3,7 +3,8 @@ import type { AppendStore } from '../model/ports';
 import { corruptLog } from './corruption';
 import { Generation } from './generation';
 import { listGenerations } from './generation-list';
-import { logPrefix, parseGenerationName, topologyPrefix, type LogPath } from './names';
+import { logPrefix, parseGenerationName, topologyPrefix } from './names';
+import type { TaskAddress } from '../model/task-address';
 
 /** A place in a log to read on from. Plain data: it may be stored. */
 export interface LogPosition {
@@ -23,8 +24,8 @@ export interface LogStretch {
 }
 
 /** Every log of a topology: all stages, incarnations and partitions, in the order of their names. */
-export async function listLogs(appends: AppendStore, topology: string): Promise<LogPath[]> {
-  const paths = new Map<string, LogPath>();
+export async function listLogs(appends: AppendStore, topology: string): Promise<TaskAddress[]> {
+  const paths = new Map<string, TaskAddress>();
   for (const name of await appends.list(topologyPrefix(topology))) {
     const path = parseGenerationName(name)?.path;
     if (path !== undefined) paths.set(logPrefix(path), path);
@@ -39,7 +40,7 @@ export async function listLogs(appends: AppendStore, topology: string): Promise<
  */
 export async function readLog(
   appends: AppendStore,
-  path: LogPath,
+  path: TaskAddress,
   from: LogPosition | null,
   /** The log's generations, oldest first, where the caller has just listed them. */
   listed?: readonly number[],
@@ -57,7 +58,7 @@ export async function readLog(
     if (bytes === undefined || (bytes.byteLength === 0 && generation.position === 0)) continue;
     isBroken ||= number !== next.generation;
     const read = generation.takeIn(bytes);
-    assertFollows(before, generation, read[0]);
+    assertFollows(before, generation);
     before = generation;
     for (const record of read) records.push(record);
     next =
@@ -69,15 +70,12 @@ export async function readLog(
 }
 
 /** A header says after which commit its generation begins: that is the last of the one before. */
-function assertFollows(
-  before: Generation | null,
-  generation: Generation,
-  header: LogRecord | undefined,
-): void {
-  if (header?.kind !== 'header' || before?.number !== generation.number - 1) return;
-  if (!before.isCommitKnown || header.afterCommit === before.lastCommit) return;
+export function assertFollows(before: Generation | null, generation: Generation): void {
+  const { afterCommit } = generation;
+  if (afterCommit === null || before?.number !== generation.number - 1) return;
+  if (!before.isCommitKnown || afterCommit === before.lastCommit) return;
   throw corruptLog(
     { blob: before.name, position: before.position },
-    `it ends with commit ${before.lastCommit}, the next generation begins after commit ${header.afterCommit}: records are missing`,
+    `it ends with commit ${before.lastCommit}, the next generation begins after commit ${afterCommit}: records are missing`,
   );
 }

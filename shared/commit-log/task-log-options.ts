@@ -1,5 +1,6 @@
+import type { TaskSummary } from '../model/commit';
 import type { AppendStore, Clock, FaultPoint, ObjectStore, Telemetry } from '../model/ports';
-import type { LogPath } from './names';
+import type { TaskAddress } from '../model/task-address';
 
 export interface TaskLogLimits {
   /** A generation rolls when one of the first three is reached. */
@@ -11,18 +12,25 @@ export interface TaskLogLimits {
   readonly blockBytesMax: number;
 }
 
+/** A task's state, handed on to the log that carries on with it. */
+export interface Bequest {
+  /** As the last commit left it; its cursor is null where the input is another one. */
+  readonly summary: TaskSummary;
+  readonly parts: readonly Uint8Array[];
+}
+
 export interface TaskLogOptions {
   readonly appends: AppendStore;
   readonly objects: ObjectStore;
   readonly clock: Clock;
-  readonly path: LogPath;
+  readonly path: TaskAddress;
   /** This process, for seals. */
   readonly writer: string;
   readonly limits: TaskLogLimits;
   readonly faultPoint: FaultPoint;
   readonly telemetry: Telemetry;
-  /** State that a log which does not exist yet begins with; null: empty state. */
-  readonly initialSnapshot: Uint8Array | null;
+  /** What a log that does not exist yet begins with; null: with nothing. */
+  readonly inherited: Bequest | null;
   /**
    * Awaited when the first blob of a log is there and still empty: by then others can see it. What
    * it rejects with keeps the log from beginning.

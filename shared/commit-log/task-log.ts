@@ -1,16 +1,37 @@
-import type { AttemptRecord, CommitRecord, HeaderRecord, LogRecord } from '../model/commit';
+import type {
+  AttemptRecord,
+  CommitRecord,
+  HeaderRecord,
+  LogRecord,
+  PlanRecord,
+  SnapshotBase,
+  SnapshotPart,
+  TaskPlan,
+  TaskSummary,
+} from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import { appendWithReadBack, type AppendOutcome, type BlockOutcome } from './append-with-read-back';
 import { corruptLog } from './corruption';
 import type { CommitLogFaultPoint } from './fault-points';
+import { assertNoFormerLog } from './former-layout';
 import { Generation } from './generation';
 import { listGenerations } from './generation-list';
 import { fullLog, serviceBlocksMax } from './full-log';
 import { generationName } from './names';
-import { encodeRecord } from './record';
-import { deleteSnapshots, getSnapshot, putSnapshot } from './snapshots';
+import { readEarlierRecords } from './earlier-records';
+import { encodeRecord, recordVersion } from './record';
+import { getParts, putPart } from './snapshots';
 import type { TaskLogOptions } from './task-log-options';
 import { resetWriterPrefix, unfinishedReset } from './unfinished-reset';
+
+/** What `load` gives: the state is that of the parts, changed by the records after `base.commit`. */
+export interface LoadedLog {
+  /** Null: the state begins empty. */
+  readonly base: SnapshotBase | null;
+  readonly parts: readonly Uint8Array[];
+  /** From `base` on. Of commits up to `base.commit` only outputs that are owed count. */
+  readonly records: readonly LogRecord[];
+}
 
 /**
  * The log of one task, as one process sees it. Any number of processes may hold the same log at
@@ -37,7 +58,10 @@ export class TaskLog {
   /** Creates generation 0 where there is no log yet. `load` comes next. */
   static async open(options: TaskLogOptions): Promise<TaskLog> {
     const log = new TaskLog(options);
-    if ((await log.#newestGeneration()) === undefined) await log.#begin(0, options.initialSnapshot);
+    if ((await log.#newestGeneration()) === undefined) {
+      await assertNoFormerLog(options.appends, options.path);
+      await log.#beginFirst();
+    }
     return log;
   }
 
@@ -55,6 +79,21 @@ export class TaskLog {
     return this.#current.blocks;
   }
 
+  /** Time of the generation's first record after its header; null: there is none. */
+  get firstWriteMs(): number | null {
+    return this.#current.firstWriteMs;
+  }
+
+  /** The plan whose build may commit, as far as the log was read; null: none was ever named. */
+  get plan(): TaskPlan | null {
+    return this.#current.plan;
+  }
+
+  /** What the generation's header says that the state is made of. */
+  get base(): SnapshotBase | null {
+    return this.#current.base;
+  }
+
   /**
    * The generation is sealed and no next one has begun: somebody died in the middle of a roll. Apply
    * all records that `load` or `catchUp` gave, then call `finishRoll`.
@@ -68,34 +107,36 @@ export class TaskLog {
     return this.#current.end === 'final';
   }
 
-  /** Reads the newest generation: the state that it begins with and everything since. Repeatable. */
-  async load(): Promise<{
-    readonly snapshot: Uint8Array | null;
-    readonly records: readonly LogRecord[];
-  }> {
+  /** Reads what the state is made of: a snapshot, and the records since. Repeatable. */
+  async load(): Promise<LoadedLog> {
     const newest = await this.#newestGeneration();
     if (newest === undefined) throw this.#movedOn('it was deleted');
     const bytes = await this.#readGenerationToLoad(newest);
     const records = this.#current.takeIn(bytes);
-    const header = records[0];
-    invariant(header?.kind === 'header', 'a generation that is not empty begins with its header');
-    this.#kept = records.slice();
+    const { base } = this.#current;
+    const [earlier, parts] = await this.#unlessMovedOn(() =>
+      Promise.all([
+        readEarlierRecords(this.#options, this.#current),
+        getParts(this.#options.objects, base === null ? [] : base.parts),
+      ]),
+    );
+    this.#kept = [...earlier, ...records];
     if (this.needsRoll) await this.#readAhead();
-    const { snapshot } = header;
-    return {
-      snapshot: snapshot === null ? null : await this.#snapshot(snapshot),
-      records: this.#takeKept(),
-    };
+    return { base, parts, records: this.#takeKept() };
   }
 
-  async #snapshot(reference: NonNullable<HeaderRecord['snapshot']>): Promise<Uint8Array> {
-    const { appends, objects } = this.#options;
+  /** What is missing or broken may have been retired while we read it: the log has gone on then. */
+  async #unlessMovedOn<Result>(read: () => Promise<Result>): Promise<Result> {
     try {
-      return await getSnapshot(objects, reference);
+      return await read();
     } catch (error) {
-      // Retired while we read it: the log has gone on, and its newest generation is whole.
-      const isRetired = (await appends.stat(this.#current.name)) === undefined;
-      throw isRetired ? this.#movedOn('it was retired') : error;
+      const isHalt = error instanceof StreamError && error.disposition === 'halt';
+      if (!isHalt || (await this.#newestGeneration()) === this.#current.number) throw error;
+      const next = await this.#options.appends.stat(
+        generationName(this.#options.path, this.#current.number + 1),
+      );
+      // A roll that got no further than an empty blob has retired nothing.
+      throw next?.bytes === 0 ? error : this.#movedOn('it was retired');
     }
   }
 
@@ -104,7 +145,7 @@ export class TaskLog {
    * `conflict`: `catchUp` gives what is new (without another read), and nothing was appended.
    * A lost response is made good by reading back: `appended` is said when the record is in the log.
    */
-  async append(record: CommitRecord | AttemptRecord): Promise<AppendOutcome> {
+  async append(record: CommitRecord | AttemptRecord | PlanRecord): Promise<AppendOutcome> {
     await this.#at('commit.before-append');
     const { blocks } = this.#current;
     // The last block is kept for the seal.
@@ -129,27 +170,45 @@ export class TaskLog {
     return blocks >= blocksMax || position >= bytesMax || ageMs >= ageMaxMs;
   }
 
+  /** Stores a part of a snapshot of the state after that commit. Repeatable, at any time. */
+  async putPart(commit: number, index: number, bytes: Uint8Array): Promise<SnapshotPart> {
+    const { objects, path } = this.#options;
+    const part = await putPart(objects, { path, commit, index }, bytes);
+    await this.#at('snapshot.after-part');
+    return part;
+  }
+
   /**
-   * Seals this generation and begins the next with a snapshot of the state after the last commit.
-   * Order and why: docs/adr/0003. `conflict`: somebody appended first and nothing was sealed.
+   * Seals this generation and begins the next. Nobody waits for a snapshot: the next header names the
+   * given one, or else the base that this generation has. Order and why: docs/adr/0003. `conflict`:
+   * somebody appended first and nothing was sealed.
+   *
+   * @param summary as of the last commit; null before there is one
+   * @param snapshot a whole one, that this process has put; null: none is newer than the base
    */
-  async roll(takeSnapshot: () => Uint8Array): Promise<'rolled' | 'conflict'> {
+  async roll(summary: TaskSummary | null, snapshot: SnapshotBase | null): Promise<AppendOutcome> {
     await this.#at('roll.before-seal');
+    const { number, position } = this.#current;
     if ((await this.#seal({ isFinal: false })) === 'conflict') return 'conflict';
     await this.#at('roll.after-seal');
-    await this.finishRoll(takeSnapshot());
-    return 'rolled';
+    // Nothing of this generation is left to read where the snapshot was taken at its very end.
+    const isAtEnd = snapshot?.generation === number && snapshot.position === position;
+    const base = isAtEnd ? { ...snapshot, generation: number + 1, position: 0 } : snapshot;
+    await this.finishRoll(summary, base);
+    return 'appended';
   }
 
   /**
    * Begins the generation after a sealed one. May be repeated, and done by several at once: the
-   * first header counts, and all snapshots of the state after the same commit mean the same.
+   * first header counts, and all that they may say means the same.
    */
-  async finishRoll(snapshot: Uint8Array): Promise<void> {
+  async finishRoll(summary: TaskSummary | null, snapshot: SnapshotBase | null): Promise<void> {
     invariant(this.needsRoll, 'only a sealed generation is followed by another');
-    invariant(this.#kept.length === 0, 'a snapshot is taken after all records were applied');
+    invariant(this.#kept.length === 0, 'a roll is finished after all records were applied');
     const from = this.#current;
-    await this.#begin(from.number + 1, snapshot);
+    const isNewer = snapshot !== null && snapshot.commit >= (from.base?.commit ?? 0);
+    const header = this.#header(from.number + 1, summary, isNewer ? snapshot : from.base);
+    await this.#begin({ ...header, plan: from.plan });
     await this.#at('roll.after-header');
     this.#options.telemetry.emit('info', 'log.rolled', {
       ...this.#options.path,
@@ -157,7 +216,7 @@ export class TaskLog {
       afterCommit: from.lastCommit,
       blocks: from.blocks,
       bytes: from.position,
-      snapshotBytes: snapshot.byteLength,
+      baseCommit: header.base?.commit ?? 0,
     });
   }
 
@@ -178,35 +237,6 @@ export class TaskLog {
       `${this.#current.name}: somebody appended before the log could be ended; catch up and end it again`,
       { details: { ...this.#options.path } },
     );
-  }
-
-  /** Generations before this one that still exist, oldest first, with the time of their last write. */
-  async formerGenerations(): Promise<
-    { readonly generation: number; readonly modifiedAtMs: number }[]
-  > {
-    const { appends, path } = this.#options;
-    const former: { generation: number; modifiedAtMs: number }[] = [];
-    for (const generation of await listGenerations(appends, path)) {
-      if (generation >= this.generation) continue;
-      const stat = await appends.stat(generationName(path, generation));
-      if (stat !== undefined) former.push({ generation, modifiedAtMs: stat.modifiedAtMs });
-    }
-    return former;
-  }
-
-  /**
-   * Deletes a generation before this one, with its snapshots. The caller knows that its rows are in
-   * the lake, its outbox is confirmed and its retention has passed. Repeatable.
-   */
-  async retire(generation: number): Promise<void> {
-    invariant(generation < this.generation && this.#current.blocks > 0, 'a live log is kept', {
-      generation,
-      current: this.generation,
-    });
-    const { appends, objects, path } = this.#options;
-    // In this order: a generation that is there is read, and asks for its snapshot.
-    await appends.delete(generationName(path, generation));
-    await deleteSnapshots(objects, { path, throughGeneration: generation });
   }
 
   async #seal(how: { readonly isFinal: boolean }): Promise<AppendOutcome> {
@@ -241,26 +271,51 @@ export class TaskLog {
     return outcome.kind;
   }
 
-  /** Puts the generation's snapshot, its blob and its header there, and moves to it. */
-  async #begin(generation: number, snapshot: Uint8Array | null): Promise<void> {
-    const { appends, objects, path } = this.#options;
+  #header(
+    generation: number,
+    summary: TaskSummary | null,
+    base: SnapshotBase | null,
+  ): HeaderRecord {
+    return {
+      kind: 'header',
+      generation,
+      writer: this.#options.writer,
+      begunAtMs: this.#options.clock.nowMs(),
+      formatVersion: recordVersion,
+      afterCommit: summary?.commit ?? 0,
+      summary,
+      plan: null,
+      base,
+    };
+  }
+
+  /** Begins generation 0, with what was handed on to the task. */
+  async #beginFirst(): Promise<void> {
+    const { inherited, objects, path } = this.#options;
+    if (inherited === null) {
+      await this.#begin(this.#header(0, null, null));
+      return;
+    }
+    const { summary } = inherited;
+    const { commit } = summary;
+    const parts: SnapshotPart[] = [];
+    for (const [index, bytes] of inherited.parts.entries()) {
+      parts.push(await putPart(objects, { path, commit, index }, bytes));
+    }
+    await this.#begin(this.#header(0, summary, { commit, generation: 0, position: 0, parts }));
+  }
+
+  /** Puts the generation's blob and its header there, and moves to it. */
+  async #begin(header: HeaderRecord): Promise<void> {
+    const { appends, path } = this.#options;
+    const { generation } = header;
     const isRoll = generation > 0;
-    const reference =
-      snapshot === null ? null : await putSnapshot(objects, { path, generation }, snapshot);
-    if (isRoll) await this.#at('roll.after-snapshot');
     const next = new Generation(path, generation);
     await appends.create(next.name);
     if (isRoll) await this.#at('roll.after-create');
     else await this.#options.beforeBegin?.();
     const isNewest = (await this.#newestGeneration()) === generation;
-    const records = isNewest
-      ? await this.#writeHeader(next, {
-          kind: 'header',
-          generation,
-          afterCommit: isRoll ? this.#current.lastCommit : 0,
-          snapshot: reference,
-        })
-      : [];
+    const records = isNewest ? await this.#writeHeader(next, header) : [];
     await this.#enter(next, records);
     if (this.needsRoll) await this.#readAhead();
   }
@@ -340,13 +395,13 @@ export class TaskLog {
 
   /** Chooses the generation that `load` begins with and gives its bytes. */
   async #readGenerationToLoad(newest: number): Promise<Uint8Array> {
-    const { appends, initialSnapshot, path } = this.#options;
+    const { appends, path } = this.#options;
     this.#kept = [];
     this.#isDirty = false;
     this.#current = new Generation(path, newest);
     let bytes = await appends.readFrom(this.#current.name, 0);
     if (bytes?.byteLength === 0 && newest === 0) {
-      await this.#begin(0, initialSnapshot);
+      await this.#beginFirst();
       this.#kept = [];
       this.#current = new Generation(path, 0);
       bytes = await appends.readFrom(this.#current.name, 0);

@@ -179,6 +179,10 @@ export class StageProgram implements Program {
     return this.#timed.some(({ operator, time }) => operator.dueAtMs <= time.watermarkMs);
   }
 
+  get nextDueMs(): number | null {
+    return finiteOrNull(Math.min(Infinity, ...this.#timed.map(({ operator }) => operator.dueAtMs)));
+  }
+
   #fireDue(): void {
     for (const { operator, time } of this.#timed) {
       if (this.#resultsLeft <= 0 || this.#context.outputs.isFull) return;

@@ -1,6 +1,4 @@
 import { listLogs, readLog, type LogPosition } from '../commit-log/log-reader';
-import { getSnapshot } from '../commit-log/snapshots';
-import type { LogPath } from '../commit-log/names';
 import {
   addLedgers,
   emptyLedger,
@@ -8,12 +6,13 @@ import {
   type LedgerCounts,
   type LogRecord,
 } from '../model/commit';
-import type { AppendStore, ObjectStore } from '../model/ports';
+import type { AppendStore } from '../model/ports';
 import { taskIdPrefix } from '../task/task-identity';
+import type { TaskAddress } from '../model/task-address';
 
 /** What a task's log says of it, recounted from its records. */
 export interface TaskAccount {
-  readonly path: LogPath;
+  readonly path: TaskAddress;
   readonly ledger: LedgerCounts;
   readonly commits: number;
   /** Appends beside the commits: attempts of workers that took the task over. */
@@ -36,13 +35,11 @@ interface Following {
  */
 export class LedgerReader {
   readonly #appends: AppendStore;
-  readonly #objects: ObjectStore;
   readonly #topology: string;
   readonly #tasks = new Map<string, Following>();
 
-  constructor(options: { appends: AppendStore; objects: ObjectStore; topology: string }) {
+  constructor(options: { appends: AppendStore; topology: string }) {
     this.#appends = options.appends;
-    this.#objects = options.objects;
     this.#topology = options.topology;
   }
 
@@ -58,43 +55,46 @@ export class LedgerReader {
       const stretch = await readLog(this.#appends, path, following.next);
       let account = stretch.isBroken ? emptyAccount(path) : following.account;
       for (const record of stretch.records) {
-        account = await this.#count(account, record, account.commits === 0);
+        account = count(account, record);
       }
       this.#tasks.set(name, { account, next: stretch.next });
     }
     return Array.from(this.#tasks.values(), ({ account }) => account).sort(byStageAndPartition);
   }
+}
 
-  async #count(account: TaskAccount, record: LogRecord, isFirst: boolean): Promise<TaskAccount> {
-    if (record.kind === 'attempt') return { ...account, attempts: account.attempts + 1 };
-    if (record.kind === 'header' && record.snapshot !== null && isFirst) {
-      // Earlier generations are not read: their totals are in the snapshot.
-      const bytes = await getSnapshot(this.#objects, record.snapshot);
-      const { commit, ledger } = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
-        commit: number;
-        ledger: LedgerCounts;
-      };
-      return { ...account, ledger, commits: commit };
+function count(account: TaskAccount, record: LogRecord): TaskAccount {
+  switch (record.kind) {
+    case 'attempt':
+      return { ...account, attempts: account.attempts + 1 };
+    case 'header': {
+      // Earlier generations may be gone: what they came to is in the header.
+      if (record.summary === null || account.commits > 0) return account;
+      const { commit, cursor, ledger, watermarkMs } = record.summary;
+      return { ...account, ledger, commits: commit, cursor, watermarkMs };
     }
-    if (record.kind !== 'commit') return account;
-    return {
-      ...account,
-      ledger: addLedgers(account.ledger, record.ledger),
-      commits: record.commit,
-      cursor: record.to,
-      watermarkMs: record.watermarkMs,
-      lastCommittedAtMs: record.committedAtMs,
-      rowsThrough: {
-        ...account.rowsThrough,
-        ...Object.fromEntries(record.rows.map(({ table }) => [table, record.commit])),
-      },
-    };
+    case 'commit':
+      return {
+        ...account,
+        ledger: addLedgers(account.ledger, record.ledger),
+        commits: record.commit,
+        cursor: record.to,
+        watermarkMs: record.watermarkMs,
+        lastCommittedAtMs: record.committedAtMs,
+        rowsThrough: {
+          ...account.rowsThrough,
+          ...Object.fromEntries(record.rows.map(({ table }) => [table, record.commit])),
+        },
+      };
+    case 'plan':
+    case 'seal':
+      return account;
   }
 }
 
 /** An incarnation begins with the totals of the one before: counting both would count twice. */
-function newestIncarnations(paths: readonly LogPath[]): LogPath[] {
-  const newest = new Map<string, LogPath>();
+function newestIncarnations(paths: readonly TaskAddress[]): TaskAddress[] {
+  const newest = new Map<string, TaskAddress>();
   for (const path of paths) {
     const name = `${path.stage}/${path.partition}`;
     const known = newest.get(name);
@@ -103,7 +103,7 @@ function newestIncarnations(paths: readonly LogPath[]): LogPath[] {
   return Array.from(newest.values());
 }
 
-function emptyAccount(path: LogPath): TaskAccount {
+function emptyAccount(path: TaskAddress): TaskAccount {
   return {
     path,
     ledger: emptyLedger,

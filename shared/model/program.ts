@@ -2,9 +2,11 @@
  * The seam between the dataflow (planner, operators: pure) and the commit order (shared/task).
  * A program is one stage of a topology, compiled: it turns decoded events and a state into outputs.
  */
-import type { DeadLetter, LedgerCounts } from './commit';
+import type { DeadLetter, EventEnd, LedgerCounts } from './commit';
 import type { StreamError } from './errors';
 import type { Row, TablePlan } from './table';
+
+export type { EventEnd } from './commit';
 
 /** What a stage reads. */
 export type StageInput =
@@ -123,9 +125,6 @@ export interface ExchangeTime {
   readonly isAwaited: boolean;
 }
 
-/** How an event ended: exactly one. */
-export type EventEnd = 'emitted' | 'filtered' | 'late' | 'deadLettered';
-
 /**
  * A compiled stage bound to one task's state. Deterministic: the same state and events give the
  * same outputs, whatever the batch cuts. Not re-entrant.
@@ -153,6 +152,8 @@ export interface Program {
   beginCommit(resultsMax: number, refuseFirst?: StreamError | null): void;
   /** True while results are due that the budget did not allow. */
   readonly isFiringDue: boolean;
+  /** When the next result is due by its own time; null: nothing is open. */
+  readonly nextDueMs: number | null;
   /** Called before the state's changes are taken: what the program keeps in fields goes into it. */
   beforeCommit(): void;
   /** Called when the state was rolled back or replayed: fields and indexes are read from it anew. */

@@ -1,4 +1,5 @@
-import type { StateChange } from '../model/commit';
+import type { StateSection } from '../model/commit';
+import { StreamError } from '../model/errors';
 
 /** One map of a task's state. Values are JSON and treated as immutable: put a new one, never mutate. */
 export interface KeyedStore<Value = unknown> {
@@ -70,6 +71,11 @@ export class KeyedState {
     return store as KeyedStore as KeyedStore<Value>;
   }
 
+  /** All stores there are. */
+  stores(): IterableIterator<KeyedStore> {
+    return this.#stores.values();
+  }
+
   /** A point to roll back to. */
   mark(): number {
     return this.#journal.length;
@@ -84,15 +90,20 @@ export class KeyedState {
     }
   }
 
-  /** What changed since the last `settle`: one put or delete per key touched. */
-  changes(): StateChange[] {
+  /**
+   * What changed since the last `settle`, one section per store: a put or delete per key touched.
+   * @returns null where it takes more than `bytesMax`: the rest of it is not encoded
+   */
+  changes(bytesMax = Infinity): StateSection[] | null {
     const touched = new Map<JournalledStore, Set<string>>();
     for (const { store, key } of this.#journal) {
       let keys = touched.get(store);
       if (keys === undefined) touched.set(store, (keys = new Set()));
       keys.add(key);
     }
-    return Array.from(touched, ([store, keys]) => {
+    const sections: StateSection[] = [];
+    let left = bytesMax;
+    for (const [store, keys] of touched) {
       const puts: [string, unknown][] = [];
       const deletes: string[] = [];
       for (const key of keys) {
@@ -100,8 +111,14 @@ export class KeyedState {
         if (value === undefined) deletes.push(key);
         else puts.push([key, value]);
       }
-      return { store: store.name, puts, deletes };
-    });
+      const text = changesText(puts, deletes, left);
+      if (text === null) return null;
+      const bytes = Buffer.from(text);
+      left -= bytes.byteLength;
+      if (left < 0) return null;
+      sections.push({ store: store.name, bytes });
+    }
+    return sections;
   }
 
   /** The changes are in the log: forget how to undo them. */
@@ -109,12 +126,16 @@ export class KeyedState {
     this.#journal.length = 0;
   }
 
-  /** Replays a commit's changes. Nothing unsettled may be open. */
-  apply(changes: readonly StateChange[]): void {
-    for (const change of changes) {
-      const store = this.store(change.store);
-      for (const [key, value] of change.puts) store.put(key, value);
-      for (const key of change.deletes) store.delete(key);
+  /**
+   * Replays a commit's changes. Nothing unsettled may be open.
+   * @throws StreamError STREAM_LOG_CORRUPT where a section is not what `changes` makes
+   */
+  apply(sections: readonly StateSection[]): void {
+    for (const { bytes, store: name } of sections) {
+      const store = this.store(name);
+      const { deletes, puts } = parseChanges(name, bytes);
+      for (const [key, value] of puts) store.put(key, value);
+      for (const key of deletes) store.delete(key);
     }
     this.settle();
   }
@@ -125,12 +146,106 @@ export class KeyedState {
     return keys;
   }
 
-  /** Everything, as changes from empty. */
-  dump(): StateChange[] {
-    return Array.from(this.#stores.values(), (store) => ({
-      store: store.name,
-      puts: Array.from(store.values),
-      deletes: [],
-    }));
+  /** Begins to write down the state as it is now; nothing unsettled may be open. */
+  beginSnapshot(): SnapshotUnderWay {
+    const stores = Array.from(this.#stores.values(), ({ name, values }) => [name, [...values]]);
+    let part: Uint8Array | null = Buffer.from(JSON.stringify(stores));
+    return {
+      get isDone(): boolean {
+        return part === null;
+      },
+      next: () => {
+        const taken = part;
+        part = null;
+        return taken;
+      },
+      end: () => {
+        part = null;
+      },
+    };
   }
+
+  /**
+   * Takes in a part of a snapshot; those of one snapshot in any order.
+   * @param isWanted by the store's name; absent: all are
+   */
+  restore(part: Uint8Array, isWanted: (store: string) => boolean = () => true): void {
+    const text = Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('utf8');
+    // Our own encoder wrote it, and its CRC was checked.
+    for (const [name, entries] of JSON.parse(text) as [string, [string, unknown][]][]) {
+      if (!isWanted(name)) continue;
+      const { values } = this.store(name) as JournalledStore;
+      for (const [key, value] of entries) values.set(key, value);
+    }
+  }
+}
+
+/** A snapshot that is encoded in slices between commits. */
+export interface SnapshotUnderWay {
+  /** Everything is encoded and handed out. */
+  readonly isDone: boolean;
+  /** Goes on until a part is full (given back), all is encoded, or the slice is over (null). */
+  next(isOver: () => boolean): Uint8Array | null;
+  /** Gives up what is not encoded yet. */
+  end(): void;
+}
+
+/** Of a store's changes, made text at one time. */
+const putsPerPiece = 32;
+
+/** Piece by piece: all of what a batch changed may be beyond any limit. */
+function changesText(
+  puts: readonly (readonly [string, unknown])[],
+  deletes: readonly string[],
+  lengthMax: number,
+): string | null {
+  const pieces: string[] = [];
+  let length = 0;
+  for (let start = 0; start < puts.length; start += putsPerPiece) {
+    const piece = pieceText(puts.slice(start, start + putsPerPiece));
+    if (piece === null) return null;
+    length += piece.length;
+    if (length > lengthMax) return null;
+    pieces.push(piece);
+  }
+  return `{"puts":[${pieces.join(',')}],"deletes":${JSON.stringify(deletes)}}`;
+}
+
+/** Null for what no text can hold. */
+function pieceText(puts: readonly (readonly [string, unknown])[]): string | null {
+  try {
+    return JSON.stringify(puts).slice(1, -1);
+  } catch (cause) {
+    if (cause instanceof RangeError) return null;
+    throw cause;
+  }
+}
+
+interface Changes {
+  readonly puts: readonly (readonly [string, unknown])[];
+  readonly deletes: readonly string[];
+}
+
+function parseChanges(store: string, bytes: Uint8Array): Changes {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  let changes: Partial<Changes> | null = null;
+  let cause: unknown;
+  try {
+    changes = JSON.parse(text) as Partial<Changes> | null;
+  } catch (error) {
+    cause = error;
+  }
+  const { deletes, puts } = changes ?? {};
+  const isWhole =
+    Array.isArray(puts) &&
+    puts.every((put: unknown) => Array.isArray(put) && typeof put[0] === 'string') &&
+    Array.isArray(deletes) &&
+    deletes.every((key: unknown) => typeof key === 'string');
+  if (isWhole) return { puts: puts as Changes['puts'], deletes: deletes };
+  throw new StreamError(
+    'STREAM_LOG_CORRUPT',
+    `the changes of store ${store} are not what this build writes. Nothing of them was applied. Restore the ` +
+      'log from a copy, or begin the topology anew (millrace reset)',
+    { ...(cause !== undefined && { cause }), details: { store } },
+  );
 }

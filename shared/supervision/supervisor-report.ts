@@ -86,18 +86,16 @@ export async function readSupervisorReport(
 function toLine(page: SurveyPage, task: SurveyedTask): TaskLine {
   const { digest, hubLast, lag, lagSinceMs, needs, partition, settledThrough, why } = task;
   const { functionName, stage, surveyedAtMs, topology } = page;
-  const { windowsClosedToMs, windowsOpenedToMs } = digest;
   const confirmed = Math.max(digest.outboxConfirmedThrough, settledThrough);
-  const owed = Object.values(digest.owedRows).flat();
   return {
     ...{ topology, stage, functionName, partition, surveyedAtMs },
     ...{ hubLast, lag, lagSinceMs, needs, why },
     commit: digest.commit,
-    lastCommittedAtMs: digest.lastCommittedAtMs,
+    lastCommittedAtMs: digest.committedAtMs,
     writer: digest.writer,
     watermarkMs: digest.watermarkMs,
-    hasOpenWindows: (windowsOpenedToMs ?? -Infinity) > (windowsClosedToMs ?? -Infinity),
-    unflushedRows: owed.reduce((sum, { count }) => sum + count, 0),
-    isOutboxUnconfirmed: (digest.outbox?.commit ?? 0) > confirmed,
+    hasOpenWindows: digest.nextTimerDueMs !== null,
+    unflushedRows: digest.owedRows.reduce((sum, { rows }) => sum + rows, 0),
+    isOutboxUnconfirmed: (digest.lastOutbox?.commit ?? 0) > confirmed,
   };
 }

@@ -1,6 +1,6 @@
 import type { DeadLetter } from '../model/commit';
 import type { Clock, HubMessage, Telemetry } from '../model/ports';
-import type { TaskAddress } from './task-hold';
+import type { TaskAddress } from '../model/task-address';
 
 /** Being less behind than this is how batches work, and no news. */
 export const behindFromMs = 60_000;

@@ -4,9 +4,9 @@ import { StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import type { StageServices } from './services';
-import type { TaskAddress } from './task-hold';
-import { epochKnown, taskIdOf } from './task-identity';
+import { taskIdOf } from './task-identity';
 import type { PendingRows, TaskState } from './task-state';
+import type { TaskAddress } from '../model/task-address';
 
 /**
  * What leaves a task after its commit: exchange messages and lake rows. All of it can be repeated
@@ -90,7 +90,7 @@ export class Delivery {
   }
 
   #taskId(): string {
-    return taskIdOf(this.#address, epochKnown(this.#state) ?? 0);
+    return taskIdOf(this.#address, this.#state.epoch ?? 0);
   }
 }
 

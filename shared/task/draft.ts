@@ -1,27 +1,41 @@
 import { encodedLength } from '../commit-log/record';
-import type { CommitRecord, Cursor, WatermarkReason } from '../model/commit';
+import { emptyLedger, type CommitRecord, type Cursor, type WatermarkReason } from '../model/commit';
 import type { OutboxSender } from '../delivery/exchange/outbox';
 import type { ExchangeTime } from '../model/program';
 import { endOfTimeMs } from '../time/exchange-time';
 import type { Positions } from '../time/position';
 import type { BatchOutputs } from './batch-outputs';
 import type { StageServices } from './services';
-import { startEpoch } from './task-identity';
+import { nextSummary, type SummaryRequest } from './summary';
 import type { TaskState } from './task-state';
 
-/** A commit ready to append. */
-export interface Draft {
-  readonly record: CommitRecord;
-  /** Infinity where it does not fit one append. */
-  readonly bytes: number;
-}
+/** What a commit without input says that it read. */
+export const nothingRead = {
+  messages: 0,
+  inputHash: 0,
+  ledger: emptyLedger,
+  gaps: [],
+  lastEnqueuedAtMs: null,
+};
 
-export interface DraftRequest {
+/** What a pass over a range gives to its commit. */
+export type CommitContent = Pick<
+  CommitRecord,
+  'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps' | 'processingTimeMs'
+> &
+  Pick<SummaryRequest, 'lastEnqueuedAtMs'> & {
+    readonly settledLetters?: CommitRecord['settledLetters'];
+  };
+
+export interface DraftRequest extends Omit<
+  SummaryRequest,
+  'commit' | 'epoch' | 'lastEnqueuedAtMs'
+> {
   readonly task: TaskState;
   readonly outputs: BatchOutputs;
   readonly producer: Omit<OutboxSender, 'epoch'>;
   readonly services: StageServices;
-  readonly result: Pick<CommitRecord, 'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps'>;
+  readonly content: CommitContent;
   readonly from: Cursor;
   readonly watermarkMs: number | null;
   readonly watermarkReason: WatermarkReason;
@@ -34,12 +48,16 @@ export interface DraftRequest {
   readonly through: Positions;
 }
 
-/** Turns what a batch gathered into the one record that says all of it. */
-export function encodeDraft(request: DraftRequest): Draft {
-  const { outputs, result, services, task, through } = request;
+/**
+ * Turns what a batch gathered into the one record that says all of it.
+ * @returns null where it does not fit one append: the rest of it is not made then
+ */
+export function draftCommit(request: DraftRequest): CommitRecord | null {
+  const { content, outputs, services, task, through } = request;
+  const { blockBytesMax } = services.limits.log;
   const commit = task.commit + 1;
   const nowMs = services.clock.nowMs();
-  const epoch = startEpoch(task, nowMs);
+  const epoch = task.epoch ?? Math.max(nowMs, task.epochMin);
   const outbox = outputs.outboxes.flatMap((exchange, index) => {
     const { isAwaited, watermarkMs } = request.exchangeTime(index);
     return exchange.pack(
@@ -49,26 +67,33 @@ export function encodeDraft(request: DraftRequest): Draft {
         isFinished: request.isEnding && watermarkMs === endOfTimeMs,
         isIdle: request.isIdle && !isAwaited,
         // Where no events come, nothing may follow that would tell of the time by the way.
-        broadcast: result.ledger.read === 0,
+        broadcast: content.ledger.read === 0,
       },
     );
   });
-  const record: CommitRecord = {
-    kind: 'commit',
+  // After the outboxes are packed: their marks are state. Beside them the rest of a record is small.
+  const state = task.keyed.changes(blockBytesMax);
+  if (state === null) return null;
+  const { lastEnqueuedAtMs, settledLetters = [], ...range } = content;
+  const body = {
     commit,
-    commitId: services.randomness.uniqueId(),
-    writer: services.writer,
     committedAtMs: nowMs,
     from: request.from,
-    ...result,
+    ...range,
     watermarkMs: request.watermarkMs,
     watermarkReason: request.watermarkReason,
-    state: task.keyed.changes(),
     rows: outputs.encodeRows(),
     outbox,
     deadLetters: outputs.deadLetters(),
-    outboxConfirmedThrough: task.outboxConfirmedThrough,
-    flushedThrough: Object.fromEntries(task.flushedThrough),
+    settledLetters,
   };
-  return { record, bytes: encodedLength(record, services.limits.log.blockBytesMax) };
+  const record: CommitRecord = {
+    kind: 'commit',
+    commitId: services.randomness.uniqueId(),
+    writer: services.writer,
+    ...body,
+    state,
+    summary: nextSummary({ ...request, epoch, lastEnqueuedAtMs, commit: body }),
+  };
+  return encodedLength(record, blockBytesMax) <= blockBytesMax ? record : null;
 }

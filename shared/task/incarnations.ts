@@ -6,7 +6,7 @@ import {
 import { logPrefix } from '../commit-log/names';
 import { StreamError } from '../model/errors';
 import type { AppendStore, HubMessage, HubReader } from '../model/ports';
-import type { TaskAddress } from './task-hold';
+import type { TaskAddress } from '../model/task-address';
 
 /** What a log that has not begun takes over: earlier lives of the same task, oldest first. */
 export interface Inheritance {

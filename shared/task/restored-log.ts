@@ -5,9 +5,9 @@ import { endedTaskVersion } from '../lake/lake-table';
 import { StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { StageServices } from './services';
-import type { TaskAddress } from './task-hold';
-import { epochKnown, epochOfTaskId, taskIdOf, taskIdPrefix } from './task-identity';
+import { epochOfTaskId, taskIdOf, taskIdPrefix } from './task-identity';
 import type { TaskState } from './task-state';
+import type { TaskAddress } from '../model/task-address';
 
 /**
  * Compares a log that was just read with what the tables know of its task. A table that holds rows of
@@ -49,7 +49,7 @@ function faultIn(
   { address, state }: { readonly address: TaskAddress; readonly state: TaskState },
   known: ReadonlyMap<string, number>,
 ): number | null {
-  const epoch = epochKnown(state);
+  const { epoch } = state;
   if (epoch !== undefined) {
     const through = known.get(taskIdOf(address, epoch)) ?? 0;
     return through > state.commit ? through : null;

@@ -11,7 +11,9 @@ import type { CompiledStage, StageServices } from './services';
 import { isFence, isSuperseded, unlessSuperseded } from './superseded';
 import type { SettledLetter, SettleRequest } from './settle-letters';
 import { Task, type BatchReport, type TendRequest } from './task';
-import type { TaskAddress, TaskOptions } from './task-hold';
+import type { TaskOptions } from './task-hold';
+import type { TaskAddress } from '../model/task-address';
+import type { Bequest } from '../commit-log/task-log-options';
 
 interface StageEntry {
   readonly stage: CompiledStage;
@@ -336,7 +338,7 @@ export class Runtime {
   async #bequeathed(
     options: Omit<TaskOptions, 'inherited'>,
     earlier: readonly KnownIncarnation[],
-  ): Promise<Uint8Array | null> {
+  ): Promise<Bequest | null> {
     return (await this.#openFormer(options, earlier))?.bequeath() ?? null;
   }
 

@@ -1,4 +1,11 @@
-import { emptyLedger, type DeadLetter, type LedgerCounts } from '../model/commit';
+import {
+  emptyLedger,
+  type CommitRecord,
+  type DeadLetter,
+  type LedgerCounts,
+  type LetterSettlement,
+  type LetterVerdict,
+} from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { EventEnd, LedgerDraft, StagePlan } from '../model/program';
 import type { EnvelopeEvent } from '../delivery/exchange/envelope';
@@ -6,23 +13,12 @@ import { openMessage, type DecodedEvent } from '../ingest/decode';
 import type { KeyedStore } from '../state/keyed-state';
 import { tooLarge } from './commit-cut';
 import { eventOfPayload } from './dead-letter-payload';
-import type { Draft } from './draft';
+import { nothingRead } from './draft';
 import type { StageServices } from './services';
 import type { TaskHold } from './task-hold';
 
 /** Store of a task's state that says which of its dead letters are settled, by letter id. */
 export const lettersStore = '$letters';
-
-/** How a dead letter was settled: journalled with the commit that did it, so it happens once. */
-export interface LetterVerdict {
-  readonly kind: 'redriven' | 'discarded';
-  readonly atMs: number;
-  /** Who asked: a job, a person. */
-  readonly by: string;
-  readonly reason: string;
-  /** How the redriven event ended; null for one that was discarded. */
-  readonly end: EventEnd | null;
-}
 
 export interface LetterToSettle {
   /** `<commit>.<n>`: the n-th dead letter of that commit of this task. */
@@ -38,9 +34,7 @@ export interface SettleRequest {
   readonly deadlineMs: number;
 }
 
-export interface SettledLetter {
-  readonly id: string;
-  readonly verdict: LetterVerdict;
+export interface SettledLetter extends LetterSettlement {
   /** True when an earlier call, or somebody else, had settled it. */
   readonly wasSettled: boolean;
 }
@@ -97,21 +91,23 @@ function draftSettlement(
   hold: TaskHold,
   request: SettleRequest & { readonly plan: StagePlan },
   services: StageServices,
-): { readonly draft: Draft; readonly taken: number } {
+): { readonly draft: CommitRecord; readonly taken: number } {
   const { blockBytesMax } = services.limits.log;
   let count = Math.min(request.letters.length, lettersPerCommit);
   let refusal: StreamError | null = null;
   for (;;) {
     // What redriven events make due fires with the task's next batch, which cuts it to size.
     hold.program.beginCommit(0);
-    const { ledger, taken } = runLetters(hold, request, {
-      lettersMax: count,
-      refusal,
-      nowMs: services.clock.nowMs(),
+    const nowMs = services.clock.nowMs();
+    const { ledger, settledLetters } = runLetters(hold, request, {
+      ...{ lettersMax: count, refusal, nowMs },
     });
-    const position = { to: hold.cursor, messages: 0, inputHash: 0, gaps: [] };
-    const draft = hold.draft({ ...position, ledger }, 'events');
-    if (draft.bytes <= blockBytesMax) return { draft, taken };
+    const taken = settledLetters.length;
+    const draft = hold.draft(
+      { ...nothingRead, to: hold.cursor, ledger, settledLetters, processingTimeMs: nowMs },
+      'events',
+    );
+    if (draft !== null) return { draft, taken };
     hold.rollback();
     if (count > 1) {
       count = Math.ceil(Math.min(count, taken) / 2);
@@ -131,19 +127,19 @@ function runLetters(
     readonly refusal: StreamError | null;
     readonly nowMs: number;
   },
-): { readonly ledger: LedgerCounts; readonly taken: number } {
+): { readonly ledger: LedgerCounts; readonly settledLetters: readonly LetterSettlement[] } {
   const store: KeyedStore<LetterVerdict> = hold.state.keyed.store(lettersStore);
   const ledger: LedgerDraft = { ...emptyLedger };
   const { by, kind, reason } = request;
-  let taken = 0;
+  const settledLetters: LetterSettlement[] = [];
   for (const { id, letter } of request.letters.slice(0, run.lettersMax)) {
-    if (taken > 0 && hold.outputs.isFull) break;
-    taken += 1;
-    const verdict = { kind, atMs: run.nowMs, by, reason };
+    if (settledLetters.length > 0 && hold.outputs.isFull) break;
     const end = kind === 'discarded' ? null : redrive(hold, letter, ledger, { ...request, ...run });
-    store.put(id, { ...verdict, end });
+    const verdict = { kind, atMs: run.nowMs, by, reason, end };
+    store.put(id, verdict);
+    settledLetters.push({ id, verdict });
   }
-  return { ledger, taken };
+  return { ledger, settledLetters };
 }
 
 function redrive(

@@ -1,5 +1,5 @@
 import type { HostCheckpoints, HubReader, Telemetry } from '../model/ports';
-import type { TaskAddress } from './task-hold';
+import type { TaskAddress } from '../model/task-address';
 
 /**
  * After a hub was deleted and created again, the host still has checkpoints of the hub before. Where

@@ -1,14 +1,19 @@
 import { corruptLog } from '../commit-log/corruption';
-import { generationName, type LogPath } from '../commit-log/names';
+import { generationName } from '../commit-log/names';
+import { retireFormer } from '../commit-log/retire';
 import { TaskLog } from '../commit-log/task-log';
+import type { Bequest } from '../commit-log/task-log-options';
 import {
   compareCursors,
   type CommitRecord,
   type Cursor,
   type LogRecord,
+  type SnapshotBase,
+  type SnapshotPart,
+  type Tick,
   type WatermarkReason,
 } from '../model/commit';
-import { StreamError } from '../model/errors';
+import { invariant, StreamError } from '../model/errors';
 import type { AdoptedPlan } from '../model/topology-plan';
 import type { Program } from '../model/program';
 import { Producers, producingStages } from '../delivery/exchange/producers';
@@ -17,16 +22,14 @@ import { Attempts } from './attempts';
 import { BatchOutputs } from './batch-outputs';
 import { CommitReports } from './commit-reports';
 import { Delivery } from './delivery';
-import { encodeDraft, type Draft } from './draft';
+import { draftCommit, nothingRead, type CommitContent } from './draft';
 import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
-import { TaskState } from './task-state';
+import { partsOf, TaskState } from './task-state';
+import type { TaskAddress } from '../model/task-address';
 
 /** Until builds are told apart. */
 const firstPlanNumber = 1;
-
-/** Which task: where its log is. */
-export type TaskAddress = LogPath;
 
 /** What a commit says beside what is in it. */
 export interface CommitMeans {
@@ -34,6 +37,8 @@ export interface CommitMeans {
   readonly isIdle?: boolean;
   /** The task ends: nothing will ever come of it again. */
   readonly isEnding?: boolean;
+  /** Wall clock asked for the commit. */
+  readonly tick?: Tick;
 }
 
 /** What a task is opened with. */
@@ -49,7 +54,7 @@ export interface TaskOptions {
   /** Where a task without a commit begins. */
   readonly firstSequenceNumber: number;
   /** State of an earlier incarnation to begin with. */
-  readonly inherited: Uint8Array | null;
+  readonly inherited: Bequest | null;
   /** Keeps a log from beginning that must not; see TaskLogOptions. */
   readonly beforeBegin?: () => Promise<void>;
 }
@@ -102,11 +107,11 @@ export class TaskHold {
       limits: services.limits.log,
       faultPoint: services.faultPoint,
       telemetry: services.telemetry,
-      initialSnapshot: options.inherited,
+      inherited: options.inherited,
       ...(options.beforeBegin === undefined ? {} : { beforeBegin: options.beforeBegin }),
     });
     const loaded = await log.load();
-    const hold = new TaskHold(options, log, TaskState.fromSnapshot(stage.plan, loaded.snapshot));
+    const hold = new TaskHold(options, log, TaskState.fromBase(stage.plan, loaded));
     hold.#takeIn(loaded.records);
     const task = { address, log, plan: stage.plan, state: hold.state, services };
     await assertNotRestored(task, async () => hold.#takeIn(await log.catchUp()));
@@ -146,16 +151,16 @@ export class TaskHold {
 
   /** Encodes what was gathered as the next commit. */
   draft(
-    result: Pick<CommitRecord, 'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps'>,
+    content: CommitContent,
     reason: WatermarkReason,
-    { isEnding = false, isIdle = false }: CommitMeans = {},
-  ): Draft {
+    { isEnding = false, isIdle = false, tick }: CommitMeans = {},
+  ): CommitRecord | null {
     const { incarnation, partition, stage } = this.#options.address;
     const isSource = this.#options.stage.plan.input.kind === 'source';
     this.program.beforeCommit();
-    this.state.noteFiringDue(this.program.isFiringDue);
-    return encodeDraft({
+    return draftCommit({
       task: this.state,
+      log: this.log,
       outputs: this.outputs,
       producer: {
         ...{ stage, partition, incarnation },
@@ -163,13 +168,16 @@ export class TaskHold {
         producers: this.#options.taskCount,
       },
       services: this.#services,
-      result,
+      content,
       from: this.cursor,
       watermarkMs: this.program.watermarkMs,
       watermarkReason: reason,
       exchangeTime: (exchange) => this.program.exchangeTime(exchange),
-      through: isSource ? { [`${stage}/${partition}`]: positionOf(incarnation, result.to) } : {},
-      ...{ isIdle, isEnding },
+      through: isSource ? { [`${stage}/${partition}`]: positionOf(incarnation, content.to) } : {},
+      ...{ isIdle, isEnding, tick: tick ?? null },
+      late: lateByOperator(this.program.takeCounters()),
+      isFiringDue: this.program.isFiringDue,
+      nextTimerDueMs: this.program.nextDueMs,
     });
   }
 
@@ -192,17 +200,26 @@ export class TaskHold {
     );
   }
 
-  async append(draft: Draft): Promise<'committed' | 'conflict'> {
-    if ((await this.log.append(draft.record)) === 'conflict') {
+  /** A commit that time or an operator asks for. What is due fires in the next ones. */
+  draftWithoutInput(reason: WatermarkReason, means: CommitMeans): CommitRecord {
+    const processingTimeMs = this.#services.clock.nowMs();
+    const content = { ...nothingRead, to: this.cursor, processingTimeMs };
+    const draft = this.draft(content, reason, means);
+    invariant(draft !== null, 'a commit without input fits one append');
+    return draft;
+  }
+
+  async append(record: CommitRecord): Promise<'committed' | 'conflict'> {
+    if ((await this.log.append(record)) === 'conflict') {
       this.rollback();
       await this.catchUp();
       return 'conflict';
     }
-    this.state.settleCommit(draft.record);
+    this.state.settleCommit(record);
     this.outputs.clear();
-    this.attempts.applyCommit(draft.record);
+    this.attempts.applyCommit(record);
     this.commitsByThisProcess += 1;
-    this.reports.deadLettered(draft.record.deadLetters);
+    this.reports.deadLettered(record.deadLetters);
     this.#assertStateFits();
     await this.#services.faultPoint('stage.after-commit');
     return 'committed';
@@ -224,7 +241,8 @@ export class TaskHold {
     // A generation opens with nothing owed: outputs leave before the snapshot is taken.
     await this.delivery.sendOutbox();
     await this.delivery.flushAll();
-    const outcome = await this.log.roll(() => this.state.snapshot());
+    const snapshot = await this.#putSnapshot();
+    const outcome = await this.log.roll(this.state.summary, snapshot);
     if (outcome === 'conflict') await this.catchUp();
     else await this.#retireOld();
   }
@@ -232,16 +250,25 @@ export class TaskHold {
   /** Deletes generations that are past their retention: nothing in them is owed since the roll. */
   async #retireOld(): Promise<void> {
     const { clock, limits } = this.#services;
-    for (const { generation, modifiedAtMs } of await this.log.formerGenerations()) {
-      if (clock.nowMs() - modifiedAtMs >= limits.logRetentionMs) await this.log.retire(generation);
+    const { base } = this.log;
+    if (base === null) return;
+    const age = { nowMs: clock.nowMs(), retentionMs: limits.logRetentionMs };
+    await retireFormer(this.#services, this.#options.address, base, age);
+  }
+
+  async #putSnapshot(): Promise<SnapshotBase> {
+    const { generation, position } = this.log;
+    const { commit, keyed } = this.state;
+    const parts: SnapshotPart[] = [];
+    for (const bytes of partsOf(keyed.beginSnapshot())) {
+      parts.push(await this.log.putPart(commit, parts.length, bytes));
     }
+    return { commit, generation, position, parts };
   }
 
   async #finishRoll(): Promise<void> {
     while (this.log.needsRoll) {
-      await this.delivery.sendOutbox();
-      await this.delivery.flushAll();
-      await this.log.finishRoll(this.state.snapshot());
+      await this.log.finishRoll(this.state.summary, null);
       this.#takeIn(await this.log.catchUp());
     }
   }
@@ -256,20 +283,19 @@ export class TaskHold {
   #takeIn(records: readonly LogRecord[]): void {
     if (records.length === 0) return;
     for (const record of records) {
-      if (record.kind === 'commit') {
-        this.#assertFollows(record);
-        this.state.applyCommit(record);
-        this.attempts.applyCommit(record);
-      } else if (record.kind === 'attempt') {
-        this.attempts.applyAttempt(record);
-      }
+      if (record.kind === 'commit') this.#assertFollows(record);
+      this.state.take(record);
+      if (record.kind === 'commit') this.attempts.applyCommit(record);
+      if (record.kind === 'attempt') this.attempts.applyAttempt(record);
     }
     this.program.afterRollback();
   }
 
   /** Of a generation's first commit only the snapshot can tell whether it is the right one. */
   #assertFollows({ commit, from }: CommitRecord): void {
-    const { cursor, commit: before } = this.state;
+    const { cursor, summary } = this.state;
+    // Read from the middle of a log, the first record may be one that the state holds already.
+    const before = summary?.commit ?? Math.min(commit - 1, this.state.commit);
     const isNext = cursor === null || compareCursors(from, cursor) === 0;
     if (commit === before + 1 && isNext) return;
     throw corruptLog(
@@ -290,6 +316,7 @@ export class TaskHold {
   rollback(): void {
     this.state.keyed.rollback(0);
     this.outputs.clear();
+    this.program.takeCounters();
     this.program.afterRollback();
   }
 
@@ -314,4 +341,15 @@ export class TaskHold {
       throw error;
     }
   }
+}
+
+const latePrefix = 'late:';
+
+/** Of a program's counters, those of late events, by operator. */
+function lateByOperator(counters: Readonly<Record<string, number>>): Record<string, number> {
+  const late: Record<string, number> = {};
+  for (const [name, count] of Object.entries(counters)) {
+    if (count > 0 && name.startsWith(latePrefix)) late[name.slice(latePrefix.length)] = count;
+  }
+  return late;
 }

@@ -1,21 +1,22 @@
-import { addLedgers, emptyLedger } from '../model/commit';
+import type { Bequest } from '../commit-log/task-log-options';
+import type { LoadedLog } from '../commit-log/task-log';
+import { emptyLedger } from '../model/commit';
 import type {
   CommitRecord,
   Cursor,
+  HeaderRecord,
   LedgerCounts,
+  LogRecord,
   OutboxMessage,
-  StateChange,
   TableRows,
+  TaskSummary,
+  Tick,
 } from '../model/commit';
-import { invariant, StreamError } from '../model/errors';
+import { invariant } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { Row } from '../model/table';
 import { Producers, producingStages } from '../delivery/exchange/producers';
-import { KeyedState } from '../state/keyed-state';
-import type { Tick } from './rest';
-
-/** Store of a task's state that says, to whoever surveys its log, that results are due. */
-export const dueStore = '$due';
+import { KeyedState, type SnapshotUnderWay } from '../state/keyed-state';
 
 /** Rows of one commit that are in the log and not yet known to be in the lake. */
 export interface PendingRows {
@@ -33,70 +34,87 @@ export interface PendingOutbox {
   readonly messages: readonly OutboxMessage[];
 }
 
-interface SnapshotDocument {
-  readonly format: 1;
-  readonly topology: string;
-  readonly stage: string;
-  readonly cursor: Cursor | null;
-  readonly commit: number;
-  readonly ledger: LedgerCounts;
-  readonly outboxConfirmedThrough: number;
-  readonly flushedThrough: Readonly<Record<string, number>>;
-  readonly state: readonly StateChange[];
-}
+type StatePlan = Pick<StagePlan, 'tables' | 'input'>;
 
 /** A task's life as its log tells it: replaying the same records always gives the same TaskState. */
 export class TaskState {
   readonly keyed = new KeyedState();
+  /** What the log says after its last commit; null before there is one. */
+  summary: TaskSummary | null = null;
   /** Null until the first commit: the hub's first message decides where a new task begins. */
   cursor: Cursor | null = null;
-  commit = 0;
-  ledger: LedgerCounts = emptyLedger;
+  /** What this process knows beyond the log: how far outputs have left since. */
   outboxConfirmedThrough = 0;
-  /** The last commit that sent to an exchange; and through which the log itself says that all arrived. */
-  #lastOutboxCommit = 0;
-  #outboxJournalledThrough = 0;
   readonly flushedThrough = new Map<string, number>();
   readonly pendingRows: Map<string, PendingRows[]>;
   /** Tables that the topology no longer has, with the last commit that holds rows for them. */
   readonly rowsWithoutTable = new Map<string, number>();
   readonly pendingOutbox: PendingOutbox[] = [];
-  lastCommittedAtMs = 0;
   /** Tables know of earlier lives of this task: should it have no birth yet, it was born after them. */
   epochMin = 0;
-  readonly #plan: StagePlan;
+  /** The keyed state is the one after this commit, though its record was not read. */
+  #baseCommit = 0;
 
-  constructor(plan: StagePlan) {
+  readonly #plan: StatePlan;
+
+  constructor(plan: StatePlan) {
     this.#plan = plan;
     this.pendingRows = new Map(plan.tables.map((table) => [table.name, []]));
   }
 
-  /** Notes in the next commit whether it leaves results due that the one after it must fire. */
-  noteFiringDue(isFiringDue: boolean): void {
-    const due = this.keyed.store<true>(dueStore);
-    if (isFiringDue === (due.get('is') !== undefined)) return;
-    if (isFiringDue) due.put('is', true);
-    else due.delete('is');
+  /** The state that a log's base says: its records come next, through `take`. */
+  static fromBase(plan: StatePlan, { base, parts }: Pick<LoadedLog, 'base' | 'parts'>): TaskState {
+    const task = new TaskState(plan);
+    for (const part of parts) task.keyed.restore(part);
+    task.#baseCommit = base?.commit ?? 0;
+    return task;
+  }
+
+  get commit(): number {
+    return Math.max(this.summary?.commit ?? 0, this.#baseCommit);
+  }
+
+  get ledger(): LedgerCounts {
+    return this.summary?.ledger ?? emptyLedger;
+  }
+
+  get lastCommittedAtMs(): number {
+    return this.summary?.committedAtMs ?? 0;
+  }
+
+  get tick(): Tick | null {
+    return this.summary?.tick ?? null;
+  }
+
+  /**
+   * The birth of the task's state, said by its first commit: it tells consumers and tables apart from
+   * those of a log that was deleted and begun anew, whose numbers start again at 1. Undefined before.
+   */
+  get epoch(): number | undefined {
+    const epoch = this.summary?.epoch ?? 0;
+    return epoch === 0 ? undefined : epoch;
   }
 
   /** Before the first commit: these begin with that epoch, and nothing older of theirs counts. */
   expectProducers(producers: readonly string[], epoch: number): void {
     new Producers(this.keyed, producingStages(this.#plan.input)).expect(producers, epoch);
-  }
-
-  /** A partition that had ended has come to life again with its hub: the end of time was its former life's. */
-  beginTimeAnew(): void {
-    const ticks = this.keyed.store<Tick>('$tick');
-    if (ticks.get('last')?.isEnd !== true) return;
-    ticks.delete('last');
-    this.keyed.store('$time').delete('time');
     this.keyed.settle();
   }
 
-  /** Replays a commit read from the log. */
-  applyCommit(record: CommitRecord): void {
-    this.keyed.apply(record.state);
+  /** Takes in a record read from the log. */
+  take(record: LogRecord): void {
+    if (record.kind === 'header') this.#takeHeader(record);
+    if (record.kind !== 'commit') return;
+    if (record.commit > this.#baseCommit) this.keyed.apply(record.state);
     this.#advance(record);
+  }
+
+  /** Where the log was read from its middle, or begins with what it inherited, the header knows more. */
+  #takeHeader({ summary }: HeaderRecord): void {
+    if (summary === null || summary.commit <= (this.summary?.commit ?? -1)) return;
+    this.summary = summary;
+    this.cursor = summary.cursor;
+    this.#confirm(summary);
   }
 
   /** Takes over a commit this process just made: its state is already in `keyed`. */
@@ -106,35 +124,33 @@ export class TaskState {
   }
 
   #advance(record: CommitRecord): void {
-    invariant(record.commit === this.commit + 1, 'commits follow each other', {
-      commit: record.commit,
-      after: this.commit,
+    const { commit, summary } = record;
+    invariant(commit === (this.summary?.commit ?? commit - 1) + 1, 'commits follow each other', {
+      commit,
+      after: this.summary?.commit,
     });
+    this.summary = summary;
     this.cursor = record.to;
-    this.commit = record.commit;
-    this.lastCommittedAtMs = record.committedAtMs;
-    this.ledger = addLedgers(this.ledger, record.ledger);
     for (const rows of record.rows) {
       const pending = this.pendingRows.get(rows.table);
       if (pending !== undefined) pending.push(pendingRows(rows, record));
-      else this.rowsWithoutTable.set(rows.table, record.commit);
+      else this.rowsWithoutTable.set(rows.table, commit);
     }
-    if (record.outbox.length > 0) {
-      this.pendingOutbox.push({ commit: record.commit, messages: record.outbox });
-      this.#lastOutboxCommit = record.commit;
-    }
-    this.#outboxJournalledThrough = record.outboxConfirmedThrough;
-    this.confirmOutbox(record.outboxConfirmedThrough);
-    for (const [table, commit] of Object.entries(record.flushedThrough)) {
-      this.confirmFlush(table, commit);
+    if (record.outbox.length > 0) this.pendingOutbox.push({ commit, messages: record.outbox });
+    this.#confirm(summary);
+  }
+
+  #confirm({ flushedThrough, outboxConfirmedThrough }: TaskSummary): void {
+    this.confirmOutbox(outboxConfirmedThrough);
+    for (const [table, through] of Object.entries(flushedThrough)) {
+      this.confirmFlush(table, through);
     }
   }
 
   /** All outboxes have arrived, and whoever reads the log cannot know it. */
   get isArrivalUntold(): boolean {
-    return (
-      this.pendingOutbox.length === 0 && this.#lastOutboxCommit > this.#outboxJournalledThrough
-    );
+    const { lastOutbox = null, outboxConfirmedThrough = 0 } = this.summary ?? {};
+    return this.pendingOutbox.length === 0 && (lastOutbox?.commit ?? 0) > outboxConfirmedThrough;
   }
 
   /** Outboxes up to that commit have arrived. */
@@ -152,35 +168,30 @@ export class TaskState {
     pending.splice(0, kept === -1 ? pending.length : kept);
   }
 
-  /** The state after the last commit, for the next generation. Outputs must have left by then. */
-  snapshot(): Uint8Array {
-    const document: SnapshotDocument = {
-      format: 1,
-      topology: this.#plan.topology,
-      stage: this.#plan.name,
-      cursor: this.cursor,
-      commit: this.commit,
-      ledger: this.ledger,
-      outboxConfirmedThrough: this.outboxConfirmedThrough,
-      flushedThrough: Object.fromEntries(this.flushedThrough),
-      state: this.keyed.dump(),
-    };
-    return Buffer.from(JSON.stringify(document));
+  /**
+   * What the log of the hub as it was created again begins with. Of a partition that had ended the end of
+   * time was its former life's.
+   */
+  bequestToNewHub(): Bequest | null {
+    if (this.summary === null) return null;
+    const summary = { ...this.summary, cursor: null };
+    if (summary.tick?.isEnd !== true) return this.bequest(summary);
+    this.keyed.store('$time').delete('time');
+    this.keyed.settle();
+    return this.bequest({ ...summary, tick: null, watermarkMs: null });
   }
 
-  static fromSnapshot(plan: StagePlan, bytes: Uint8Array | null): TaskState {
-    const task = new TaskState(plan);
-    if (bytes === null) return task;
-    const document = parseSnapshot(bytes, plan);
-    task.keyed.apply(document.state);
-    task.cursor = document.cursor;
-    task.commit = document.commit;
-    task.ledger = document.ledger;
-    task.outboxConfirmedThrough = document.outboxConfirmedThrough;
-    for (const [table, commit] of Object.entries(document.flushedThrough)) {
-      task.flushedThrough.set(table, commit);
-    }
-    return task;
+  /** The whole of it, for a log that begins with it. Outputs must have left by then. */
+  bequest(summary: TaskSummary): Bequest {
+    return { summary, parts: Array.from(partsOf(this.keyed.beginSnapshot())) };
+  }
+}
+
+/** All parts of a snapshot, encoded as they are asked for. */
+export function* partsOf(snapshot: SnapshotUnderWay): Generator<Uint8Array> {
+  while (!snapshot.isDone) {
+    const part = snapshot.next(() => false);
+    if (part !== null) yield part;
   }
 }
 
@@ -200,30 +211,4 @@ function parseRows(lines: Uint8Array): Row[] {
   const text = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength).toString('utf8');
   // Our own encoder wrote one JSON array a line and the record's CRC vouches for it.
   return JSON.parse(`[${text.replaceAll('\n', ',')}]`) as Row[];
-}
-
-function parseSnapshot(bytes: Uint8Array, plan: StagePlan): SnapshotDocument {
-  const where = { topology: plan.topology, stage: plan.name };
-  let document: Partial<SnapshotDocument>;
-  try {
-    document = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<SnapshotDocument>;
-  } catch (cause) {
-    throw new StreamError('STREAM_SNAPSHOT_CORRUPT', 'the snapshot is not JSON', {
-      cause,
-      details: where,
-    });
-  }
-  if (document.format !== 1) {
-    throw new StreamError(
-      'STREAM_LOG_VERSION_UNKNOWN',
-      `the snapshot has format ${String(document.format)}, this build reads 1: deploy the newer build again`,
-      { details: where },
-    );
-  }
-  if (document.topology !== plan.topology || document.stage !== plan.name) {
-    throw new StreamError('STREAM_STATE_MISMATCH', 'the snapshot belongs to another stage', {
-      details: { ...where, found: `${document.topology}/${document.stage}` },
-    });
-  }
-  return document as SnapshotDocument;
 }

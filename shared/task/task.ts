@@ -1,11 +1,11 @@
-import type { Cursor } from '../model/commit';
+import type { CommitRecord, Cursor } from '../model/commit';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubMessage } from '../model/ports';
+import type { Bequest } from '../commit-log/task-log-options';
 import { MessageOpener } from '../ingest/decode';
 import { killedWorker, type Try } from './attempts';
 import { contiguousPrefix, freshMessages } from './batch-order';
 import { cutSmaller, type CommitCut } from './commit-cut';
-import type { Draft } from './draft';
 import { lastWriteMs, readIncarnation } from './incarnations';
 import { countEvents, runRange, type Quarantine } from './run-range';
 import type { StageServices } from './services';
@@ -13,8 +13,9 @@ import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { comeToRest } from './rest';
 import { tellEnd, tick, type TickRequest } from './tick';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
-import { TaskHold, type CommitMeans, type TaskAddress, type TaskOptions } from './task-hold';
+import { TaskHold, type CommitMeans, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
+import type { TaskAddress } from '../model/task-address';
 
 const noSuspicion: TakenOn = { messages: 0, eventsMax: Infinity, quarantineFirst: null };
 
@@ -262,7 +263,7 @@ export class Task {
   #process(
     range: readonly HubMessage[],
     run: TakenOn & { deadlineMs: number; means: CommitMeans },
-  ): Draft {
+  ): CommitRecord {
     const { clock, limits } = this.#services;
     const bytesMax = limits.log.blockBytesMax;
     let cut: CommitCut = {
@@ -272,6 +273,7 @@ export class Task {
       refuseFirstResult: null,
     };
     this.#hold.outputs.attempts = this.#hold.attempts.attemptNumber();
+    const processingTimeMs = clock.nowMs();
     for (;;) {
       this.#hold.program.beginCommit(cut.resultsMax, cut.refuseFirstResult);
       const result = runRange({
@@ -289,8 +291,11 @@ export class Task {
         quarantineFirst: cut.quarantineFirst,
         gapReason: 'retention',
       });
-      const draft = this.#hold.draft(result, 'events', run.means);
-      if (draft.bytes <= bytesMax) {
+      const last = result.messages > 0 ? range[result.messages - 1] : undefined;
+      const lastEnqueuedAtMs = last?.enqueuedTimeMs ?? null;
+      const content = { ...result, processingTimeMs, lastEnqueuedAtMs };
+      const draft = this.#hold.draft(content, 'events', run.means);
+      if (draft !== null) {
         // The next commit need not find it out again; what it holds may be smaller.
         if (cut.eventsMax < run.eventsMax) this.#eventsThatMayFit = 2 * cut.eventsMax;
         return draft;
@@ -405,7 +410,7 @@ export class Task {
   }
 
   /** Ends this incarnation's log and hands its state on; outputs leave first. May be repeated. */
-  async bequeath(): Promise<Uint8Array> {
+  async bequeath(): Promise<Bequest | null> {
     return this.#exclusively(async () => {
       for (let isSealed = false; !isSealed;) {
         await this.#hold.catchUp();
@@ -413,9 +418,7 @@ export class Task {
         await this.#hold.delivery.flushAll();
         isSealed = await this.#hold.seal();
       }
-      this.#hold.state.cursor = null;
-      this.#hold.state.beginTimeAnew();
-      return this.#hold.state.snapshot();
+      return this.#hold.state.bequestToNewHub();
     });
   }
 

@@ -1,6 +1,5 @@
 import type { StagePlan } from '../model/program';
 import { endOfTimeMs } from '../time/exchange-time';
-import { nothingRead, type Tick } from './rest';
 import type { CommitMeans, TaskHold } from './task-hold';
 
 const idleDoublingsMax = 10;
@@ -29,13 +28,10 @@ export async function tick(
   const isDrained = program.watermarkMs === endOfTimeMs;
   const isAtRest = !request.isDraining && hold.isTimeAtRest();
   if (plan.input.kind !== 'source' || isDrained || isAtRest) return null;
-  const ticks = state.keyed.store<Tick>('$tick');
-  const last = ticks.get('last');
+  const { tick: last } = state;
   const count = last?.atCommit === state.commit ? last.count : 0;
   const waitMs = plan.idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
   if (!request.isDraining && request.quietMs < waitMs) return null;
-  const isEnd = request.isEnding === true ? { isEnd: true as const } : {};
-  ticks.put('last', { atCommit: state.commit + 1, count: count + 1, ...isEnd });
   program.beginCommit(0);
   const { eventTimeMaxMs, watermarkMs } = program;
   if (request.isDraining) {
@@ -45,7 +41,13 @@ export async function tick(
   }
   const reason = request.isDraining ? 'drain' : 'idle';
   const means = { isIdle: true, isEnding: request.isEnding === true };
-  const draft = hold.draft({ to: hold.cursor, ...nothingRead }, reason, means);
+  const draft = hold.draftWithoutInput(reason, {
+    ...means,
+    tick: {
+      ...{ atCommit: state.commit + 1, count: count + 1 },
+      ...{ isAtRest: false, isEnd: means.isEnding },
+    },
+  });
   if ((await hold.append(draft)) === 'committed') await hold.deliver();
   return means;
 }
@@ -54,6 +56,6 @@ export async function tick(
 export async function tellEnd(hold: TaskHold): Promise<void> {
   if (hold.outputs.outboxes.every((outbox) => outbox.isEndTold())) return;
   hold.program.beginCommit(0);
-  const draft = hold.draft({ to: hold.cursor, ...nothingRead }, 'drain', { isEnding: true });
+  const draft = hold.draftWithoutInput('drain', { isEnding: true });
   if ((await hold.append(draft)) === 'committed') await hold.deliver();
 }

@@ -81,8 +81,8 @@ export class TopologyTest {
     assertCount('partitions', partitions);
     assertCount('exchangePartitions', exchangePartitions);
     this.#engine = new MemoryEngine(topology, { source: partitions, exchange: exchangePartitions });
-    const { appends, objects } = this.#engine;
-    this.#ledger = new LedgerReader({ appends, objects, topology: topology.name });
+    const { appends } = this.#engine;
+    this.#ledger = new LedgerReader({ appends, topology: topology.name });
   }
 
   /**

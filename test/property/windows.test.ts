@@ -8,6 +8,7 @@ import { plan } from '../../shared/planner';
 import { compileStage, type CompiledProgram } from '../../shared/execution';
 import { KeyedState } from '../../shared/state/keyed-state';
 import { count, sum, Timestamp, topology, tumbling, type LatePolicy } from '../../shared/dataflow';
+import { copyState } from '../support/state-copy';
 
 interface Event {
   readonly key: string;
@@ -139,7 +140,7 @@ function run(
     state.settle();
     if (ending === 'restart') {
       const restored = new KeyedState();
-      restored.apply(state.dump());
+      copyState(state, restored);
       state = restored;
       program = compiled.bind(state, gathered);
     }

@@ -1,12 +1,13 @@
 /** Copies of commit logs, whole or cut at a record, as backups make them; and records moved about. */
-import { generationName, logPrefix, type LogPath } from '../../shared/commit-log/names';
+import { generationName, logPrefix } from '../../shared/commit-log/names';
 import { decodeRecords } from '../../shared/commit-log/record';
 import type { AppendStore } from '../../shared/model/ports';
+import type { TaskAddress } from '../../shared/model/task-address';
 
 /** A log's blobs by name. */
 export type LogCopy = ReadonlyMap<string, Uint8Array>;
 
-export async function copyLog(appends: AppendStore, path: LogPath): Promise<LogCopy> {
+export async function copyLog(appends: AppendStore, path: TaskAddress): Promise<LogCopy> {
   const copy = new Map<string, Uint8Array>();
   for (const name of await appends.list(logPrefix(path))) {
     copy.set(name, new Uint8Array((await appends.readFrom(name, 0)) ?? []));
@@ -17,7 +18,7 @@ export async function copyLog(appends: AppendStore, path: LogPath): Promise<LogC
 /** Puts a copy in the place of the log. */
 export async function restoreLog(
   appends: AppendStore,
-  path: LogPath,
+  path: TaskAddress,
   copy: LogCopy,
 ): Promise<void> {
   for (const name of await appends.list(logPrefix(path))) await appends.delete(name);
@@ -30,7 +31,7 @@ export async function restoreLog(
 /** The records of one generation, each as its bytes. */
 export async function recordsOf(
   appends: AppendStore,
-  path: LogPath,
+  path: TaskAddress,
   generation = 0,
 ): Promise<Uint8Array[]> {
   const blob = generationName(path, generation);

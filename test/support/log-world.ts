@@ -1,7 +1,14 @@
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/adapters/memory-stores';
+import { retireFormer } from '../../shared/commit-log/retire';
 import { TaskLog } from '../../shared/commit-log/task-log';
-import type { TaskLogLimits } from '../../shared/commit-log/task-log-options';
-import type { LogRecord } from '../../shared/model/commit';
+import type { Bequest, TaskLogLimits } from '../../shared/commit-log/task-log-options';
+import {
+  emptySummary,
+  type LogRecord,
+  type SnapshotBase,
+  type SnapshotPart,
+  type TaskSummary,
+} from '../../shared/model/commit';
 import { StreamError } from '../../shared/model/errors';
 import type { AppendStore, FaultPoint, ObjectStore } from '../../shared/model/ports';
 import { commitNumber } from './log-records';
@@ -37,7 +44,7 @@ export interface LogProcessOptions {
   readonly name: string;
   readonly faultPoint?: FaultPoint;
   readonly limits?: Partial<TaskLogLimits>;
-  readonly initialSnapshot?: Uint8Array | null;
+  readonly inherited?: Bequest | null;
   readonly nowMs?: () => number;
   readonly path?: typeof logPath;
 }
@@ -50,10 +57,14 @@ export class LogProcess {
   readonly log: TaskLog;
   readonly name: string;
   history: string[] = [];
+  summary: TaskSummary | null = null;
   #attempts = 0;
 
-  private constructor(log: TaskLog, name: string) {
+  readonly #stores: LogStores;
+
+  private constructor(log: TaskLog, { name, stores }: LogProcessOptions) {
     this.log = log;
+    this.#stores = stores;
     this.name = name;
   }
 
@@ -72,16 +83,20 @@ export class LogProcess {
       },
       faultPoint: options.faultPoint ?? (() => undefined),
       telemetry: { emit: () => undefined },
-      initialSnapshot: options.initialSnapshot ?? null,
+      inherited: options.inherited ?? null,
     });
-    const process = new LogProcess(log, options.name);
+    const process = new LogProcess(log, options);
     await process.load();
     return process;
   }
 
   async load(): Promise<void> {
-    const { records, snapshot } = await this.log.load();
-    this.history = snapshot === null ? [] : parseHistory(snapshot);
+    const { base, parts, records } = await this.log.load();
+    this.history = parts.flatMap(parseHistory);
+    if (this.history.length !== (base?.commit ?? 0)) {
+      throw new Error(`a snapshot of ${this.history.length} commits at ${base?.commit ?? 0}`);
+    }
+    this.summary = null;
     this.#apply(records);
     await this.#finishRoll();
   }
@@ -93,9 +108,14 @@ export class LogProcess {
 
   /** Appends the next commit under this id. */
   async commit(commitId: string): Promise<'appended' | 'conflict'> {
-    const record = { ...commitNumber(this.history.length + 1, this.name), commitId };
+    const { generation } = this.log;
+    const plain = commitNumber(this.history.length + 1, this.name, generation);
+    const record = { ...plain, commitId };
     const outcome = await this.log.append(record);
-    if (outcome === 'appended') this.history.push(commitId);
+    if (outcome === 'appended') {
+      this.history.push(commitId);
+      this.summary = record.summary;
+    }
     return outcome;
   }
 
@@ -108,17 +128,40 @@ export class LogProcess {
     }
   }
 
-  roll(): Promise<'rolled' | 'conflict'> {
-    return this.log.roll(() => this.snapshot());
+  /** With a snapshot of what it has read, or with the base that the log has. */
+  async roll(isWithSnapshot = true): Promise<'appended' | 'conflict'> {
+    return this.log.roll(this.summary, isWithSnapshot ? await this.putSnapshot() : null);
   }
 
-  snapshot(): Uint8Array {
-    return Buffer.from(JSON.stringify(this.history));
+  /** Deletes all that the log no longer builds on; gives the generations that were deleted. */
+  async retire(): Promise<readonly number[]> {
+    const { base } = this.log;
+    if (base === null) return [];
+    return retireFormer(this.#stores, logPath, base, { nowMs: Infinity, retentionMs: 0 });
+  }
+
+  /** Puts the history in two parts. */
+  async putSnapshot(): Promise<SnapshotBase> {
+    const { generation, position } = this.log;
+    const commit = this.history.length;
+    const half = Math.floor(commit / 2);
+    const halves = [this.history.slice(0, half), this.history.slice(half)];
+    const parts: SnapshotPart[] = [];
+    for (const [index, ids] of halves.entries()) {
+      parts.push(await this.log.putPart(commit, index, Buffer.from(JSON.stringify(ids))));
+    }
+    return { commit, generation, position, parts };
+  }
+
+  /** What a log that carries on begins with. */
+  bequest(): Bequest {
+    const summary = { ...(this.summary ?? emptySummary), cursor: null };
+    return { summary, parts: [Buffer.from(JSON.stringify(this.history))] };
   }
 
   async #finishRoll(): Promise<void> {
     while (this.log.needsRoll) {
-      await this.log.finishRoll(this.snapshot());
+      await this.log.finishRoll(this.summary, null);
       this.#apply(await this.log.catchUp());
     }
   }
@@ -137,7 +180,9 @@ export class LogProcess {
 
   #apply(records: readonly LogRecord[]): void {
     for (const record of records) {
+      if (record.kind === 'header') this.summary = record.summary;
       if (record.kind !== 'commit') continue;
+      this.summary = record.summary;
       if (record.commit !== this.history.length + 1) {
         throw new Error(`commit ${record.commit} follows ${this.history.length}`);
       }

@@ -18,6 +18,9 @@ const utf8BytesPerUnitMax = 3;
 /** A partition without events learns a moved watermark after this many commits at the latest. */
 const quietCommitsMax = 8;
 
+/** Stores of a task's state with what it has sent, by partition; the hub's name follows. */
+export const outboxStorePrefix = '$outbox:';
+
 interface OutboxMark {
   /** Ordinal of the last event sent to this partition. */
   readonly ordinal: number;
@@ -65,7 +68,8 @@ export class Outbox {
     this.#exchange = exchange;
     this.#partitionCount = partitionCount;
     this.#port = exchange.port;
-    this.#marks = state.store(`$outbox:${exchange.hub}${this.#port === 0 ? '' : `#${this.#port}`}`);
+    const port = this.#port === 0 ? '' : `#${this.#port}`;
+    this.#marks = state.store(`${outboxStorePrefix}${exchange.hub}${port}`);
     this.#partitionCounts = state.store('$exchange-partitions');
     this.#texts = Array.from({ length: partitionCount }, () => []);
   }

@@ -9,6 +9,9 @@ import {
 import { comparePositions, laterPositions, type Positions } from '../../time/position';
 import type { ClaimsEnvelope, EventsEnvelope } from './envelope';
 
+/** Store of a task's state with what it has taken in, by producer. */
+export const producersStore = '$producers';
+
 interface ProducerMark {
   readonly epoch: number;
   /** Life of its hub when it spoke last. */
@@ -65,7 +68,7 @@ export class Producers {
 
   constructor(state: KeyedState, stages: readonly ProducingStage[]) {
     this.#stages = stages;
-    this.#marks = state.store('$producers');
+    this.#marks = state.store(producersStore);
     this.#counts = state.store('$producer-count');
     this.#dropped = state.store('$exchange-dropped');
   }

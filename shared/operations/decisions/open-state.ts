@@ -1,13 +1,13 @@
 import { listLogs } from '../../commit-log/log-reader';
 import { TaskLog } from '../../commit-log/task-log';
-import type { LogPath } from '../../commit-log/names';
 import type { Clock, ObjectStore, AppendStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
+import type { TaskAddress } from '../../model/task-address';
 import type { TablePlan } from '../../model/table';
 import { versionNumber } from '../../model/version-name';
 import type { LakeTable } from '../../lake/lake-table';
 import { defaultStageLimits } from '../../task/services';
-import { epochKnown, taskIdOf } from '../../task/task-identity';
+import { taskIdOf } from '../../task/task-identity';
 import { TaskState } from '../../task/task-state';
 import type { OpenQuestion } from './compare-plans';
 import type { PlanEntry } from './plan-store';
@@ -39,7 +39,7 @@ export async function newestVersionOf(
 export async function logsOfVersion(
   appends: AppendStore,
   { topology, version }: { readonly topology: string; readonly version: string },
-): Promise<readonly LogPath[]> {
+): Promise<readonly TaskAddress[]> {
   return (await listLogs(appends, topology)).filter((path) => path.version === version);
 }
 
@@ -72,7 +72,7 @@ async function owedRows(
   world: LogWorld,
   task: {
     readonly plan: StagePlan;
-    readonly path: LogPath;
+    readonly path: TaskAddress;
     readonly state: TaskState;
     readonly table: string;
   },
@@ -82,23 +82,23 @@ async function owedRows(
   const table = plan.tables.find(({ name }) => name === task.table);
   if (pending.length === 0 || table === undefined) return 0;
   // The log hears of a flush with the next commit only: the table itself knows.
-  const id = taskIdOf(path, epochKnown(state) ?? 0);
+  const id = taskIdOf(path, state.epoch ?? 0);
   const through = await world.lakeTable(table).flushedThrough(id, { refresh: true });
   return pending.reduce((sum, { commit, count }) => sum + (commit > through ? count : 0), 0);
 }
 
 /** A task's state as its log has it now. Nothing is appended. */
-async function readState(world: LogWorld, plan: StagePlan, path: LogPath): Promise<TaskState> {
+async function readState(world: LogWorld, plan: StagePlan, path: TaskAddress): Promise<TaskState> {
   const { appends, clock, objects } = world;
   const log = await TaskLog.open({
     ...{ appends, objects, clock, path, writer: 'reader' },
     limits: defaultStageLimits.log,
     faultPoint: () => undefined,
     telemetry: { emit: () => undefined },
-    initialSnapshot: null,
+    inherited: null,
   });
-  const { records, snapshot } = await log.load();
-  const state = TaskState.fromSnapshot(plan, snapshot);
-  for (const record of records) if (record.kind === 'commit') state.applyCommit(record);
+  const loaded = await log.load();
+  const state = TaskState.fromBase(plan, loaded);
+  for (const record of loaded.records) state.take(record);
   return state;
 }

@@ -1,15 +1,14 @@
 import { Type, type Static } from 'typebox';
 import { listLogs, readLog } from '../../commit-log/log-reader';
-import type { LogPath } from '../../commit-log/names';
-import type { DeadLetter } from '../../model/commit';
+import type { DeadLetter, LetterVerdict } from '../../model/commit';
 import type { AppendStore } from '../../model/ports';
-import { lettersStore, type LetterVerdict } from '../../task/settle-letters';
+import type { TaskAddress } from '../../model/task-address';
 
 /** A dead letter with where it is kept and what became of it. */
 export interface FiledLetter {
   /** `<stage>/<partition>/<commit>.<n>`: names it in its topology, for ever. */
   readonly name: string;
-  readonly path: LogPath;
+  readonly path: TaskAddress;
   /** Its id within its task: `<commit>.<n>`. */
   readonly id: string;
   readonly diedAtMs: number;
@@ -69,10 +68,7 @@ export async function readLetters(
         const diedAtMs = record.committedAtMs;
         found.push({ name, path, id, diedAtMs, letter, verdict: null });
       });
-      for (const { puts, store } of record.state) {
-        if (store !== lettersStore) continue;
-        for (const [id, verdict] of puts) verdicts.set(`${task}/${id}`, verdict as LetterVerdict);
-      }
+      for (const { id, verdict } of record.settledLetters) verdicts.set(`${task}/${id}`, verdict);
     }
   }
   return found

@@ -71,9 +71,9 @@ function recoverReason(facts: TaskFacts, limits: AssessLimits): string | null {
   if (recoveringAtCommit === digest.commit) {
     return `${lagMessages} messages are left of a recovery that nobody else has taken up`;
   }
-  const { lastCommittedAtMs, openAttempt } = digest;
+  const { committedAtMs, openAttempt } = digest;
   // Whoever has just begun an attempt has the whole stall time-out for it.
-  const lastSignMs = Math.max(lagSinceMs, lastCommittedAtMs, openAttempt?.startedAtMs ?? 0);
+  const lastSignMs = Math.max(lagSinceMs, committedAtMs, openAttempt?.startedAtMs ?? 0);
   const waitedMs = limits.nowMs - lastSignMs;
   if (waitedMs < limits.stallAfterMs) return null;
   const who = openAttempt === null ? (digest.writer ?? 'nobody') : openAttempt.writer;
@@ -83,7 +83,7 @@ function recoverReason(facts: TaskFacts, limits: AssessLimits): string | null {
 function drainReason(facts: TaskFacts, limits: AssessLimits): string | null {
   const { digest, lagMessages, settledThrough } = facts;
   if (!limits.isDraining || lagMessages > 0) return null;
-  const isOwing = Object.keys(digest.owedRows).length > 0;
+  const isOwing = digest.owedRows.length > 0;
   const isSource = limits.idleAfterMs !== null;
   const isAtEnd = digest.watermarkMs === endOfTimeMs;
   if (isSource && !isAtEnd) return 'the topology is to end';
@@ -92,10 +92,10 @@ function drainReason(facts: TaskFacts, limits: AssessLimits): string | null {
   return isAtEnd && unsent !== null ? 'messages of a topology that has ended are not sent' : null;
 }
 
-function unsentOutbox(digest: TaskDigest, settledThrough: number): TaskDigest['outbox'] {
-  const { outbox, outboxConfirmedThrough } = digest;
-  if (outbox === null) return null;
-  return outbox.commit > Math.max(outboxConfirmedThrough, settledThrough) ? outbox : null;
+function unsentOutbox(digest: TaskDigest, settledThrough: number): TaskDigest['lastOutbox'] {
+  const { lastOutbox, outboxConfirmedThrough } = digest;
+  if (lastOutbox === null) return null;
+  return lastOutbox.commit > Math.max(outboxConfirmedThrough, settledThrough) ? lastOutbox : null;
 }
 
 function resendReason(facts: TaskFacts, limits: AssessLimits): string | null {
@@ -108,13 +108,11 @@ function resendReason(facts: TaskFacts, limits: AssessLimits): string | null {
 }
 
 function flushReason(facts: TaskFacts, limits: AssessLimits): string | null {
-  for (const [table, stretches] of Object.entries(facts.digest.owedRows)) {
+  for (const { rows, sinceMs, table } of facts.digest.owedRows) {
     const flush = limits.tables[table];
-    const oldest = stretches[0];
-    if (flush === undefined || oldest === undefined) continue;
-    const ageMs = limits.nowMs - oldest.sinceMs;
+    if (flush === undefined) continue;
+    const ageMs = limits.nowMs - sinceMs;
     if (ageMs >= flush.ageMaxMs + limits.graceMs) {
-      const rows = stretches.reduce((sum, { count }) => sum + count, 0);
       return `${rows} rows of ${table} wait since ${seconds(ageMs)}`;
     }
   }
@@ -122,8 +120,8 @@ function flushReason(facts: TaskFacts, limits: AssessLimits): string | null {
 }
 
 function rollReason(facts: TaskFacts, limits: AssessLimits): string | null {
-  const { blocks, commit, firstWriteMs, isSealed, lastCommittedAtMs, next } = facts.digest;
-  if (limits.nowMs - lastCommittedAtMs < limits.graceMs) return null;
+  const { blocks, commit, committedAtMs, firstWriteMs, isSealed, next } = facts.digest;
+  if (limits.nowMs - committedAtMs < limits.graceMs) return null;
   if (isSealed) return 'the log was sealed and no next generation begun';
   const { ageMaxMs, blocksMax, bytesMax } = limits.log;
   if (commit === 0 || next === null || firstWriteMs === null) return null;
@@ -134,8 +132,8 @@ function rollReason(facts: TaskFacts, limits: AssessLimits): string | null {
 }
 
 function dueReason(facts: TaskFacts, limits: AssessLimits): string | null {
-  const { isFiringDue, lastCommittedAtMs } = facts.digest;
-  const quietMs = limits.nowMs - lastCommittedAtMs;
+  const { committedAtMs, isFiringDue } = facts.digest;
+  const quietMs = limits.nowMs - committedAtMs;
   if (!isFiringDue || facts.lagMessages > 0) return null;
   if (quietMs < limits.stallAfterMs + limits.graceMs) return null;
   return `results are due since ${seconds(quietMs)}`;
@@ -143,13 +141,13 @@ function dueReason(facts: TaskFacts, limits: AssessLimits): string | null {
 
 function tickReason(facts: TaskFacts, limits: AssessLimits): string | null {
   const { idleAfterMs, isDraining, nowMs } = limits;
-  const { commit, lastCommittedAtMs, ticks, watermarkMs } = facts.digest;
+  const { commit, committedAtMs, tick, watermarkMs } = facts.digest;
   if (idleAfterMs === null || isDraining || facts.lagMessages > 0) return null;
   if (watermarkMs === endOfTimeMs) return null;
-  if (ticks?.atCommit === commit && ticks.isAtRest === true) return null;
-  const count = ticks?.atCommit === commit ? ticks.count : 0;
+  if (tick?.atCommit === commit && tick.isAtRest) return null;
+  const count = tick?.atCommit === commit ? tick.count : 0;
   const waitMs = idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
-  const quietMs = nowMs - lastCommittedAtMs;
+  const quietMs = nowMs - committedAtMs;
   if (quietMs < waitMs + limits.graceMs) return null;
   return commit === 0 ? 'it has never spoken' : `no input since ${seconds(quietMs)}`;
 }

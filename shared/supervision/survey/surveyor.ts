@@ -1,9 +1,9 @@
 import { incarnationOf } from '../../commit-log/incarnations';
-import type { LogPath } from '../../commit-log/names';
 import { StreamError } from '../../model/errors';
 import type { ObjectStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
 import { firstVersion } from '../../model/version-name';
+import type { TaskAddress } from '../../model/task-address';
 import type { StageServices } from '../../task/services';
 import { taskIdOf } from '../../task/task-identity';
 import { assess, type AssessLimits, type Need, type TaskFacts } from './assess';
@@ -59,7 +59,7 @@ export interface SurveyedTask {
 }
 
 export interface SurveyPage {
-  readonly format: 2;
+  readonly format: 3;
   readonly functionName: string;
   readonly topology: string;
   readonly stage: string;
@@ -148,7 +148,7 @@ export class Surveyor {
     tasks.sort((left, right) => Number(left.partition) - Number(right.partition));
     const { topology, name: stageName } = stage.plan;
     const page: SurveyPage = {
-      format: 2,
+      format: 3,
       functionName: request.functionName,
       topology,
       stage: stageName,
@@ -185,7 +185,7 @@ export class Surveyor {
 export function readSurveyPage(bytes: Uint8Array | undefined): SurveyPage | null {
   if (bytes === undefined) return null;
   const page = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<SurveyPage>;
-  return page.format === 2 ? (page as SurveyPage) : null;
+  return page.format === 3 ? (page as SurveyPage) : null;
 }
 
 /** One survey of one page. */
@@ -243,7 +243,7 @@ class StageSurvey {
     const lagAtCursor = JSON.stringify(read.cursor);
     const isSameWait = before?.lagAtCursor === lagAtCursor && before.lagSinceMs !== null;
     // The longest that it can be: since the last commit. Looked up before anything is done about it.
-    let lagSinceMs = lag === 0 ? null : isSameWait ? before.lagSinceMs : read.lastCommittedAtMs;
+    let lagSinceMs = lag === 0 ? null : isSameWait ? before.lagSinceMs : read.committedAtMs;
     let isLagExact = lag > 0 && isSameWait && before.isLagExact;
     const settledThrough = Math.max(
       before?.settledThrough ?? 0,
@@ -288,7 +288,7 @@ class StageSurvey {
     const flushed: Record<string, number> = {};
     const task = taskIdOf(this.#path(partition), digest.epoch);
     for (const table of plan.tables) {
-      if (digest.owedRows[table.name] === undefined) continue;
+      if (!digest.owedRows.some((owed) => owed.table === table.name)) continue;
       const refresh = !this.#refreshed.has(table.name);
       this.#refreshed.add(table.name);
       flushed[table.name] = await services.lakeTable(table).flushedThrough(task, { refresh });
@@ -296,7 +296,7 @@ class StageSurvey {
     return withFlushed(digest, flushed);
   }
 
-  #path(partition: string): LogPath {
+  #path(partition: string): TaskAddress {
     const { name: stage, topology } = this.#stage.plan;
     const incarnation = this.#incarnation;
     return { topology, version: this.#version, stage, incarnation, partition };

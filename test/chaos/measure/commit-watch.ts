@@ -4,7 +4,7 @@
  */
 import type { BlobAppendStore } from '../../../shared/adapters/blob-append-store';
 import { listLogs, readLog, type LogPosition } from '../../../shared/commit-log/log-reader';
-import { logPrefix, type LogPath } from '../../../shared/commit-log/names';
+import { logPrefix } from '../../../shared/commit-log/names';
 import {
   addLedgers,
   emptyLedger,
@@ -15,6 +15,7 @@ import {
 } from '../../../shared/model/commit';
 import type { Plan } from '../../../shared/planner';
 import { HubEnds } from './hub-ends';
+import type { TaskAddress } from '../../../shared/model/task-address';
 
 /** A commit that took input in: what progress is. */
 export interface Progress {
@@ -28,7 +29,7 @@ export interface Progress {
 }
 
 export interface WatchedTask {
-  readonly path: LogPath;
+  readonly path: TaskAddress;
   readonly hub: string;
   readonly functionName: string;
   readonly progress: Progress[];
@@ -114,7 +115,7 @@ export class CommitWatch {
     }
   }
 
-  async #read(path: LogPath, sinceMs: number): Promise<void> {
+  async #read(path: TaskAddress, sinceMs: number): Promise<void> {
     const name = logPrefix(path);
     let task = this.tasks.get(name);
     if (task === undefined) {
@@ -127,7 +128,7 @@ export class CommitWatch {
     for (const record of records) take(task, record, { sinceMs, untilMs: Date.now() });
   }
 
-  #begin(path: LogPath): WatchedTask {
+  #begin(path: TaskAddress): WatchedTask {
     const stage = this.#plan.stages.find(
       ({ name, topology }) => name === path.stage && topology === path.topology,
     );

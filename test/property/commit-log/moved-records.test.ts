@@ -4,17 +4,18 @@
 // at random pairs; the task is opened, goes on, and its tables are compared.
 import fc from 'fast-check';
 import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
-import { generationName, type LogPath } from '../../../shared/commit-log/names';
+import { generationName } from '../../../shared/commit-log/names';
 import { copyLog, recordsOf, restoreLog, type LogCopy } from '../../support/log-copies';
 import { expectedReadings, Mendable, someReadings } from '../../support/mendable';
 import { StageWorld, WorkerDied } from '../../support/stage-world';
+import type { TaskAddress } from '../../../shared/model/task-address';
 
 const readings = someReadings(40);
 const expected = expectedReadings(readings);
 
 interface Run {
   readonly world: StageWorld;
-  readonly path: LogPath;
+  readonly path: TaskAddress;
   readonly whole: LogCopy;
   readonly records: readonly Uint8Array[];
 }

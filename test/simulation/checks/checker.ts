@@ -1,9 +1,5 @@
 import { decodeRecords } from '../../../shared/commit-log/record';
-import {
-  generationName,
-  parseGenerationName,
-  type LogPath,
-} from '../../../shared/commit-log/names';
+import { generationName, parseGenerationName } from '../../../shared/commit-log/names';
 import type { CommitRecord, HeaderRecord, LogRecord } from '../../../shared/model/commit';
 import type { JobLine } from '../../../shared/operations/jobs/job-state';
 import type { HubWatcher } from '../world/hubs';
@@ -25,6 +21,7 @@ import { RecordedHubs } from './recorded-hubs';
 import { SourceTaskModel } from './source-task';
 import type { ModelContext } from './task-model';
 import { WindowTaskModel } from './window-task';
+import type { TaskAddress } from '../../../shared/model/task-address';
 
 interface GenerationSeen {
   records: number;
@@ -96,14 +93,14 @@ export class Checker implements StoreWatcher, HubWatcher {
   }
 
   /** A generation begins after the one before it can no longer be appended to. */
-  #followsSeal({ generation, path }: { path: LogPath; generation: number }): void {
+  #followsSeal({ generation, path }: { path: TaskAddress; generation: number }): void {
     if (generation === 0) return;
     const before = this.#generations.get(generationName(path, generation - 1));
     const isOpen = before !== undefined && before.end === 'open';
     holds(!isOpen, 'I5', () => `${path.stage}/${path.partition}: ${generation - 1} is not sealed`);
   }
 
-  #onRecord(place: { path: LogPath; generation: number }, record: LogRecord): void {
+  #onRecord(place: { path: TaskAddress; generation: number }, record: LogRecord): void {
     const { incarnation, partition, stage } = place.path;
     const model = this.#model(stage, partition);
     if (model.incarnation !== incarnation) model.beginIncarnation(incarnation);
@@ -115,10 +112,12 @@ export class Checker implements StoreWatcher, HubWatcher {
         model.onAttempt(record);
         break;
       case 'seal':
-        this.#owesNothing(model.name, model.commit);
+        if (record.isFinal) this.#owesNothing(model.name, model.commit);
+        break;
+      case 'plan':
         break;
       case 'header':
-        this.#onHeader(model, record);
+        this.#onHeader(model, place, record);
         break;
       default:
         record satisfies never;
@@ -133,24 +132,32 @@ export class Checker implements StoreWatcher, HubWatcher {
     this.outbox.onCommit(model.name, record);
   }
 
-  /** A snapshot says what the commits before it came to; nothing of them is owed any more. */
-  #onHeader(model: SourceTaskModel | WindowTaskModel, record: HeaderRecord): void {
-    if (record.snapshot === null) {
-      same(model.commit, 0, 'I7', `${model.name}: commits before an empty state`);
+  /** A header says what the commits before it came to, and what the state is made of. */
+  #onHeader(
+    model: SourceTaskModel | WindowTaskModel,
+    { generation, path }: { path: TaskAddress; generation: number },
+    { afterCommit, base, summary }: HeaderRecord,
+  ): void {
+    const { name } = model;
+    same(afterCommit, model.commit, 'I7', `${name}: last commit before a generation`);
+    if (summary !== null) {
+      same(summary.cursor, model.cursor, 'I7', `${name}: cursor of a summary`);
+      const sorted = (counts: object): unknown => Object.entries(counts).sort();
+      same(sorted(summary.ledger), sorted(model.ledger), 'I7', `${name}: ledger of a summary`);
+    }
+    if (base === null) {
+      if (generation === 0) same(model.commit, 0, 'I7', `${name}: commits before an empty state`);
       return;
     }
-    const bytes = this.#snapshots.get(record.snapshot.name);
-    holds(bytes !== undefined, 'I4', () => `${model.name}: its snapshot is not there`);
-    this.#owesNothing(model.name, model.commit);
-    const { commit, cursor, ledger } = JSON.parse(Buffer.from(bytes).toString()) as {
-      commit: number;
-      cursor: unknown;
-      ledger: object;
-    };
-    same(commit, model.commit, 'I7', `${model.name}: last commit of a snapshot`);
-    same(cursor, model.cursor, 'I7', `${model.name}: cursor of a snapshot`);
-    const sorted = (counts: object): unknown => Object.entries(counts).sort();
-    same(sorted(ledger), sorted(model.ledger), 'I7', `${model.name}: ledger of a snapshot`);
+    holds(base.commit <= afterCommit, 'I7', () => `${name}: a snapshot of what is to come`);
+    for (const part of base.parts) {
+      holds(this.#snapshots.has(part.name), 'I4', () => `${name}: ${part.name} is not there`);
+    }
+    // What is read on from must be there; what was before it must have left.
+    for (let number = base.generation; number < generation; number += 1) {
+      const isThere = this.#generations.has(generationName(path, number));
+      holds(isThere, 'I4', () => `${name}: generation ${number} is gone and built on`);
+    }
   }
 
   #owesNothing(task: string, throughCommit: number): void {

@@ -29,7 +29,7 @@ export class LakeModel {
 
   /** @param task its name in the table's log, without the epoch */
   onCommit(task: string, record: CommitRecord): void {
-    const flushed = record.flushedThrough[this.table];
+    const flushed = record.summary.flushedThrough[this.table];
     if (flushed !== undefined) this.mustHold(task, flushed);
     const rows = record.rows.find(({ table }) => table === this.table)?.count ?? 0;
     if (rows === 0) return;

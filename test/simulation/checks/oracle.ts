@@ -83,8 +83,8 @@ function compareCounts(checker: Checker, emitted: number, rows: readonly string[
 }
 
 /** `millrace ledger` recounts the logs: it must come to what the models counted. */
-async function compareLedger({ appends, checker, objects }: OracleOptions): Promise<void> {
-  const reader = new LedgerReader({ appends, objects, topology: topologyName });
+async function compareLedger({ appends, checker }: OracleOptions): Promise<void> {
+  const reader = new LedgerReader({ appends, topology: topologyName });
   for (const { commits, ledger, path } of await reader.refresh()) {
     const models = path.stage === sourceStage ? checker.sources : checker.windows;
     const model = models.get(path.partition);

@@ -17,7 +17,7 @@ export class OutboxModel {
   readonly #texts = new Map<string, string>();
 
   onCommit(task: string, record: CommitRecord): void {
-    this.mustHaveLeft(task, record.outboxConfirmedThrough);
+    this.mustHaveLeft(task, record.summary.outboxConfirmedThrough);
     for (const { body, partition } of record.outbox) {
       const id = `${partition} ${Buffer.from(body).toString('latin1')}`;
       this.#promised.add(id);

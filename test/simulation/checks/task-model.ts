@@ -7,7 +7,6 @@ import type {
   LedgerCounts,
 } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
-import { lettersStore, type LetterVerdict } from '../../../shared/task/settle-letters';
 import { holds, same } from './invariants';
 import type { RecordedHubs } from './recorded-hubs';
 
@@ -123,19 +122,16 @@ export abstract class TaskModel {
 
   /** What settles a letter is in the commit that holds its effects; a letter is settled once. */
   #settle(record: CommitRecord): void {
-    for (const { puts, store } of record.state) {
-      if (store !== lettersStore) continue;
-      for (const [id, verdict] of puts) {
-        const letter = this.#letters.get(id);
-        const where = `${this.name}: letter ${id} in ${record.commit}`;
-        holds(letter !== undefined, 'I3', () => `${where} is settled twice, or never was`);
-        this.#letters.delete(id);
-        this.redriven += 1;
-        this.ledger.read += 1;
-        const end = this.redrive(letter, record);
-        this.ledger[end] += 1;
-        same((verdict as LetterVerdict).end, end, 'I13', `${where}: how it ended`);
-      }
+    for (const { id, verdict } of record.settledLetters) {
+      const letter = this.#letters.get(id);
+      const where = `${this.name}: letter ${id} in ${record.commit}`;
+      holds(letter !== undefined, 'I3', () => `${where} is settled twice, or never was`);
+      this.#letters.delete(id);
+      this.redriven += 1;
+      this.ledger.read += 1;
+      const end = this.redrive(letter, record);
+      this.ledger[end] += 1;
+      same(verdict.end, end, 'I13', `${where}: how it ended`);
     }
   }
 

@@ -23,7 +23,7 @@ async function shown(
       ...{ needs: [], why: '' },
     };
     const page: SurveyPage = {
-      ...{ format: 2, functionName: 'orders', topology: 'orders', stage: 'orders' },
+      ...{ format: 3, functionName: 'orders', topology: 'orders', stage: 'orders' },
       ...{ surveyedAtMs, tasks: [task] },
     };
     await commits.put(surveyPageName('orders', 0), Buffer.from(JSON.stringify(page)));

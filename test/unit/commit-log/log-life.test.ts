@@ -1,7 +1,10 @@
+import { deleteFormerLogs } from '../../../shared/commit-log/former-layout';
 import { listIncarnations } from '../../../shared/commit-log/incarnations';
 import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
 import { generationName, snapshotPrefix } from '../../../shared/commit-log/names';
+import { emptySummary } from '../../../shared/model/commit';
 import type { AppendStore } from '../../../shared/model/ports';
+import { commitNumber } from '../../support/log-records';
 import {
   delegating,
   dieAt,
@@ -24,17 +27,34 @@ describe('retiring', () => {
       await process.commitOnce(id);
       await process.roll();
     }
-    const former = await process.log.formerGenerations();
-    expect(former.map(({ generation }) => generation)).toEqual([0, 1, 2]);
-    for (const { generation } of former) await process.log.retire(generation);
-    await process.log.retire(0);
+    expect(await process.retire()).toEqual([0, 1, 2]);
+    expect(await process.retire()).toEqual([]);
     expect(await stores.appends.list('')).toEqual([generationName(logPath, 3)]);
     const snapshots = await stores.objects.list('');
     expect(snapshots.map(({ name }) => name)).toEqual([
-      expect.stringContaining(snapshotPrefix(logPath, 3)),
+      expect.stringContaining(`${snapshotPrefix(logPath, 3)}0000-`),
+      expect.stringContaining(`${snapshotPrefix(logPath, 3)}0001-`),
     ]);
     expect((await start(stores, 'second')).history).toEqual(['a', 'b', 'c']);
-    await expect(process.log.retire(3)).rejects.toThrow('Invariant');
+  });
+
+  it('keeps every generation and snapshot that the state still builds on', async () => {
+    const stores = memoryStores();
+    const process = await start(stores, 'first');
+    await process.commitOnce('a');
+    await process.roll();
+    await process.commitOnce('b');
+    const lagging = await process.putSnapshot();
+    await process.commitOnce('c');
+    expect(await process.log.roll(process.summary, lagging)).toBe('appended');
+    await process.commitOnce('d');
+    // Nobody has made a newer snapshot: this one rests on the same base.
+    await process.roll(false);
+    await process.commitOnce('e');
+    expect(process.log.base).toEqual(lagging);
+    expect(await process.retire()).toEqual([0]);
+    expect(await stores.objects.list('')).toHaveLength(2);
+    expect((await start(stores, 'second')).history).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
   it('is no loss of a snapshot to a process that was about to read it', async () => {
@@ -45,12 +65,13 @@ describe('retiring', () => {
     const get = stores.objects.get.bind(stores.objects);
     stores.objects.get = async (name) => {
       stores.objects.get = get;
+      await process.commitOnce('b');
       await process.roll();
-      await process.log.retire(1);
+      await process.retire();
       return get(name);
     };
     await expect(start(stores, 'slow')).rejects.toMatchObject({ code: 'STREAM_COMMIT_CONTENDED' });
-    expect((await start(stores, 'slow')).history).toEqual(['a']);
+    expect((await start(stores, 'slow')).history).toEqual(['a', 'b']);
   });
 
   it('is no damage to a process that holds what was retired, where an empty blob has its place', async () => {
@@ -60,53 +81,61 @@ describe('retiring', () => {
     await process.commitOnce('a');
     await late.catchUp();
     await process.roll();
-    await process.log.retire(0);
+    await process.retire();
     // A request to create it that was on its way for long.
     await stores.appends.create(generationName(logPath, 0));
     await expect(late.commit('b')).rejects.toMatchObject({ code: 'STREAM_COMMIT_CONTENDED' });
   });
 
-  it('leaves no generation without its snapshot when it dies while it retires one', async () => {
-    const stores = memoryStores();
-    const process = await LogProcess.start({ stores, name: 'retiring' });
-    await process.commit('a');
-    await process.roll();
-    await process.commit('b');
-    await process.roll();
-    let mayDelete = true;
-    const appends = {
-      ...delegating(stores.appends),
-      delete: async (name: string) => {
-        if (!mayDelete) throw new ProcessDied(name);
-        await stores.appends.delete(name);
-      },
-    };
-    const dying = await LogProcess.start({ stores: { ...stores, appends }, name: 'dying' });
-    await dying.log.retire(0);
-    mayDelete = false;
-    await expect(dying.log.retire(1)).rejects.toThrow(ProcessDied);
-    const [header] = (await readLog(stores.appends, logPath, null)).records;
-    const snapshot = header?.kind === 'header' ? header.snapshot : null;
-    expect(await stores.objects.get(snapshot?.name ?? '')).toBeDefined();
+  it('leaves no log without its snapshot when it dies anywhere while it retires', async () => {
+    for (const deletes of [0, 1, 2, 3]) {
+      const stores = memoryStores();
+      const process = await start(stores, 'retiring');
+      for (const id of ['a', 'b']) {
+        await process.commitOnce(id);
+        await process.roll();
+      }
+      let left = deletes;
+      const dyingOnDelete = (name: string): void => {
+        left -= 1;
+        if (left < 0) throw new ProcessDied(name);
+      };
+      const appends = {
+        ...delegating(stores.appends),
+        delete: async (name: string) => {
+          dyingOnDelete(name);
+          await stores.appends.delete(name);
+        },
+      };
+      const remove = stores.objects.delete.bind(stores.objects);
+      stores.objects.delete = async (name) => {
+        dyingOnDelete(name);
+        await remove(name);
+      };
+      const dying = await start({ ...stores, appends }, 'dying');
+      await expect(dying.retire()).rejects.toThrow(ProcessDied);
+      stores.objects.delete = remove;
+      expect((await start(stores, 'heir')).history).toEqual(['a', 'b']);
 
-    // What an earlier death left over goes with the next generation that is retired.
-    await process.log.retire(1);
-    expect(await stores.objects.list('snapshots/')).toHaveLength(1);
+      // What a death left over goes with whoever retires next.
+      await process.retire();
+      expect(await stores.objects.list('snapshots/')).toHaveLength(2);
+      expect(await stores.appends.list('')).toEqual([generationName(logPath, 2)]);
+    }
   });
 
   it('leaves a sleeper no way to bring a retired generation back', async () => {
     const stores = memoryStores();
-    const sleeper = await start(stores, 'sleeper', { faultPoint: dieAt('roll.after-snapshot') });
+    const sleeper = await start(stores, 'sleeper', { faultPoint: dieAt('roll.after-seal') });
     await expect(sleeper.roll()).rejects.toThrow(ProcessDied);
     const other = await start(stores, 'other');
     await other.commitOnce('a');
     await other.roll();
     await other.commitOnce('b');
-    await other.log.retire(0);
-    await other.log.retire(1);
+    await other.retire();
     // It saw generation 0 sealed and 1 missing; now 1 is missing because it was retired.
     const error = { code: 'STREAM_COMMIT_CONTENDED' };
-    await expect(sleeper.log.finishRoll(sleeper.snapshot())).rejects.toMatchObject(error);
+    await expect(sleeper.log.finishRoll(sleeper.summary, null)).rejects.toMatchObject(error);
     expect(await stores.appends.list('')).toEqual([generationName(logPath, 2)]);
     expect((await start(stores, 'late')).history).toEqual(['a', 'b']);
   });
@@ -126,8 +155,7 @@ describe('a ghost of a retired generation', () => {
           const other = await start(stores, 'other');
           await other.commitOnce('b');
           await other.roll();
-          await other.log.retire(0);
-          await other.log.retire(1);
+          await other.retire();
           await appends.create(ghost);
         }
         return appends.append(request);
@@ -160,10 +188,35 @@ describe('a ghost of a retired generation', () => {
     };
     const slow = await start({ ...stores, appends: overtaken }, 'slow');
     await slow.commitOnce('a');
-    expect(await slow.roll()).toBe('rolled');
+    expect(await slow.roll()).toBe('appended');
     await slow.catchUp();
     expect(slow.history).toEqual(['a', 'b', 'c']);
     expect(await appends.list('')).toHaveLength(3);
+  });
+});
+
+describe('a log of the layout before topologies had versions', () => {
+  const former = 'commits/flights/shape/000001764000000/7/00000000';
+
+  it('is refused, and none is begun beside it', async () => {
+    const stores = memoryStores();
+    await stores.appends.create(former);
+    await expect(start(stores, 'newer')).rejects.toMatchObject({
+      code: 'STREAM_LOG_VERSION_UNKNOWN',
+      message: expect.stringMatching(/format version 1.*millrace reset flights/) as string,
+    });
+    expect(await stores.appends.list('')).toEqual([former]);
+  });
+
+  it('is deleted by a reset, and is none where a stage is called as a version', async () => {
+    const stores = memoryStores();
+    await start(stores, 'of a stage v1', { path: { ...logPath, stage: 'v1' } });
+    await start(stores, 'of version v1', { path: { ...logPath, stage: 'other' } });
+    await stores.appends.create(former);
+    const stage = { topology: 'flights', stage: 'shape' };
+    expect(await deleteFormerLogs(stores.appends, stage)).toBe(1);
+    expect(await deleteFormerLogs(stores.appends, { ...stage, stage: 'v1' })).toBe(0);
+    expect((await start(stores, 'newer')).history).toEqual([]);
   });
 });
 
@@ -179,7 +232,7 @@ describe('incarnations', () => {
     await old.log.seal();
     expect(old.log.isEnded).toBe(true);
     expect(old.log.needsRoll).toBe(false);
-    const heir = await start(stores, 'heir', { path: next, initialSnapshot: old.snapshot() });
+    const heir = await start(stores, 'heir', { path: next, inherited: old.bequest() });
     expect(heir.history).toEqual(['a']);
     await heir.commitOnce('b');
     expect((await start(stores, 'late', { path: next })).history).toEqual(['a', 'b']);
@@ -224,8 +277,14 @@ describe('incarnations', () => {
   it('that were created and not begun are begun with the snapshot of whoever comes', async () => {
     const stores = memoryStores();
     await stores.appends.create(generationName(logPath, 0));
-    const initialSnapshot = Buffer.from('["x"]');
-    expect((await start(stores, 'heir', { initialSnapshot })).history).toEqual(['x']);
+    const inherited = {
+      summary: { ...emptySummary, commit: 1, ledger: commitNumber(1).ledger },
+      parts: [Buffer.from('["x"]')],
+    };
+    const heir = await start(stores, 'heir', { inherited });
+    expect(heir.history).toEqual(['x']);
+    expect(await heir.commit('y')).toBe('appended');
+    expect((await start(stores, 'late')).history).toEqual(['x', 'y']);
   });
 });
 
@@ -257,7 +316,7 @@ describe('reading along', () => {
     const before = await readLog(appends, logPath, null);
     await process.commitOnce('b');
     await process.roll();
-    await process.log.retire(0);
+    await process.retire();
     const after = await readLog(appends, logPath, before.next);
     expect(after.isBroken).toBe(true);
     expect(kindsOf(after)).toEqual(['header']);

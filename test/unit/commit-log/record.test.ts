@@ -6,8 +6,8 @@ import type { LogRecord } from '../../../shared/model/commit';
 import { StreamError } from '../../../shared/model/errors';
 import { comparable, sampleRecords } from '../../support/log-records';
 
-const fixtures = join(__dirname, '../../fixtures/commit-log/v1');
-const source = { blob: 'commits/t/s/1/0/00000000', position: 1000 };
+const fixtures = join(__dirname, '../../fixtures/commit-log/v2');
+const source = { blob: 'commits/t/v1/s/1/0/00000000', position: 1000 };
 
 function failure(work: () => unknown): StreamError {
   try {
@@ -19,23 +19,52 @@ function failure(work: () => unknown): StreamError {
   throw new Error('it did not fail');
 }
 
-/** A record with the given header JSON and section bytes, framed honestly. */
-function forged(options: { header: string; sections?: Buffer; kind?: number }): Buffer {
-  const header = Buffer.from(options.header);
-  const headerLength = Buffer.alloc(4);
-  headerLength.writeUInt32BE(header.length);
-  const payload = Buffer.concat([headerLength, header, options.sections ?? Buffer.alloc(0)]);
-  return framed(payload, options.kind ?? 2);
+interface ForgedSection {
+  readonly type: number;
+  readonly flags?: number;
+  readonly body: Buffer;
 }
 
-function framed(payload: Buffer, kind: number): Buffer {
+/** A record of these sections, framed honestly. */
+function forged(kind: number, sections: readonly ForgedSection[]): Buffer {
+  return framed(
+    kind,
+    Buffer.concat(
+      sections.flatMap(({ body, flags = 1, type }) => {
+        const frame = Buffer.alloc(8);
+        frame.writeUInt16BE(type, 0);
+        frame.writeUInt8(flags, 2);
+        frame.writeUInt32BE(body.length, 4);
+        return [frame, body];
+      }),
+    ),
+  );
+}
+
+function framed(kind: number, payload: Buffer, version = 2): Buffer {
   const frame = Buffer.alloc(16);
+  const trailer = Buffer.alloc(4);
+  const length = frame.length + payload.length + trailer.length;
   frame.write('MLRC', 'latin1');
-  frame.writeUInt16BE(1, 4);
-  frame.writeUInt16BE(kind, 6);
-  frame.writeUInt32BE(payload.length, 8);
-  frame.writeUInt32BE(crc32(payload, crc32(frame.subarray(4, 12))), 12);
-  return Buffer.concat([frame, payload]);
+  frame.writeUInt16BE(version, 4);
+  frame.writeUInt8(kind, 6);
+  frame.writeUInt32BE(length, 8);
+  trailer.writeUInt32BE(length);
+  const rest = Buffer.concat([payload, trailer]);
+  frame.writeUInt32BE(crc32(rest, crc32(frame.subarray(4, 12))), 12);
+  return Buffer.concat([frame, rest]);
+}
+
+/** The sections of a record as it was written. */
+function sectionsIn(bytes: Buffer): ForgedSection[] {
+  const sections: ForgedSection[] = [];
+  for (let offset = 16; offset < bytes.length - 4;) {
+    const length = bytes.readUInt32BE(offset + 4);
+    const body = bytes.subarray(offset + 8, offset + 8 + length);
+    sections.push({ type: bytes.readUInt16BE(offset), body });
+    offset += 8 + length;
+  }
+  return sections;
 }
 
 function decodeFailure(bytes: Buffer): StreamError {
@@ -44,13 +73,14 @@ function decodeFailure(bytes: Buffer): StreamError {
   return error;
 }
 
-describe('format 1', () => {
-  it('refuses to write figures that JSON has no words for, which nobody could read again', () => {
+describe('format 2', () => {
+  it('refuses to write figures that nobody could read again', () => {
     const { attempt, commit } = sampleRecords;
     const records = [
       { ...attempt, count: Infinity },
       { ...commit, watermarkMs: Number.NaN },
       { ...commit, messages: -1 },
+      { ...commit, watermarkReason: 'whim' },
     ];
     for (const record of records) {
       expect(() => encodeRecord(record as LogRecord)).toThrow(/only if it can be read/);
@@ -115,84 +145,95 @@ describe('a damaged log', () => {
 
   it('of a newer version says what to do', () => {
     const newer = Buffer.from(good);
-    newer.writeUInt16BE(2, 4);
+    newer.writeUInt16BE(3, 4);
     const error = decodeFailure(newer);
     expect(error.code).toBe('STREAM_LOG_VERSION_UNKNOWN');
-    expect(error.message).toContain('version 2');
+    expect(error.message).toContain('version 3');
     expect(error.message).toContain('deploy the newer build');
+  });
+
+  it('of the version before, which nothing reads any more, says what to do', () => {
+    const error = decodeFailure(framed(2, Buffer.from('000000027b7d', 'hex'), 1));
+    expect(error.code).toBe('STREAM_LOG_VERSION_UNKNOWN');
+    expect(error.message).toContain('version 1');
+    expect(error.message).toContain('millrace reset');
   });
 });
 
 describe('hostile bytes with a right checksum', () => {
-  const commit = (change: object): string => {
-    const sample = sampleRecords['commit-tick'];
-    return JSON.stringify({
-      ...sample,
-      rows: undefined,
-      outbox: undefined,
-      sections: [],
-      ...change,
-    });
-  };
-  const section = (change: object): object => ({
-    sections: [{ type: 'rows', name: 't', count: 1, length: 0, ...change }],
-  });
+  const whole = sectionsIn(encodeRecord(sampleRecords['commit'] as LogRecord));
+  const [head, summary, state] = whole as [ForgedSection, ForgedSection, ForgedSection];
+  const commit = (...sections: ForgedSection[]): Buffer => forged(2, sections);
+  const bytes = (text: string): Buffer => Buffer.from(text, 'hex');
 
   it('are read when they are what a writer makes', () => {
-    expect(decodeRecords(forged({ header: commit({}) }), source)).toHaveLength(1);
+    expect(decodeRecords(commit(...whole), source)).toHaveLength(1);
   });
 
-  it.each<[string, Buffer]>([
-    ['no payload', framed(Buffer.alloc(0), 2)],
-    ['a payload shorter than its header length', framed(Buffer.from([0, 0]), 2)],
-    ['a header beyond the record', framed(Buffer.from([255, 255, 255, 255, 0]), 2)],
-    ['no JSON', forged({ header: '{' })],
-    ['null', forged({ header: 'null' })],
-    ['a list', forged({ header: '[]' })],
-    ['no kind', forged({ header: '{}' })],
-    ['an unknown kind', forged({ header: '{"kind":"merge"}' })],
-    ['another kind in the frame', forged({ header: commit({}), kind: 4 })],
-    ['a missing field', forged({ header: commit({ commitId: undefined }) })],
-    ['a fractional count', forged({ header: commit({ messages: 1.5 }) })],
-    ['a negative count', forged({ header: commit({ messages: -1 }) })],
-    ['a huge number', forged({ header: commit({ committedAtMs: 1e300 }) })],
-    ['an unknown reason', forged({ header: commit({ watermarkReason: 'whim' }) })],
-    ['a cursor that is none', forged({ header: commit({ from: 7 }) })],
-    ['state that is no list', forged({ header: commit({ state: {} }) })],
+  it('are read without a section of unknown type that may be left out', () => {
+    const later = { type: 99, flags: 0, body: Buffer.from('whatever') };
+    const [decoded] = decodeRecords(commit(later, ...whole, later), source);
+    expect(comparable(decoded?.record as LogRecord)).toEqual(
+      comparable(sampleRecords['commit'] as LogRecord),
+    );
+  });
+
+  it('are refused with a section of unknown type that must be understood', () => {
+    const error = decodeFailure(commit(...whole, { type: 99, body: Buffer.alloc(0) }));
+    expect(error.code).toBe('STREAM_LOG_VERSION_UNKNOWN');
+    expect(error.message).toContain('type 99');
+  });
+
+  it.each<[string, Buffer, RegExp]>([
+    ['no sections', framed(2, Buffer.alloc(0)), /without its section commit/],
+    ['half a section', framed(2, Buffer.alloc(7)), /longer than its record/],
+    ['a section beyond the record', framed(2, bytes('00010100ffffffff')), /longer than its record/],
+    ['an unknown kind', forged(6, whole), /kind is 6/],
+    ['no kind', forged(0, whole), /kind is 0/],
+    ['another kind in the frame', forged(4, whole), /section commit: a seal has none/],
+    ['unknown flags', commit({ ...head, flags: 3 }, summary), /flags 3/],
+    ['no summary', commit(head), /without its section summary/],
+    ['a second summary', commit(head, summary, summary), /section summary: there is a second/],
+    ['a missing field', commit({ ...head, body: head.body.subarray(0, 3) }, summary), /commitId/],
     [
-      'a put that is no pair',
-      forged({ header: commit({ state: [{ store: 's', puts: [['k']], deletes: [] }] }) }),
+      'a field too many',
+      commit({ ...head, body: Buffer.concat([head.body, bytes('00')]) }, summary),
+      /section commit: 1 bytes are behind its last field/,
     ],
+    ['a number of too many bytes', commit({ type: 1, body: bytes('ff'.repeat(20)) }), /commit/],
+    ['an empty section', commit({ ...state, body: Buffer.alloc(0) }), /section state: store/],
+    ['a text beyond its section', commit({ ...state, body: bytes('0a41') }), /store is cut short/],
     [
-      'a delete that is no key',
-      forged({ header: commit({ state: [{ store: 's', puts: [], deletes: [1] }] }) }),
+      'a list of more items than there are bytes',
+      commit({ type: 6, body: bytes('ffffffff0f') }),
+      /section deadLetters: deadLetters is cut short/,
     ],
-    ['a flush position that is none', forged({ header: commit({ flushedThrough: { t: 'x' } }) })],
-    ['a section beyond the record', forged({ header: commit(section({ length: 1 })) })],
-    ['a section of negative length', forged({ header: commit(section({ length: -1 })) })],
-    [
-      'sections whose lengths cancel out',
-      forged({
-        header: commit({
-          sections: [
-            { type: 'rows', name: 't', count: 1, length: 5 },
-            { type: 'rows', name: 't', count: 1, length: -5 },
-          ],
-        }),
-      }),
-    ],
-    ['a section of an unknown type', forged({ header: commit(section({ type: 'blob' })) })],
-    ['bytes that no section claims', forged({ header: commit({}), sections: Buffer.from('x') })],
-    ['fields inherited rather than held', forged({ header: '{"kind":"seal","__proto__":{}}' })],
-  ])('are refused: %s', (_what, bytes) => {
-    const error = decodeFailure(bytes);
+    ['an unknown choice', commit({ type: 7, body: bytes('0100000900') }), /gaps: reason/],
+    ['a flag that is neither', commit({ type: 7, body: bytes('0100000102') }), /gaps: events/],
+    ['the summary of another commit', otherSummary(), /section summary: commit is 1/],
+  ])('are refused, and the field named: %s', (_what, forgery, named) => {
+    const error = decodeFailure(forgery);
     expect(error.code).toBe('STREAM_LOG_CORRUPT');
     expect(error.details['position']).toBe(source.position);
+    expect(error.message).toMatch(named);
   });
 
+  function otherSummary(): Buffer {
+    const [, other] = sectionsIn(encodeRecord(sampleRecords['commit-tick'] as LogRecord));
+    return commit(head, other as ForgedSection);
+  }
+
   it('cannot ask for more memory than they take', () => {
-    const bytes = forged({ header: commit({}) });
-    bytes.writeUInt32BE(0xffff_ffff, 8);
-    expect(decodeFailure(bytes).code).toBe('STREAM_LOG_CORRUPT');
+    const forgery = commit(...whole);
+    forgery.writeUInt32BE(0xffff_ffff, 8);
+    expect(decodeFailure(forgery).code).toBe('STREAM_LOG_CORRUPT');
+  });
+
+  it('are refused where a record ends with another length than it begins with', () => {
+    const forgery = commit(...whole);
+    forgery.writeUInt32BE(20, forgery.length - 4);
+    const error = decodeFailure(forgery);
+    expect(error.code).toBe('STREAM_LOG_CORRUPT');
+    expect(error.message).toContain('20 at its end');
   });
 });

@@ -1,6 +1,7 @@
 import { commitLogFaultPoints } from '../../../shared/commit-log/fault-points';
 import { generationName } from '../../../shared/commit-log/names';
 import { encodeRecord } from '../../../shared/commit-log/record';
+import { emptyLedger } from '../../../shared/model/commit';
 import { StreamError } from '../../../shared/model/errors';
 import type { AppendStore } from '../../../shared/model/ports';
 import { commitNumber, sampleRecords } from '../../support/log-records';
@@ -119,6 +120,30 @@ describe('a task log', () => {
     await expect(process.catchUp()).rejects.toMatchObject(error);
   });
 
+  it('refuses a log in which a commit that had read nothing is missing', async () => {
+    const stores = memoryStores();
+    const { log } = await start(stores, 'first');
+    const [first, third] = [commitNumber(1), commitNumber(3)];
+    const { ledger } = first.summary;
+    const afterTick = { ...third, ledger: emptyLedger, from: first.to, to: first.to };
+    const summary = { ...third.summary, ledger, cursor: first.to };
+    const blocks = [encodeRecord(first), encodeRecord({ ...afterTick, summary })];
+    const block = Buffer.concat(blocks);
+    const name = generationName(logPath, 0);
+    await stores.appends.append({ name, block, expectedPosition: log.position });
+    await expect(log.catchUp()).rejects.toThrow('commit 3 follows commit 1');
+  });
+
+  it('refuses a commit whose ledger does not add up to that of all commits', async () => {
+    const stores = memoryStores();
+    const { log } = await start(stores, 'first');
+    const wrong = { ...commitNumber(1), ledger: emptyLedger };
+    const name = generationName(logPath, 0);
+    const block = encodeRecord(wrong);
+    await stores.appends.append({ name, block, expectedPosition: log.position });
+    await expect(log.catchUp()).rejects.toThrow('does not add up');
+  });
+
   it.each([
     ['a header in the middle', { ...sampleRecords['header-empty'] }],
     ['anything after a seal', { ...sampleRecords['seal'] }],
@@ -218,7 +243,7 @@ describe('rolling', () => {
     const behind = await start(stores, 'behind');
     await first.commitOnce('a');
     await first.commitOnce('b');
-    expect(await first.roll()).toBe('rolled');
+    expect(await first.roll()).toBe('appended');
     expect(first.log.generation).toBe(1);
     await first.commitOnce('c');
     const fresh = await start(stores, 'fresh');
@@ -261,7 +286,7 @@ describe('rolling', () => {
     await first.catchUp();
     expect(first.history).toEqual(['a']);
     expect(first.log.generation).toBe(0);
-    expect(await first.roll()).toBe('rolled');
+    expect(await first.roll()).toBe('appended');
   });
 
   it.each(commitLogFaultPoints.filter((point) => point.startsWith('roll.')))(
@@ -324,7 +349,7 @@ describe('rolling', () => {
     expect(process.log.shouldRoll()).toBe(false);
     await process.commitOnce('c');
     expect(process.log.shouldRoll()).toBe(true);
-    const small = await start(memoryStores(), 'small', { limits: { bytesMax: 500 } });
+    const small = await start(memoryStores(), 'small', { limits: { bytesMax: 100 } });
     await small.commitOnce('a');
     expect(small.log.shouldRoll()).toBe(true);
   });
@@ -334,7 +359,7 @@ describe('rolling', () => {
     const first = await start(stores, 'first');
     await first.commitOnce('a');
     await first.roll();
-    const [snapshot] = await stores.objects.list('snapshots/');
+    const snapshot = (await stores.objects.list('snapshots/')).at(-1);
     const name = snapshot?.name ?? '';
     const good = (await stores.objects.get(name)) ?? Buffer.alloc(0);
     for (const bad of [Buffer.from('["b"]'), Buffer.from('[]')]) {

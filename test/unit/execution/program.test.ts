@@ -15,6 +15,7 @@ import {
   tumbling,
   type LatePolicy,
 } from '../../../shared/dataflow';
+import { copyState } from '../../support/state-copy';
 
 const event = Type.Object({ key: Type.String(), time: Timestamp(), value: Type.Integer() });
 const sizeMs = 100;
@@ -137,7 +138,7 @@ describe('a program', () => {
         for (const one of events.slice(0, cut)) first.process(one);
         first.program.beforeCommit();
         const state = new KeyedState();
-        state.apply(first.state.dump());
+        copyState(first.state, state);
         const second = aProgram('drop', state, first.outputs);
         for (const one of events.slice(cut)) second.process(one);
         second.program.advanceWatermark(Number.MAX_SAFE_INTEGER);

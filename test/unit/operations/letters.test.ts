@@ -71,10 +71,9 @@ async function expectAllThere(world: StageWorld, readings: readonly Reading[]): 
   const expected = expectedReadings(readings);
   expect(await world.rows('readings_shaped')).toEqual(expected.shaped);
   expect(await world.rows('sensor_minutes')).toEqual(expected.minutes);
-  const { appends, objects } = world;
+  const { appends } = world;
   for (const { ledger } of await new LedgerReader({
     appends,
-    objects,
     topology: 'readings',
   }).refresh()) {
     expect(isBalanced(ledger)).toBe(true);
@@ -91,8 +90,8 @@ describe('dead letters', () => {
     const settled = await settle(world, world.worker(), letters);
     expect(settled.map(({ verdict }) => verdict.end)).toEqual(Array(40).fill('emitted'));
     expect(await open(world)).toEqual([]);
-    const { appends, objects } = world;
-    const accounts = await new LedgerReader({ appends, objects, topology: 'readings' }).refresh();
+    const { appends } = world;
+    const accounts = await new LedgerReader({ appends, topology: 'readings' }).refresh();
     const source = totalsByStage(accounts).get('readings');
     expect(source).toMatchObject({ read: 200 + 20, deadLettered: 20, emitted: 200 });
     await expectAllThere(world, readings);

@@ -1,6 +1,8 @@
 // Goal: whatever is rolled back leaves no trace, and changes replay to the same state.
 import fc from 'fast-check';
+import type { StateSection } from '../../../shared/model/commit';
 import { KeyedState } from '../../../shared/state/keyed-state';
+import { copyState } from '../../support/state-copy';
 
 type Step = readonly [store: number, key: number, value: number | null];
 
@@ -18,11 +20,16 @@ function take(state: KeyedState, [store, key, value]: Step): void {
 
 /** The content, whatever the order of insertion. */
 function content(state: KeyedState): unknown {
-  return state
-    .dump()
-    .map(({ store, puts }) => ({ store, puts: [...puts].sort() }))
-    .filter(({ puts }) => puts.length > 0)
+  return Array.from(state.stores())
+    .map((store) => ({ store: store.name, entries: [...store.entries()].sort() }))
+    .filter(({ entries }) => entries.length > 0)
     .sort((left, right) => left.store.localeCompare(right.store));
+}
+
+function changesOf(state: KeyedState): readonly StateSection[] {
+  const changes = state.changes();
+  if (changes === null) throw new Error('they have no limit');
+  return changes;
 }
 
 describe('KeyedState', () => {
@@ -47,7 +54,7 @@ describe('KeyedState', () => {
         const replica = new KeyedState();
         for (const batch of batches) {
           for (const step of batch) take(state, step);
-          replica.apply(state.changes());
+          replica.apply(changesOf(state));
           state.settle();
         }
         expect(content(replica)).toEqual(content(state));
@@ -59,6 +66,40 @@ describe('KeyedState', () => {
     const state = new KeyedState();
     const store = state.store('counts');
     for (let count = 1; count <= 100; count += 1) store.put('a', count);
-    expect(state.changes()).toEqual([{ store: 'counts', puts: [['a', 100]], deletes: [] }]);
+    const [section, ...others] = changesOf(state);
+    expect(others).toEqual([]);
+    expect(Buffer.from(section?.bytes ?? []).toString()).toBe('{"puts":[["a",100]],"deletes":[]}');
+  });
+
+  it('is whole again from the parts of its snapshot, or as much of it as is wanted', () => {
+    fc.assert(
+      fc.property(fc.array(aStep), (steps) => {
+        const state = new KeyedState();
+        for (const step of steps) take(state, step);
+        state.settle();
+        const copy = new KeyedState();
+        copyState(state, copy);
+        expect(content(copy)).toEqual(content(state));
+      }),
+    );
+  });
+
+  it.each(['no JSON', 'null', '{"puts":[[1,2]],"deletes":[]}', '{"puts":[],"deletes":[1]}', '{}'])(
+    'refuses changes that it would not have written: %s',
+    (text) => {
+      const state = new KeyedState();
+      const section = { store: 'counts', bytes: Buffer.from(text) };
+      expect(() => state.apply([section])).toThrow(/STREAM_LOG_CORRUPT.*counts/);
+    },
+  );
+
+  it('gives up changes beyond a limit before all of them are encoded', () => {
+    const state = new KeyedState();
+    let encoded = 0;
+    const value = { toJSON: () => (encoded += 1) && 'x'.repeat(1000) };
+    for (let key = 0; key < 10_000; key += 1) state.store('s').put(`k${key}`, value);
+    expect(state.changes(10_000)).toBeNull();
+    expect(encoded).toBeLessThan(100);
+    expect(changesOf(state)[0]?.bytes.byteLength).toBeGreaterThan(10_000_000);
   });
 });

@@ -30,7 +30,7 @@ const busy: TaskDigest = {
   commit: 9,
   cursor: { sequenceNumber: 90, index: 0 },
   watermarkMs: 5,
-  lastCommittedAtMs: nowMs - 1_000,
+  committedAtMs: nowMs - 1_000,
   writer: 'worker-1',
 };
 
@@ -51,9 +51,15 @@ function needsOf(
 }
 
 const waiting = { lagMessages: 5, lagSinceMs: nowMs - 20_000 };
-const quietSince = (ms: number): Partial<TaskDigest> => ({ lastCommittedAtMs: nowMs - ms });
+const quietSince = (ms: number): Partial<TaskDigest> => ({ committedAtMs: nowMs - ms });
 const owed = (ageMs: number): Partial<TaskDigest> => ({
-  owedRows: { rows: [{ commit: 9, sinceMs: nowMs - ageMs, count: 3, bytes: 30 }] },
+  owedRows: [
+    {
+      table: 'rows',
+      ...{ fromCommit: 7, throughCommit: 9, sinceMs: nowMs - ageMs, untilMs: nowMs },
+      ...{ rows: 3, bytes: 30 },
+    },
+  ],
 });
 const attempt = (ageMs: number): Partial<TaskDigest> => ({
   openAttempt: { attempt: 2, startedAtMs: nowMs - ageMs, writer: 'worker-2' },
@@ -95,7 +101,7 @@ describe('a task', () => {
     [
       'that was ticked twice waits four times as long',
       [],
-      [{ ...quietSince(100_000), ticks: { atCommit: 9, count: 2 } }],
+      [{ ...quietSince(100_000), tick: { atCommit: 9, count: 2, isAtRest: false, isEnd: false } }],
     ],
     ['that reads an exchange is never ticked', [], [quietSince(90_000), {}, { idleAfterMs: null }]],
     [
@@ -117,13 +123,13 @@ describe('a task', () => {
     [
       'whose last outbox is unconfirmed sends again',
       ['resend'],
-      [{ ...quietSince(19_000), outbox: { commit: 9, atMs: nowMs - 19_000 } }],
+      [{ ...quietSince(19_000), lastOutbox: { commit: 9, atMs: nowMs - 19_000 } }],
     ],
     [
       'whose outbox the supervisor sent is left alone',
       [],
       [
-        { ...quietSince(19_000), outbox: { commit: 9, atMs: nowMs - 19_000 } },
+        { ...quietSince(19_000), lastOutbox: { commit: 9, atMs: nowMs - 19_000 } },
         { settledThrough: 9 },
       ],
     ],

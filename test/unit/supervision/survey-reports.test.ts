@@ -3,7 +3,7 @@
 import { encodeRecord } from '../../../shared/commit-log/record';
 import { generationName } from '../../../shared/commit-log/names';
 import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
-import { emptyLedger } from '../../../shared/model/commit';
+import { addLedgers, emptyLedger } from '../../../shared/model/commit';
 import { PlainSupervisor } from '../../../shared/supervision/plain-supervisor';
 import { readSurveyPage, surveyPageName } from '../../../shared/supervision/survey/surveyor';
 import { defaultStageLimits, type StageLimits } from '../../../shared/task/services';
@@ -65,9 +65,13 @@ async function falsify(world: StageWorld, ledger: Partial<typeof emptyLedger>): 
   const { next, records } = await readLog(world.appends, path, null);
   const last = records.findLast((record) => record.kind === 'commit');
   if (last?.kind !== 'commit') throw new Error('there is no commit');
+  const counted = { ...emptyLedger, ...ledger };
+  const commit = last.commit + 1;
+  const total = addLedgers(last.summary.ledger, counted);
   const wrong = {
-    ...{ ...last, commit: last.commit + 1, commitId: 'of-a-bug', from: last.to },
-    ...{ ledger: { ...emptyLedger, ...ledger }, state: [], rows: [], outbox: [], deadLetters: [] },
+    ...{ ...last, commit, commitId: 'of-a-bug', from: last.to, ledger: counted },
+    ...{ state: [], rows: [], outbox: [], deadLetters: [] },
+    summary: { ...last.summary, commit, ledger: total },
   };
   const block = encodeRecord(wrong);
   const name = generationName(path, next.generation);

@@ -44,7 +44,7 @@ it('does not set the watermark back when others went on while this worker finish
   const late = world.worker();
   await world.deliver(late, first);
   expect(meanwhile).toBeNull();
-  const reader = new LedgerReader({ appends, objects: world.objects, topology: 'orders' });
+  const reader = new LedgerReader({ appends, topology: 'orders' });
   const watermarkOf = async (): Promise<number | null> =>
     (await reader.refresh()).find(({ path }) => path.stage === 'orders')?.watermarkMs ?? null;
   const before = await watermarkOf();
@@ -72,7 +72,7 @@ it('does not take a task for idle since 1970 when its log was rolled and nothing
 
   world.nowMs += 60_000;
   await world.worker().tendAbandoned({ deadlineMs: Infinity, abandonedAfterMs: 0 });
-  const reader = new LedgerReader({ appends, objects: world.objects, topology: 'orders' });
+  const reader = new LedgerReader({ appends, topology: 'orders' });
   const account = (await reader.refresh()).find(({ path }) => path.stage === 'orders');
   expect(account?.watermarkMs).toBe(Math.max(...orders.map(({ time }) => time)) + 60_000);
 });
@@ -104,7 +104,7 @@ it('counts deaths on when the log is due to roll between them', async () => {
     // Somebody else looks after the task without trying its input: a roll would be his to make.
     await world.worker().tendAbandoned({ deadlineMs: Infinity, abandonedAfterMs: 0 });
   }
-  const reader = new LedgerReader({ appends, objects: world.objects, topology: 'orders' });
+  const reader = new LedgerReader({ appends, topology: 'orders' });
   // Ten events, halved from the third death on: the first is alone in the sixth.
   const account = (await reader.refresh()).find(({ path }) => path.stage === 'orders');
   expect(account?.ledger).toMatchObject({ read: 1, deadLettered: 1 });
@@ -143,7 +143,7 @@ it('does not dead-letter an event that a living worker is at, after others died 
     await living;
   };
   await world.deliver(world.worker(), first);
-  const reader = new LedgerReader({ appends, objects: world.objects, topology: 'orders' });
+  const reader = new LedgerReader({ appends, topology: 'orders' });
   const [task] = (await reader.refresh()).filter(({ path }) => path.stage === 'orders');
   expect(task?.ledger).toMatchObject({ read: 1, deadLettered: 0 });
 });
@@ -168,7 +168,6 @@ it('dead-letters a killing event although its host ends every batch after two se
   expect(world.nowMs - startedAtMs).toBeLessThan(1_600);
   const reader = new LedgerReader({
     appends: world.appends,
-    objects: world.objects,
     topology: 'orders',
   });
   const [task] = (await reader.refresh()).filter(({ path }) => path.stage === 'orders');

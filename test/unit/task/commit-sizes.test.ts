@@ -107,7 +107,7 @@ describe('accepted input of any size is committed', () => {
     const letters = expectWhole(commits, 9_000);
     expect(letters).toHaveLength(9_000);
     expect(letters.every(({ index }, n) => index === n % 3_000)).toBe(true);
-    expect(commits.length).toBeGreaterThan(10);
+    expect(commits.length).toBeGreaterThan(5);
   });
 
   it('three gzip messages of 100,000 lines that are no JSON: each is one letter with all its bytes', async () => {

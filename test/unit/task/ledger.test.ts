@@ -23,7 +23,6 @@ describe('the ledger', () => {
     await world.finish(worker, 30);
     const reader = new LedgerReader({
       appends: world.appends,
-      objects: world.objects,
       topology: 'orders',
     });
     const accounts = await reader.refresh();

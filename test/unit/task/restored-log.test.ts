@@ -3,12 +3,12 @@
 // Method: each log of a topology is copied after each of its commits; when all is read and flushed,
 // each copy is put back in turn, and everything is read again.
 import { listLogs } from '../../../shared/commit-log/log-reader';
-import type { LogPath } from '../../../shared/commit-log/names';
 import { encodeEnvelope } from '../../../shared/delivery/exchange/envelope';
 import { copyLog, restoreLog, type LogCopy } from '../../support/log-copies';
 import { envelopeHead } from '../../support/envelopes';
 import { expectedReadings, Mendable, someReadings } from '../../support/mendable';
 import { StageWorld, type StageWorldOptions } from '../../support/stage-world';
+import type { TaskAddress } from '../../../shared/model/task-address';
 
 const readings = someReadings(60);
 const expected = expectedReadings(readings);
@@ -42,8 +42,8 @@ async function finish(world: StageWorld, batchSize?: number): Promise<void> {
 }
 
 /** Reads in batches, and copies every log after each. */
-async function copiesOf(world: StageWorld): Promise<{ path: LogPath; copy: LogCopy }[]> {
-  const copies: { path: LogPath; copy: LogCopy }[] = [];
+async function copiesOf(world: StageWorld): Promise<{ path: TaskAddress; copy: LogCopy }[]> {
+  const copies: { path: TaskAddress; copy: LogCopy }[] = [];
   const seen = new Set<string>();
   const copyAll = async (): Promise<void> => {
     for (const path of await listLogs(world.appends, 'readings')) {

@@ -1,16 +1,16 @@
 import { Type, type Static } from 'typebox';
 import { listLogs } from '../../../commit-log/log-reader';
-import type { LogPath } from '../../../commit-log/names';
 import { addLedgers, emptyLedger, type LedgerCounts } from '../../../model/commit';
 import type { AppendStore, Clock, ObjectStore } from '../../../model/ports';
 import type { StagePlan } from '../../../model/program';
 import { endedTaskVersion } from '../../../lake/lake-table';
-import { taskIdPrefix } from '../../../task/task-identity';
+import { taskIdOf, taskIdPrefix } from '../../../task/task-identity';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
 import type { JobKind } from '../job-kind';
 import { inspectTable, type TableFacts, type TableFlushes } from './audit-table';
 import { tableOf } from './compact';
 import { recountLog, type Discrepancy, type Recount, type TableOfTask } from './recount-log';
+import type { TaskAddress } from '../../../model/task-address';
 
 const auditOptions = Type.Object({
   topology: Type.String(),
@@ -28,7 +28,7 @@ type AuditWork =
   | { readonly kind: 'table'; readonly table: string }
   | {
       readonly kind: 'log';
-      readonly path: LogPath;
+      readonly path: TaskAddress;
       readonly functionName: string;
       readonly withHub: boolean;
     };
@@ -147,7 +147,7 @@ function inspectedName(folder: string, table: string): string {
   return `${folder}table-${table}.json`;
 }
 
-function tableOfTask(path: LogPath, { facts, flushes }: InspectedTable): TableOfTask {
+function tableOfTask(path: TaskAddress, { facts, flushes }: InspectedTable): TableOfTask {
   const prefix = taskIdPrefix(path);
   const own = <Value>(values: Readonly<Record<string, Value>>): Record<string, Value> =>
     Object.fromEntries(
@@ -175,7 +175,7 @@ function compareTable(
     notes.push(`${table.name}: the oldest commits are past their retention, rows are not compared`);
     return [];
   }
-  const known = new Set(own.map(({ epoch, path }) => `${taskIdPrefix(path)}${epoch}`));
+  const known = new Set(own.map(({ epoch, path }) => taskIdOf(path, epoch)));
   const strangers = Object.entries(table.flushedThrough)
     .filter(([task, through]) => through !== endedTaskVersion && !known.has(task))
     .map(([task]) => task);

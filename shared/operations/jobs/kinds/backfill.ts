@@ -219,10 +219,9 @@ async function assertAtRest(
       'only all of a hub can take the place of the tables (--swap without --since, --until, --files and --table): rows of other events would be lost. Without --swap the new tables are kept beside',
     );
   }
-  const { appends, objects } = world;
+  const { appends } = world;
   const accounts = await new LedgerReader({
     appends,
-    objects,
     topology: options.topology,
   }).refresh();
   const isEnded = accounts.every(({ watermarkMs }) => watermarkMs === endOfTimeMs);
@@ -328,9 +327,9 @@ async function runPiece(
       );
     }
   }
-  const { appends, objects } = services;
+  const { appends } = services;
   const { name, topology } = stage.plan;
-  const accounts = await new LedgerReader({ appends, objects, topology }).refresh();
+  const accounts = await new LedgerReader({ appends, topology }).refresh();
   const own = accounts.find(({ path }) => path.stage === name && path.partition === partition);
   return { functionName, ledger: own?.ledger ?? emptyLedger };
 }

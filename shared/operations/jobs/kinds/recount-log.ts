@@ -1,8 +1,7 @@
 import { listGenerations } from '../../../commit-log/generation-list';
 import { incarnationOf } from '../../../commit-log/incarnations';
 import { readLog } from '../../../commit-log/log-reader';
-import type { LogPath } from '../../../commit-log/names';
-import { getSnapshot } from '../../../commit-log/snapshots';
+import { getParts } from '../../../commit-log/snapshots';
 import { isBalanced } from '../../../ledger/ledger-reader';
 import {
   addLedgers,
@@ -10,17 +9,23 @@ import {
   emptyLedger,
   type CommitRecord,
   type Cursor,
+  type HeaderRecord,
   type LedgerCounts,
   type LogRecord,
-  type StateChange,
+  type SnapshotBase,
+  type StateSection,
   type TableRows,
 } from '../../../model/commit';
 import type { AppendStore, ObjectStore } from '../../../model/ports';
+import { outboxStorePrefix } from '../../../delivery/exchange/outbox';
+import { producersStore } from '../../../delivery/exchange/producers';
+import { KeyedState } from '../../../state/keyed-state';
 import type { FlushLimits } from '../../../model/table';
 import { endOfTimeMs } from '../../../time/exchange-time';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
 import type { TableFlush } from './audit-table';
 import { at, HubComparison, lastOf, scanHub, type CommittedRead } from './compare-with-hub';
+import type { TaskAddress } from '../../../model/task-address';
 
 /** Something that does not agree. */
 export interface Discrepancy {
@@ -31,7 +36,7 @@ export interface Discrepancy {
 /** One log, recounted. */
 export interface Recount {
   readonly kind: 'log';
-  readonly path: LogPath;
+  readonly path: TaskAddress;
   readonly firstCommit: number;
   readonly lastCommit: number;
   readonly epoch: number;
@@ -66,7 +71,7 @@ const discrepanciesMax = 50;
 const overdueMs = 60_000;
 
 export interface RecountRequest {
-  readonly path: LogPath;
+  readonly path: TaskAddress;
   readonly stage: SurveyedStage;
   /** What each table says of this task. */
   readonly tables: Readonly<Record<string, TableOfTask>>;
@@ -90,6 +95,10 @@ interface CommittedRows extends Pick<TableRows, 'table' | 'count'> {
   readonly committedAtMs: number;
 }
 
+function holdsOrdinals(store: string): boolean {
+  return store === producersStore || store.startsWith(outboxStorePrefix);
+}
+
 class LogRecount {
   readonly #request: RecountRequest;
   readonly #found: Discrepancy[] = [];
@@ -109,6 +118,9 @@ class LogRecount {
   #lastOutboxAtMs = 0;
   #isDrained = false;
   #cursor: Cursor | null = null;
+  #base: SnapshotBase | null = null;
+  /** What commits after the base changed of the ordinals of exchanges. */
+  #ordinals: { readonly commit: number; readonly sections: readonly StateSection[] }[] = [];
 
   constructor(request: RecountRequest) {
     this.#request = request;
@@ -122,27 +134,43 @@ class LogRecount {
       const stretch = await readLog(stores.appends, path, { generation, position: 0 }, [
         generation,
       ]);
-      await this.#takeGeneration(stretch.records, stores.objects);
+      this.#takeGeneration(stretch.records);
       await this.#request.beat(0, 0);
+    }
+    await this.#takeOrdinals(stores.objects);
+  }
+
+  #takeGeneration(records: readonly LogRecord[]): void {
+    for (const record of records) {
+      if (record.kind === 'header') this.#takeHeader(record);
+      if (record.kind === 'commit') this.#take(record);
     }
   }
 
-  async #takeGeneration(records: readonly LogRecord[], objects: ObjectStore): Promise<void> {
-    for (const record of records) {
-      if (record.kind === 'header' && record.snapshot !== null && this.#first === 0) {
-        const bytes = await getSnapshot(objects, record.snapshot);
-        const snapshot = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
-          commit: number;
-          cursor: Cursor | null;
-          state: readonly StateChange[];
-          flushedThrough: Readonly<Record<string, number>>;
-        };
-        this.#last = snapshot.commit;
-        this.#cursor = snapshot.cursor;
-        this.#takeClaims(snapshot.flushedThrough);
-        this.#takeState(snapshot.state);
+  /** What earlier generations came to, which may be gone, is in the header. */
+  #takeHeader({ base, summary }: HeaderRecord): void {
+    if (this.#first === 0 && summary !== null) {
+      this.#last = summary.commit;
+      this.#cursor = summary.cursor;
+      this.#epoch = summary.epoch;
+      this.#takeClaims(summary.flushedThrough);
+    }
+    if (base === null) return;
+    this.#base = base;
+    this.#ordinals = this.#ordinals.filter(({ commit }) => commit > base.commit);
+  }
+
+  /** Ordinals of exchanges, both ends: the newest snapshot's, changed by the commits since. */
+  async #takeOrdinals(objects: ObjectStore): Promise<void> {
+    const state = new KeyedState();
+    const parts = await getParts(objects, this.#base?.parts ?? []);
+    for (const part of parts) state.restore(part, holdsOrdinals);
+    for (const { sections } of this.#ordinals) state.apply(sections);
+    for (const { name } of state.stores()) {
+      for (const [key, { ordinal }] of state.store<{ readonly ordinal: number }>(name).entries()) {
+        if (name === producersStore) this.#taken[key] = ordinal;
+        else this.#sent[`${name.slice(outboxStorePrefix.length)}/${key}`] = ordinal;
       }
-      if (record.kind === 'commit') this.#take(record);
     }
   }
 
@@ -176,8 +204,12 @@ class LogRecount {
       this.#rows.push({ table, commit, count, committedAtMs: record.committedAtMs });
     }
     if (record.outbox.length > 0) this.#lastOutboxAtMs = record.committedAtMs;
-    this.#takeClaims(record.flushedThrough);
-    this.#takeState(record.state);
+    this.#takeClaims(record.summary.flushedThrough);
+    this.#epoch = record.summary.epoch;
+    this.#ordinals.push({
+      commit,
+      sections: record.state.filter(({ store }) => holdsOrdinals(store)),
+    });
     if (record.messages > 0) {
       // Only what the comparison with the hub needs: rows and outboxes of a log are large.
       const { inputHash, messages } = record;
@@ -191,19 +223,6 @@ class LogRecount {
   #takeClaims(flushedThrough: Readonly<Record<string, number>>): void {
     for (const [table, through] of Object.entries(flushedThrough)) {
       this.#claimed.set(table, Math.max(this.#claimed.get(table) ?? 0, through));
-    }
-  }
-
-  #takeState(changes: readonly StateChange[]): void {
-    for (const { puts, store } of changes) {
-      for (const [key, value] of puts) {
-        const { ordinal } = (value ?? {}) as { ordinal?: number };
-        if (store.startsWith('$outbox:')) {
-          this.#sent[`${store.slice('$outbox:'.length)}/${key}`] = ordinal ?? 0;
-        }
-        if (store === '$producers') this.#taken[key] = ordinal ?? 0;
-        if (store === '$task' && key === 'epoch') this.#epoch = Number(value);
-      }
     }
   }
 

@@ -2,11 +2,8 @@ import { Type, type Static } from 'typebox';
 import type { AppendStore, Clock } from '../../../model/ports';
 import type { StagePlan } from '../../../model/program';
 import { StreamError } from '../../../model/errors';
-import {
-  whyNotRedriven,
-  type LetterToSettle,
-  type LetterVerdict,
-} from '../../../task/settle-letters';
+import { whyNotRedriven, type LetterToSettle } from '../../../task/settle-letters';
+import type { LetterVerdict } from '../../../model/commit';
 import type { Runtime } from '../../../task/runtime';
 import type { DeadLetterLimits } from '../../../dataflow/graph';
 import { letterFilter, readLetters, type FiledLetter } from '../../letters/letter-reader';

@@ -1,13 +1,14 @@
 import { listGenerations } from '../../../commit-log/generation-list';
-import { generationName, snapshotsPrefix, type LogPath } from '../../../commit-log/names';
+import { generationName, snapshotsPrefix } from '../../../commit-log/names';
 import { TaskLog } from '../../../commit-log/task-log';
+import type { Bequest } from '../../../commit-log/task-log-options';
 import { resetWriterPrefix } from '../../../commit-log/unfinished-reset';
 import { StreamError, type ErrorCode } from '../../../model/errors';
 import type { AppendStore, Clock, ObjectStore, Telemetry } from '../../../model/ports';
-import type { LogRecord } from '../../../model/commit';
-import { epochKnown, startEpoch } from '../../../task/task-identity';
+import { emptySummary, type Cursor, type LogRecord, type TaskSummary } from '../../../model/commit';
 import { TaskState } from '../../../task/task-state';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
+import type { TaskAddress } from '../../../model/task-address';
 
 /** Each is lost to a worker that had just opened the log. */
 const triesMax = 50;
@@ -30,15 +31,18 @@ export interface LogStores {
 function openLog(
   world: LogStores,
   { services }: SurveyedStage,
-  log: { readonly path: LogPath; readonly writer: string; readonly snapshot: Uint8Array | null },
+  log: {
+    readonly path: TaskAddress;
+    readonly writer: string;
+    readonly inherited: Bequest | null;
+  },
 ): Promise<TaskLog> {
   const { appends, clock, objects, telemetry } = world;
   return TaskLog.open({
-    ...{ appends, objects, clock, telemetry, writer: log.writer },
-    path: log.path,
+    ...{ appends, objects, clock, telemetry },
+    ...log,
     limits: services.limits.log,
     faultPoint: services.faultPoint,
-    initialSnapshot: log.snapshot,
   });
 }
 
@@ -50,7 +54,7 @@ function openLog(
 export async function endLog(
   world: LogStores,
   stage: SurveyedStage,
-  log: { readonly path: LogPath; readonly jobId: string },
+  log: { readonly path: TaskAddress; readonly jobId: string },
 ): Promise<number | undefined> {
   const { path } = log;
   for (let attempt = 1; ; attempt += 1) {
@@ -71,28 +75,30 @@ export async function endLog(
 async function endOnce(
   world: LogStores,
   stage: SurveyedStage,
-  { path, writer }: { readonly path: LogPath; readonly writer: string },
+  { path, writer }: { readonly path: TaskAddress; readonly writer: string },
 ): Promise<number | undefined> {
-  const log = await openLog(world, stage, { path, writer, snapshot: null });
-  const { records, snapshot } = await log.load();
-  const state = TaskState.fromSnapshot(stage.plan, snapshot);
+  const log = await openLog(world, stage, { path, writer, inherited: null });
+  let summary: TaskSummary | null = null;
   const takeIn = (news: readonly LogRecord[]): void => {
-    for (const record of news) if (record.kind === 'commit') state.applyCommit(record);
+    for (const record of news) {
+      if (record.kind === 'header' || record.kind === 'commit') summary = record.summary;
+    }
   };
-  takeIn(records);
+  takeIn((await log.load()).records);
   while (log.needsRoll) {
     // Somebody died in the middle of a roll, and anybody could go on with it.
-    await log.finishRoll(state.snapshot());
+    await log.finishRoll(summary, null);
     takeIn(await log.catchUp());
   }
   await log.seal();
-  return epochKnown(state);
+  const { epoch } = (summary as TaskSummary | null) ?? emptySummary;
+  return epoch === 0 ? undefined : epoch;
 }
 
 /** Deletes a log with its snapshots. Until the last blob goes it is whole for whoever opens it. */
 export async function deleteLog(
   world: Pick<LogStores, 'appends' | 'objects'>,
-  path: LogPath,
+  path: TaskAddress,
 ): Promise<number> {
   const { appends, objects } = world;
   const generations = await listGenerations(appends, path);
@@ -116,14 +122,18 @@ export interface Beginning {
 export async function beginAnew(
   world: LogStores,
   stage: SurveyedStage,
-  at: { readonly path: LogPath; readonly writer: string; readonly beginning: Beginning },
+  at: { readonly path: TaskAddress; readonly writer: string; readonly beginning: Beginning },
 ): Promise<void> {
   const { path, writer } = at;
   for (let attempt = 1; attempt <= triesMax; attempt += 1) {
-    const snapshot = await firstSnapshot(stage, path.partition, at.beginning);
-    const log = await openLog(world, stage, { path, writer, snapshot });
-    const loaded = await log.load();
-    const isOurs = loaded.snapshot !== null && Buffer.compare(loaded.snapshot, snapshot) === 0;
+    const inherited = await firstState(stage, path.partition, at.beginning);
+    const log = await openLog(world, stage, { path, writer, inherited });
+    const { parts, records } = await log.load();
+    const [header] = records;
+    const isOurs =
+      header?.kind === 'header' &&
+      header.summary?.epoch === at.beginning.epoch &&
+      Buffer.compare(Buffer.concat(parts), Buffer.concat(inherited.parts)) === 0;
     if (isOurs) return;
     // A worker was faster: what it began knows nothing of where to begin.
     await deleteLog(world, path);
@@ -135,17 +145,17 @@ export async function beginAnew(
   );
 }
 
-async function firstSnapshot(
+async function firstState(
   { plan, services }: SurveyedStage,
   partition: string,
   { epoch, producers }: Beginning,
-): Promise<Uint8Array> {
+): Promise<Bequest> {
   const state = new TaskState(plan);
-  startEpoch(state, epoch);
+  let cursor: Cursor | null = null;
   if (plan.input.kind === 'exchange') {
     const bounds = await services.hub.bounds(partition);
-    state.cursor = { sequenceNumber: bounds.isEmpty ? 0 : bounds.lastSequenceNumber + 1, index: 0 };
+    cursor = { sequenceNumber: bounds.isEmpty ? 0 : bounds.lastSequenceNumber + 1, index: 0 };
     state.expectProducers(producers, epoch);
   }
-  return state.snapshot();
+  return state.bequest({ ...emptySummary, epoch, cursor });
 }

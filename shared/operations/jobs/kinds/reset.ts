@@ -2,7 +2,8 @@ import { Type, type Static } from 'typebox';
 import { StreamError } from '../../../model/errors';
 import { incarnationOf } from '../../../commit-log/incarnations';
 import { listLogs } from '../../../commit-log/log-reader';
-import { logPrefix, type LogPath } from '../../../commit-log/names';
+import { deleteFormerLogs } from '../../../commit-log/former-layout';
+import { logPrefix } from '../../../commit-log/names';
 import { firstVersion } from '../../../model/version-name';
 import type { ObjectStore } from '../../../model/ports';
 import { taskIdOf } from '../../../task/task-identity';
@@ -11,6 +12,7 @@ import { clearDrain } from '../../decisions/drain-mark';
 import type { JobKind, PieceContext } from '../job-kind';
 import { beginAnew, deleteLog, endLog, type LogStores } from './reset-logs';
 import { assertEmpty, emptyTable, type EmptiedTable, type TableToEmpty } from './reset-tables';
+import type { TaskAddress } from '../../../model/task-address';
 
 const resetOptions = Type.Object({
   topology: Type.String(),
@@ -72,7 +74,7 @@ export function resetKind(world: ResetWorld): JobKind {
   };
 }
 
-async function assertAtRest(world: ResetWorld, paths: readonly LogPath[]): Promise<void> {
+async function assertAtRest(world: ResetWorld, paths: readonly TaskAddress[]): Promise<void> {
   const { appends, clock } = world;
   for (const path of paths) {
     const newest = (await appends.list(logPrefix(path))).at(-1);
@@ -168,7 +170,7 @@ class Reset {
     return { files, epochMax };
   }
 
-  #tables(epochs: ReadonlyMap<LogPath, number> | null): TableToEmpty[] {
+  #tables(epochs: ReadonlyMap<TaskAddress, number> | null): TableToEmpty[] {
     return this.#stages.flatMap(({ plan, services }) => {
       const own = Array.from(epochs ?? []).filter(([path]) => path.stage === plan.name);
       const ended = epochs && own.map(([path, epoch]) => taskIdOf(path, epoch));
@@ -181,8 +183,8 @@ class Reset {
   }
 
   /** The births of the ended tasks, where they have one. */
-  async #endLogs(paths: readonly LogPath[]): Promise<Map<LogPath, number>> {
-    const epochs = new Map<LogPath, number>();
+  async #endLogs(paths: readonly TaskAddress[]): Promise<Map<TaskAddress, number>> {
+    const epochs = new Map<TaskAddress, number>();
     const { jobId } = this.#context;
     for (const stage of this.#stages) {
       const own = paths.filter((path) => path.stage === stage.plan.name);
@@ -198,7 +200,7 @@ class Reset {
   /** Deletes a stage's logs, the oldest lives first, so that none is taken for the newest; begins anew. */
   async #startStage(
     stage: SurveyedStage,
-    paths: readonly LogPath[],
+    paths: readonly TaskAddress[],
     epoch: number,
   ): Promise<number> {
     const { plan, services } = stage;
@@ -206,7 +208,9 @@ class Reset {
     const incarnation = incarnationOf(hub);
     const own = paths.filter((path) => path.stage === plan.name);
     const producers = await this.#producersOf(stage, paths);
-    let deleted = 0;
+    let deleted = await deleteFormerLogs(this.#world.appends, {
+      ...{ topology: plan.topology, stage: plan.name },
+    });
     const partitions = new Set([...hub.partitionIds, ...own.map(({ partition }) => partition)]);
     await sideBySide(Array.from(partitions), async (partition) => {
       const lives = own.filter((path) => path.partition === partition);
@@ -233,7 +237,10 @@ class Reset {
   }
 
   /** Tasks that send to a stage, are still there, and begin anew. */
-  async #producersOf(stage: SurveyedStage, paths: readonly LogPath[]): Promise<readonly string[]> {
+  async #producersOf(
+    stage: SurveyedStage,
+    paths: readonly TaskAddress[],
+  ): Promise<readonly string[]> {
     const { input } = stage.plan;
     if (input.kind === 'source') return [];
     const names = new Set(input.producers.map(({ stage: producer }) => producer));
