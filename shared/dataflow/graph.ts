@@ -1,7 +1,7 @@
 import type { TObject } from 'typebox';
 import type { TablePlan } from '../model/table';
+import type { AppliedOperator } from '../operators/contract';
 import type { EarlyPolicy, QuietPolicy } from '../time/source-time';
-import type { Operator } from './operator';
 import type { Aggregate } from './aggregates';
 
 /** The nodes of a dataflow, as the typed API records them. Functions are untyped from here on. */
@@ -49,7 +49,7 @@ interface Versioned {
 export interface OperatorNode extends Named, Versioned {
   readonly kind: 'operator';
   readonly inputs: Inputs;
-  readonly operator: Operator;
+  readonly operator: AppliedOperator;
 }
 
 export interface KeyByNode extends Named, Versioned {
@@ -100,7 +100,7 @@ export function kindOf(
     | Pick<OperatorNode, 'kind' | 'operator'>
     | { readonly kind: Exclude<GraphNode['kind'], 'operator'> },
 ): string {
-  return node.kind === 'operator' ? node.operator.kind : node.kind;
+  return node.kind === 'operator' ? node.operator.spec.kind : node.kind;
 }
 
 export function inputsOf(node: GraphNode): Inputs {

@@ -6,4 +6,4 @@ export { Day, Nullable, Timestamp } from './schema';
 export type { KeyedStream, LakeOptions, Stream, WindowResult } from './stream';
 export { topology, type SourceOptions, type TopologyBuilder } from './topology';
 export { tumbling } from './windows';
-export type { Operator, OperatorPlace, Receiver, TypedOperator } from './operator';
+export type * from './contract';

@@ -1,6 +1,6 @@
 import type { Static, TObject } from 'typebox';
 import type { FlushLimits, TablePlan } from '../model/table';
-import type { TypedOperator } from './operator';
+import type { TypedOperator } from '../operators/contract';
 import { filter } from '../operators/filter';
 import { flatMap } from '../operators/flat-map';
 import { map } from '../operators/map';
@@ -147,6 +147,15 @@ export class KeyedStream<Value> {
   constructor(graph: GraphBuilder, edges: readonly Edge[]) {
     this.#graph = graph;
     this.#edges = edges;
+  }
+
+  /** Adds an operator that keeps what it knows by key: one of your own, in a folder of its own. */
+  apply<Next>(operator: TypedOperator<Value, Next>, identity: Identity): Stream<Next> {
+    const id = this.#graph.add(
+      { kind: 'operator', inputs: [this.#edges], operator, version: versionOf(identity) },
+      identity.name,
+    );
+    return new Stream(this.#graph, [{ from: id, output: 0 }]);
   }
 
   /** Groups values by key and window of event time. */

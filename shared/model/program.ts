@@ -4,6 +4,7 @@
  */
 import type { DeadLetter, EventEnd, LedgerCounts } from './commit';
 import type { StreamError } from './errors';
+import type { EventSegment } from './segment';
 import type { Row, TablePlan } from './table';
 
 export type { EventEnd } from './commit';
@@ -62,7 +63,7 @@ export interface ProgramEvent {
   readonly sequenceNumber: number;
   readonly index: number;
   readonly enqueuedTimeMs: number;
-  /** Exchange events carry their key and event time; a source event gets them from the topology. */
+  /** Exchange events carry their canonical key and event time; a source event gets them from the topology. */
   readonly key: string | null;
   readonly eventTimeMs: number | null;
   /**
@@ -70,6 +71,8 @@ export interface ProgramEvent {
    * and by nothing else.
    */
   readonly markMs?: number | undefined;
+  /** Which of the streams that go through one exchange it belongs to. Absent: the first. */
+  readonly port?: number | undefined;
   readonly value: unknown;
   /** Numbers that `value` does not hold as they were sent: seldom any. */
   readonly inexact?: readonly InexactNumber[] | undefined;
@@ -92,6 +95,8 @@ export interface ExchangeEvent {
   readonly eventTimeMs: number;
   /** The watermark of its source partition before it; absent: time made it, it is never late. */
   readonly markMs?: number;
+  /** Which of the streams that go through the exchange it belongs to. Absent: the first. */
+  readonly port?: number;
   readonly value: unknown;
   /** The value holds a −0, which `JSON.stringify` would write as 0. */
   readonly hasNegativeZero?: boolean;
@@ -116,6 +121,8 @@ export interface ProgramOutputs {
 export interface NewDeadLetter extends Omit<DeadLetter, 'attempts' | 'payloadBase64'> {
   /** What to keep, as JSON, where it is not the event under way. */
   readonly payload?: unknown;
+  /** The bytes of the event, where it is known which it is. */
+  readonly bytes?: () => Uint8Array;
 }
 
 export interface ExchangeTime {
@@ -136,6 +143,12 @@ export interface Program {
    * (source stages) and fires what became due. Never throws for what an event did.
    */
   process(event: ProgramEvent): EventEnd;
+  /**
+   * Processes the events of a segment, each as `process` would, and says in the segment how each ended.
+   * Stops after an event with which the outputs are full, or that left results due.
+   * @returns how many are done: one at least
+   */
+  run(segment: EventSegment): number;
   /** The watermark as the program sees it; null before any event. It is part of the state. */
   readonly watermarkMs: number | null;
   /** How time stands with what the program sends to an exchange of the plan, by its position there. */

@@ -1,7 +1,7 @@
 import { invariant, type StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
-import { allConsumersOf, type Topology } from '../dataflow/graph';
+import { allConsumersOf, type GraphNode, type Topology } from '../dataflow/graph';
 import { faultOf, unsound, type Fault } from '../dataflow/places';
 import { cut, groupName, type CutStage } from './cut';
 
@@ -82,19 +82,23 @@ function stagePlan(cutting: {
   };
 }
 
-/** Operators that act with events alone; one of one's own may keep time. */
-const timelessKinds: ReadonlySet<string> = new Set(['map', 'filter', 'flatMap']);
-
 /** By node, the longest chain of windows from it on: results of one are events of the next. */
 function openTimes(topology: Topology): readonly (number | null)[] {
   const times: (number | null)[] = topology.nodes.map(() => null);
   for (const node of [...topology.nodes].reverse()) {
-    const isOwn = node.kind === 'operator' && !timelessKinds.has(node.operator.kind);
     const behind = longest(allConsumersOf(topology, node.id).map(({ id }) => times[id] ?? null));
-    const own = node.kind === 'window' ? node.sizeMs + node.graceMs : 0;
-    times[node.id] = isOwn || behind === null ? null : behind + own;
+    const own = ownOpenForMs(node);
+    times[node.id] = own === null || behind === null ? null : behind + own;
   }
   return times;
+}
+
+function ownOpenForMs(node: GraphNode): number | null {
+  if (node.kind === 'window') return node.sizeMs + node.graceMs;
+  if (node.kind !== 'operator') return 0;
+  const { config, spec } = node.operator;
+  if (spec.openForMs !== undefined) return spec.openForMs(config);
+  return spec.shape(config).timers === 'none' ? 0 : null;
 }
 
 /** Null where one is: nobody knows for how long. */

@@ -86,8 +86,8 @@ export class BatchOutputs implements ProgramOutputs {
     throw tooLarge('this one event', { bytesMax: this.#blockBytesMax });
   }
 
-  deadLetter({ payload, ...letter }: NewDeadLetter): void {
-    const whole = payload === undefined ? this.payload() : jsonBytes(payload);
+  deadLetter({ bytes: bytesOf = this.payload, payload, ...letter }: NewDeadLetter): void {
+    const whole = payload === undefined ? bytesOf() : jsonBytes(payload);
     const { bytes, note } = keptPayload(whole, Math.floor(this.#blockBytesMax * payloadShareMax));
     const message = this.#keptMessage(letter.message, note);
     const payloadBase64 = Buffer.from(bytes).toString('base64');
@@ -105,7 +105,7 @@ export class BatchOutputs implements ProgramOutputs {
     return `${own}${note}`;
   }
 
-  /** Called once per event: it writes into arrays that are there. */
+  /** Called often: it writes into arrays that are there. */
   mark(): void {
     for (let table = 0; table < this.#lines.length; table += 1) {
       this.#rowMarks[table] = this.#lines[table]?.length ?? 0;

@@ -2,19 +2,13 @@ import type { Cursor, Gap, LedgerCounts } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { Clock, HubMessage } from '../model/ports';
 import type { LedgerDraft, Program, StagePlan } from '../model/program';
-import {
-  decodeEnvelope,
-  envelopeEventBytes,
-  type Envelope,
-  type EnvelopeEvent,
-} from '../delivery/exchange/envelope';
+import { EventSegment } from '../model/segment';
+import { decodeEnvelope, type Envelope, type EventsEnvelope } from '../delivery/exchange/envelope';
 import type { Producers } from '../delivery/exchange/producers';
-import type { DecodedEvent, MessageEvents, MessageOpener } from '../ingest/decode';
+import type { MessageEvents, MessageOpener } from '../ingest/decode';
 import type { BatchOutputs } from './batch-outputs';
 import { hashBodies } from './batch-outputs';
-
-/** The clock is looked at once every so many events: looking is not free. */
-const eventsPerDeadlineCheck = 64;
+import { EnvelopeReader, MessageReader } from './segment-readers';
 
 export interface RangeRequest {
   readonly plan: StagePlan;
@@ -62,36 +56,77 @@ class RangeRun {
     gap: 0,
   };
   readonly #gaps: Gap[] = [];
-  readonly #bodies: Uint8Array[] = [];
+  readonly #messages: HubMessage[] = [];
+  /** Events that wait to be run together. */
+  readonly #segment: EventSegment;
+  /** Behind the last event that was run, or was gathered to be. */
   #cursor: Cursor;
   #events = 0;
   #quarantine: Quarantine | null;
-  /** Of the envelope under way: taken apart once for all of its dead letters. */
-  #envelopeBytes: ((index: number) => Uint8Array) | null = null;
+  /** No more may be taken on: a segment ended early, or time is up. */
+  #isStopped = false;
 
   constructor(request: RangeRequest) {
     this.#request = request;
     this.#cursor = request.from;
     this.#quarantine = request.quarantineFirst;
+    const isExchange = request.plan.input.kind === 'exchange';
+    this.#segment = new EventSegment(isExchange ? new EnvelopeReader() : new MessageReader());
   }
 
   run(): RangeResult {
     for (const message of this.#request.messages) {
       if (this.#isOver()) break;
       invariant(message.sequenceNumber >= this.#cursor.sequenceNumber, 'a cursor never goes back');
-      this.#declareGapBefore(message);
-      this.#bodies.push(message.body);
+      if (!this.#declareGapBefore(message)) break;
+      this.#messages.push(message);
       if (!this.#run(message)) break;
       this.#cursor = { sequenceNumber: message.sequenceNumber + 1, index: 0 };
     }
+    this.#runSegment();
+    const bodies = this.#begunMessages().map(({ body }) => body);
     return {
       to: this.#cursor,
       events: this.#events,
-      messages: this.#bodies.length,
-      inputHash: hashBodies(this.#bodies),
+      messages: bodies.length,
+      inputHash: hashBodies(bodies),
       ledger: this.#ledger,
       gaps: this.#gaps,
     };
+  }
+
+  /** Those before the cursor, and the one that it is in: others were only gathered. */
+  #begunMessages(): readonly HubMessage[] {
+    if (!this.#isStopped) return this.#messages;
+    const { index, sequenceNumber: at } = this.#cursor;
+    return this.#messages.filter(
+      ({ sequenceNumber }) => sequenceNumber < at || (sequenceNumber === at && index > 0),
+    );
+  }
+
+  /**
+   * Runs the events that were gathered. False where some of them are left for another commit: the cursor
+   * is before the first of them then.
+   */
+  #runSegment(): boolean {
+    const segment = this.#segment;
+    if (segment.length === 0) return !this.#isStopped;
+    const { clock, deadlineMs, outputs, program } = this.#request;
+    const done = program.run(segment);
+    for (let at = 0; at < done; at += 1) this.#ledger[segment.ends[at] ?? 'filtered'] += 1;
+    this.#events += done;
+    this.#ledger.read += done;
+    const isWhole = done === segment.length;
+    if (!isWhole) {
+      this.#cursor = {
+        sequenceNumber: segment.sequenceNumbers[done] ?? 0,
+        index: segment.indexes[done] ?? 0,
+      };
+    }
+    segment.clear();
+    const isOver = outputs.isFull || program.isFiringDue || clock.nowMs() >= deadlineMs;
+    if (!isWhole || isOver) this.#isStopped = true;
+    return isWhole;
   }
 
   /** False where it stopped before the message's end. */
@@ -112,19 +147,22 @@ class RangeRun {
   }
 
   #isOver(): boolean {
+    if (this.#isStopped) return true;
     // What is there already, were it only results that were due, is a commit of its own.
-    if (this.#request.outputs.isFull) return true;
-    if (this.#events >= this.#request.eventsMax) return true;
-    // The first event always runs: a batch must make progress, however late it started.
-    return (
-      this.#events > 0 &&
-      this.#events % eventsPerDeadlineCheck === 0 &&
-      this.#request.clock.nowMs() >= this.#request.deadlineMs
-    );
+    if (this.#request.outputs.isFull || this.#request.program.isFiringDue) return true;
+    return this.#events + this.#segment.length >= this.#request.eventsMax;
   }
 
-  #declareGapBefore(message: HubMessage): void {
-    if (message.sequenceNumber <= this.#cursor.sequenceNumber) return;
+  /** True where the next event may be taken on: it always may be the first, however late it is. */
+  #hasRoom(): boolean {
+    if (this.#segment.isFull && !this.#runSegment()) return false;
+    return !this.#isOver();
+  }
+
+  /** False where what comes before the gap is not all run. */
+  #declareGapBefore(message: HubMessage): boolean {
+    if (message.sequenceNumber <= this.#cursor.sequenceNumber) return true;
+    if (!this.#runSegment() || this.#isOver()) return false;
     this.#gaps.push({
       fromSequenceNumber: this.#cursor.sequenceNumber,
       toSequenceNumber: message.sequenceNumber - 1,
@@ -133,48 +171,36 @@ class RangeRun {
     });
     this.#ledger.gap += message.sequenceNumber - this.#cursor.sequenceNumber;
     this.#cursor = { sequenceNumber: message.sequenceNumber, index: 0 };
+    return true;
   }
 
   #runMessage(message: HubMessage): boolean {
     const events = this.#request.opener.open(message.body);
     for (let index = this.#cursor.index; index < events.length; index += 1) {
-      if (this.#isOver()) return false;
-      this.#runSourceEvent(message, index, events);
+      if (!this.#hasRoom()) return false;
+      this.#gatherSourceEvent(message, index, events);
       this.#cursor = { sequenceNumber: message.sequenceNumber, index: index + 1 };
     }
     return true;
   }
 
-  #runSourceEvent(message: HubMessage, index: number, events: MessageEvents): void {
-    const { outputs, program } = this.#request;
-    const { sequenceNumber, enqueuedTimeMs } = message;
-    this.#count();
-    outputs.payload = () => events.bytesOf(index);
-    if (this.#quarantined(message, index)) return;
-    const event: DecodedEvent = events.at(index);
-    if (!event.ok) {
-      const { payload, reason } = event;
-      outputs.payload = () => payload;
-      const error = new StreamError('STREAM_EVENT_UNDECODABLE', reason);
-      this.#letter(message, index, error, 'ingest');
+  #gatherSourceEvent(message: HubMessage, index: number, events: MessageEvents): void {
+    const { body, enqueuedTimeMs, sequenceNumber } = message;
+    const position = { sequenceNumber, index, enqueuedTimeMs };
+    if (this.#gatheredQuarantined(position, body)) return;
+    const event = events.at(index);
+    if (event.ok) {
+      const { inexact, value } = event;
+      this.#segment.add({ ...position, key: null, eventTimeMs: null, value, inexact }, body);
       return;
     }
-    const end = program.process({
-      sequenceNumber,
-      index,
-      enqueuedTimeMs,
-      key: null,
-      eventTimeMs: null,
-      value: event.value,
-      inexact: event.inexact,
-    });
-    this.#ledger[end] += 1;
+    const { code, message: reason } = new StreamError('STREAM_EVENT_UNDECODABLE', event.reason);
+    this.#segment.addRefused(position, body, { code, message: reason, operator: 'ingest' });
   }
 
   #runEnvelope(message: HubMessage): boolean {
     const { outputs, producers } = this.#request;
     let envelope: Envelope;
-    this.#envelopeBytes = null;
     try {
       envelope = decodeEnvelope(message.body);
     } catch (error) {
@@ -198,13 +224,10 @@ class RangeRun {
     if (admission.contradiction !== null) throw restoredProducer(admission.contradiction);
     if (admission.missing > 0) this.#declareMissing(message, admission.missing);
     const first = Math.max(admission.seen, this.#cursor.index);
-    for (let index = first; index < envelope.events.length; index += 1) {
-      if (this.#isOver()) {
-        producers.take(envelope, index);
-        return false;
-      }
-      this.#runExchangeEvent(message, index, envelope.events[index]);
-      this.#cursor = { sequenceNumber: message.sequenceNumber, index: index + 1 };
+    if (!this.#runEnvelopeEvents(message, envelope, first)) {
+      const { index, sequenceNumber } = this.#cursor;
+      producers.take(envelope, sequenceNumber === message.sequenceNumber ? index : first);
+      return false;
     }
     producers.take(envelope, envelope.events.length);
     this.#advance();
@@ -217,24 +240,27 @@ class RangeRun {
     if (watermarkMs !== null) program.advanceWatermark(watermarkMs);
   }
 
-  #runExchangeEvent(message: HubMessage, index: number, event: EnvelopeEvent | undefined): void {
-    if (event === undefined) return;
-    this.#count();
-    this.#request.outputs.payload = () => {
-      this.#envelopeBytes ??= envelopeEventBytes(message.body);
-      return this.#envelopeBytes(index);
-    };
-    if (this.#quarantined(message, index)) return;
-    const end = this.#request.program.process({
-      sequenceNumber: message.sequenceNumber,
-      index,
-      enqueuedTimeMs: message.enqueuedTimeMs,
-      key: event[0],
-      eventTimeMs: event[1],
-      value: event[2],
-      markMs: event[3],
-    });
-    this.#ledger[end] += 1;
+  /** All of an envelope's events are run before it is noted as taken in, and time is moved by it. */
+  #runEnvelopeEvents(message: HubMessage, envelope: EventsEnvelope, first: number): boolean {
+    const { body, enqueuedTimeMs, sequenceNumber } = message;
+    for (let index = first; index < envelope.events.length; index += 1) {
+      if (!this.#hasRoom()) {
+        this.#runSegment();
+        return false;
+      }
+      const position = { sequenceNumber, index, enqueuedTimeMs };
+      const event = envelope.events[index];
+      if (event === undefined) continue;
+      const [key, eventTimeMs, value, markMs] = event;
+      if (!this.#gatheredQuarantined(position, body)) {
+        this.#segment.add(
+          { ...position, key, eventTimeMs, value, markMs, port: envelope.port },
+          body,
+        );
+      }
+      this.#cursor = { sequenceNumber, index: index + 1 };
+    }
+    return this.#runSegment();
   }
 
   #declareMissing(message: HubMessage, missing: number): void {
@@ -252,11 +278,16 @@ class RangeRun {
     this.#ledger.read += 1;
   }
 
-  #quarantined(message: HubMessage, index: number): boolean {
+  #gatheredQuarantined(
+    position: { sequenceNumber: number; index: number; enqueuedTimeMs: number },
+    body: Uint8Array,
+  ): boolean {
     const quarantine = this.#quarantine;
     if (quarantine === null) return false;
     this.#quarantine = null;
-    this.#letter(message, index, quarantine.error, this.#request.plan.name);
+    const { code, message } = quarantine.error;
+    const operator = this.#request.plan.name;
+    this.#segment.addRefused(position, body, { code, message, operator });
     return true;
   }
 

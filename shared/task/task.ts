@@ -144,8 +144,9 @@ export class Task {
     return true;
   }
 
-  /** The messages of the next commit; none when due windows alone are left. */
+  /** The messages of the next commit; none where an earlier one left results due: those fire first, alone. */
   async #nextRange(messages: readonly HubMessage[]): Promise<readonly HubMessage[]> {
+    if (this.#hold.program.isFiringDue) return [];
     const fresh = this.#fresh(messages);
     return fresh.length === 0 ? [] : this.#contiguous(fresh);
   }

@@ -80,6 +80,16 @@ export class StageWatch {
   #watched(program: Program, stage: string, late: LateOfProgram): Program {
     const instead: Partial<Program> = {
       process: (event) => noted(late, stage, event, program.process(event)),
+      run: (segment) => {
+        const done = program.run(segment);
+        for (let at = 0; at < done; at += 1) {
+          const sequenceNumber = segment.sequenceNumbers[at] ?? 0;
+          const index = segment.indexes[at] ?? 0;
+          const event = { sequenceNumber, index, value: segment.values[at] };
+          noted(late, stage, event, segment.ends[at] ?? 'filtered');
+        }
+        return done;
+      },
       advanceWatermark: (watermarkMs) => {
         const isDrain = watermarkMs === endOfTimeMs && this.drainToMs !== null;
         program.advanceWatermark(isDrain ? (this.drainToMs ?? watermarkMs) : watermarkMs);
@@ -104,7 +114,12 @@ export class StageWatch {
   }
 }
 
-function noted(late: LateOfProgram, stage: string, event: ProgramEvent, end: EventEnd): EventEnd {
+function noted(
+  late: LateOfProgram,
+  stage: string,
+  event: Pick<ProgramEvent, 'sequenceNumber' | 'index' | 'value'>,
+  end: EventEnd,
+): EventEnd {
   const { index, sequenceNumber, value } = event;
   if (end === 'late') {
     const place = JSON.stringify([stage, sequenceNumber, index, value]);

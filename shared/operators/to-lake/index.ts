@@ -1,19 +1,47 @@
-import { canonicalCell, cellRule, type CellRule } from '../model/cells';
-import { shown } from '../model/shown';
-import type { Cell, Column } from '../model/table';
-import type { LakeNode } from '../dataflow/graph';
-import type { OperatorContext, Receiver } from '../dataflow/operator';
+import { canonicalCell, cellRule, type CellRule } from '../../model/cells';
+import { shown } from '../../model/shown';
+import type { Cell, Column, Row, TablePlan } from '../../model/table';
+import type { AppliedOperator, OperatorSpec } from '../contract';
+
+interface Config {
+  readonly table: TablePlan;
+  /** Position in `StagePlan.tables`. */
+  readonly position: number;
+}
+
+const spec: OperatorSpec<Config> = {
+  kind: 'toLake',
+  stateVersion: 1,
+  shape: () => ({ inputs: [{ name: 'in' }], outputs: [], stores: [], timers: 'none' }),
+  describe: ({ table: { columns, name, partitionBy } }) => ({ name, columns, partitionBy }),
+  open: ({ position, table }, context) => {
+    const rowOf = rowMaker(table);
+    const { sink } = context;
+    return {
+      process: (_port, rows) => {
+        for (let index = 0; index < rows.length; index += 1) {
+          context.begin(rows, index);
+          sink.row(position, rowOf(rows.values[index]));
+        }
+      },
+    };
+  },
+};
 
 /** Writes each value as a row. Delivery: exactly once for readers of the table's log. */
-export function compileToLake(node: LakeNode, context: OperatorContext, table: number): Receiver {
+export function toLake(table: TablePlan, position: number): AppliedOperator {
+  const config: Config = { table, position };
+  return { spec, config };
+}
+
+function rowMaker(table: TablePlan): (value: unknown) => Row {
   // One called `constructor` is found on every object: a row has it only where it says so itself.
-  const columns = node.table.columns.map((column) => ({
+  const columns = table.columns.map((column) => ({
     column,
-    rule: cellRule(column, node.table),
+    rule: cellRule(column, table),
     isOnEveryObject: column.name in Object.prototype,
   }));
   return (value) => {
-    context.operator = node.name;
     if (typeof value !== 'object' || value === null) {
       throw new TypeError(`a row must be an object, this one is ${shown(value)}`);
     }
@@ -24,8 +52,7 @@ export function compileToLake(node: LakeNode, context: OperatorContext, table: n
       const cell = isThere ? (value as Record<string, unknown>)[name] : null;
       row.push(checkedCell(column, rule, cell));
     }
-    context.outputs.row(table, row);
-    context.isEmitted = true;
+    return row;
   };
 }
 

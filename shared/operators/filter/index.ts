@@ -1,0 +1,32 @@
+import type { OperatorSpec, TypedOperator } from '../contract';
+
+interface Config {
+  readonly isKept: (value: unknown) => boolean;
+}
+
+const spec: OperatorSpec<Config> = {
+  kind: 'filter',
+  stateVersion: 1,
+  shape: () => ({
+    inputs: [{ name: 'in' }],
+    outputs: [{ name: 'out' }],
+    stores: [],
+    timers: 'none',
+  }),
+  describe: () => null,
+  open: ({ isKept }, context) => ({
+    process: (_port, rows) => {
+      for (let index = 0; index < rows.length; index += 1) {
+        const value = rows.values[index];
+        if (!isKept(value)) continue;
+        context.begin(rows, index);
+        context.emit(0, value);
+      }
+    },
+  }),
+};
+
+/** Keeps the values for which the function is true; the ledger counts the others as filtered. */
+export function filter<Value>(isKept: (value: Value) => boolean): TypedOperator<Value, Value> {
+  return { spec, config: { isKept } };
+}

@@ -1,0 +1,32 @@
+import type { OperatorSpec, TypedOperator } from '../contract';
+
+interface Config {
+  readonly apply: (value: unknown) => Iterable<unknown>;
+}
+
+const spec: OperatorSpec<Config> = {
+  kind: 'flatMap',
+  stateVersion: 1,
+  shape: () => ({
+    inputs: [{ name: 'in' }],
+    outputs: [{ name: 'out' }],
+    stores: [],
+    timers: 'none',
+  }),
+  describe: () => null,
+  open: ({ apply }, context) => ({
+    process: (_port, rows) => {
+      for (let index = 0; index < rows.length; index += 1) {
+        context.begin(rows, index);
+        for (const result of apply(rows.values[index])) context.emit(0, result);
+      }
+    },
+  }),
+};
+
+/** Any number of values for each value; an event of which none come is counted as filtered. */
+export function flatMap<Value, Next>(
+  apply: (value: Value) => Iterable<Next>,
+): TypedOperator<Value, Next> {
+  return { spec, config: { apply } };
+}

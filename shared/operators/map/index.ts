@@ -1,0 +1,30 @@
+import type { OperatorSpec, TypedOperator } from '../contract';
+
+interface Config {
+  readonly apply: (value: unknown) => unknown;
+}
+
+const spec: OperatorSpec<Config> = {
+  kind: 'map',
+  stateVersion: 1,
+  shape: () => ({
+    inputs: [{ name: 'in' }],
+    outputs: [{ name: 'out' }],
+    stores: [],
+    timers: 'none',
+  }),
+  describe: () => null,
+  open: ({ apply }, context) => ({
+    process: (_port, rows) => {
+      const { keys, length, marks, origins, times } = rows;
+      const values: unknown[] = new Array(length);
+      for (let index = 0; index < length; index += 1) values[index] = apply(rows.values[index]);
+      context.pass(0, { length, values, keys, times, marks, origins });
+    },
+  }),
+};
+
+/** One value for each value. Delivery: as its input; a throw dead-letters the event. */
+export function map<Value, Next>(apply: (value: Value) => Next): TypedOperator<Value, Next> {
+  return { spec, config: { apply } };
+}

@@ -1,0 +1,125 @@
+import { endOfTimeMs } from '../../time/exchange-time';
+import type { Aggregate } from '../../dataflow/aggregates';
+import type { AppliedOperator, OperatorInstance, OperatorSpec, TaskContext } from '../contract';
+
+/** What becomes of values that came too late for their window; all are counted. */
+export type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
+
+export interface TumblingConfig {
+  readonly sizeMs: number;
+  /** How long a window waits past its end. */
+  readonly graceMs: number;
+  readonly late: LatePolicy;
+  readonly aggregates: readonly (readonly [string, Aggregate<never, unknown, unknown>])[];
+}
+
+const resultsOutput = 0;
+const lateOutput = 1;
+
+const spec: OperatorSpec<TumblingConfig> = {
+  kind: 'window',
+  stateVersion: 1,
+  shape: () => ({
+    inputs: [{ name: 'in', isKeyed: true }],
+    outputs: [{ name: 'results' }, { name: 'late' }],
+    stores: [{ name: 'windows', kind: 'map', codec: accumulatorsCodec }],
+    timers: 'event',
+  }),
+  describe: ({ aggregates, graceMs, late, sizeMs }) => ({
+    ...{ kind: 'tumbling', sizeMs, graceMs, late },
+    aggregates: aggregates.map(([name]) => name),
+  }),
+  open: (config, context) => new TumblingWindow(config, context),
+  openForMs: ({ graceMs, sizeMs }) => sizeMs + graceMs,
+};
+
+/** A new array for the next: what aggregates keep is replaced in it, never changed. */
+const accumulatorsCodec = {
+  toJson: (accumulators: unknown[]): unknown => accumulators,
+  fromJson: (json: unknown): unknown[] => json as unknown[],
+  clone: (accumulators: unknown[]): unknown[] => accumulators.slice(),
+};
+
+/**
+ * A tumbling window: an accumulator per key and window, given out once, when the watermark passes the
+ * window's end plus its grace, in order of (end, key).
+ *
+ * Delivery: results are part of the commit that moved the watermark: exactly once.
+ */
+export function tumblingWindow(config: TumblingConfig): AppliedOperator {
+  return { spec, config };
+}
+
+class TumblingWindow implements OperatorInstance {
+  readonly #config: TumblingConfig;
+  readonly #context: TaskContext;
+  readonly #windows;
+  readonly #make: () => unknown[];
+
+  constructor(config: TumblingConfig, context: TaskContext) {
+    this.#config = config;
+    this.#context = context;
+    this.#windows = context.map<unknown[]>('windows');
+    this.#make = () => config.aggregates.map(([, aggregate]) => aggregate.create());
+  }
+
+  process(_port: number, rows: Parameters<OperatorInstance['process']>[1]): void {
+    const context = this.#context;
+    const { graceMs, late, sizeMs } = this.#config;
+    for (let index = 0; index < rows.length; index += 1) {
+      context.begin(rows, index);
+      const value = rows.values[index];
+      let endMs = (Math.floor((rows.times[index] ?? 0) / sizeMs) + 1) * sizeMs;
+      const { closedThroughMs } = context;
+      if (endMs + graceMs <= closedThroughMs) {
+        context.refuse(endMs + graceMs);
+        // After a drain there is no window that is still open, and none to come.
+        if (late !== 'clamp' || closedThroughMs >= endOfTimeMs) {
+          if (late === 'sideOutput') context.emit(lateOutput, value);
+          continue;
+        }
+        // The oldest window that is still open.
+        endMs = (Math.floor((closedThroughMs - graceMs) / sizeMs) + 1) * sizeMs;
+      }
+      this.#add(endMs, value);
+    }
+  }
+
+  #add(endMs: number, value: unknown): void {
+    const { aggregates, graceMs } = this.#config;
+    const isNew = this.#windows.get(endMs) === undefined;
+    const accumulators = this.#windows.update(endMs, this.#make);
+    for (let index = 0; index < aggregates.length; index += 1) {
+      const aggregate = aggregates[index]?.[1];
+      if (aggregate === undefined) continue;
+      accumulators[index] = aggregate.add(accumulators[index], value as never);
+    }
+    if (isNew) this.#context.setTimer(endMs + graceMs);
+  }
+
+  onTimer({ timeMs }: { readonly timeMs: number }): void {
+    const { aggregates, graceMs, sizeMs } = this.#config;
+    const endMs = timeMs - graceMs;
+    const accumulators = this.#windows.get(endMs);
+    if (accumulators === undefined) return;
+    this.#windows.delete(endMs);
+    const value: Record<string, unknown> = {
+      key: this.#context.key(),
+      windowStart: endMs - sizeMs,
+      windowEnd: endMs,
+    };
+    for (const [index, [name, aggregate]] of aggregates.entries()) {
+      value[name] = aggregate.result(accumulators[index]);
+    }
+    // A window's time is its last instant, so that windows over windows nest.
+    this.#context.emit(resultsOutput, value, endMs - 1);
+  }
+
+  /** Results are as old as their windows, of which the next may still be begun. */
+  hold(output: number): number {
+    const { earliestTimerMs, watermarkMs } = this.#context;
+    return output === lateOutput
+      ? watermarkMs
+      : Math.min(earliestTimerMs - 1, watermarkMs) - this.#config.graceMs;
+  }
+}
