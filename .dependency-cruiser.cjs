@@ -23,7 +23,8 @@ const floors = [
   ['ledger', 'breaker'],
   ['supervision'],
   ['operations'],
-  ['testing', 'world'],
+  ['world'],
+  ['testing'],
 ];
 /** On Azure's SDKs and in memory: known to those alone that compose an engine. */
 const adapters = 'adapters';

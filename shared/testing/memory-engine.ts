@@ -9,6 +9,7 @@ import type { TablePlan } from '../model/table';
 import { plan } from '../planner';
 import { Runtime } from '../task/runtime';
 import { defaultStageLimits, type StageServices } from '../task/services';
+import { ownPlans, planAdoption } from '../world/own-plans';
 import { MemoryHub, MemorySender } from './memory-hub';
 import type { Seeded } from './seeded';
 import { StageWatch } from './watched-stage';
@@ -56,6 +57,7 @@ export class MemoryEngine {
   #stages: readonly StagePlan[] = [];
   #worker: Runtime;
   #workers = 0;
+  #builds = 1;
   #ids = 0;
   #isDraining = false;
 
@@ -96,6 +98,7 @@ export class MemoryEngine {
   /** Another build of the topology takes over, with a worker of its own. */
   replaceBuild(topology: Topology): void {
     this.#topology = topology;
+    this.#builds += 1;
     this.#plan();
     this.#worker = this.#newWorker();
   }
@@ -142,11 +145,19 @@ export class MemoryEngine {
   #newWorker(): Runtime {
     this.#workers += 1;
     const writer = `worker-${this.#workers}`;
+    const stages = this.#stages.map((plan) => ({ plan, services: this.#services(plan, writer) }));
+    const [first] = stages;
+    if (first === undefined) throw new Error('a topology has a stage');
     return new Runtime({
-      stages: this.#stages.map((stage) => ({
-        stage: this.watch.over(compileStage(stage, [this.#topology])),
-        services: this.#services(stage, writer),
+      stages: stages.map(({ plan: planned, services }) => ({
+        stage: this.watch.over(compileStage(planned, [this.#topology])),
+        services,
       })),
+      plans: planAdoption(first.services, {
+        build: { id: `build-${this.#builds}`, builtAtMs: this.#builds },
+        plans: ownPlans([this.#topology], stages),
+        mayMove: true,
+      }),
       hubCheckIntervalMs: Infinity,
       isDraining: async () => this.#isDraining,
     });

@@ -141,7 +141,10 @@ export class TopologyTest {
     });
   }
 
-  /** Another build of the topology takes over, with all that this one has committed. */
+  /**
+   * Another build of the topology takes over, with all that this one has committed. Where the change needs
+   * a decision, what asks for results next rejects with STREAM_DECISION_NEEDED.
+   */
   deploy(next: Topology): this {
     const { name } = this.#engine.topology;
     if (next.name !== name) {

@@ -136,6 +136,22 @@ it('hands over to another build of the topology, with all that is open', async (
   expect(await test.table('ticks_copied')).toHaveLength(1);
 });
 
+it('refuses a build whose change needs a decision, as a worker does', async () => {
+  const longer = topology('trades', (t) => {
+    t.source('ticks', { schema: trade, eventTime: (event) => event.time })
+      .keyBy((event) => event.symbol, { name: 'symbol' })
+      .window(tumbling(minutes(5)), { name: 'bars' })
+      .aggregate({ trades: count(), volume: sum((event) => event.size) })
+      .map((window) => ({ ...window, symbol: window.key, minute: window.windowStart }))
+      .toLake('bars', { schema: bar });
+  });
+  const test = newTest()
+    .send('ticks', [tick('10:00:10')])
+    .deploy(longer)
+    .send('ticks', [tick('10:00:20')]);
+  await expect(test.table('bars')).rejects.toMatchObject({ code: 'STREAM_DECISION_NEEDED' });
+});
+
 it('gives the same tables however batches are cut and partitions take turns', async () => {
   const sent = Array.from({ length: 60 }, (_, index) => ({
     symbol: `S${index % 5}`,
