@@ -12,7 +12,7 @@ export interface Output {
   result(value: unknown, text: string): void;
 }
 
-export interface ProgressRoom {
+interface ProgressRoom {
   readonly columns: number;
   readonly isColoured: boolean;
 }

@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { wholeNumberFrom, WrongUse } from './arguments';
 
-export const portNames = ['amqp', 'control', 'blob', 'queue', 'table', 'http'] as const;
+const portNames = ['amqp', 'control', 'blob', 'queue', 'table', 'http'] as const;
 export type PortName = (typeof portNames)[number];
 export type StackPorts = Readonly<Record<PortName, number>>;
 

@@ -25,7 +25,7 @@ const duckDbTypes: Readonly<Record<string, string>> = {
   timestamp_ntz: 'TIMESTAMP',
 };
 
-export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /**

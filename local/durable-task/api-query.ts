@@ -8,7 +8,7 @@ const runtimeStatuses: readonly string[] = [
 ];
 /** Longer ones stand for nothing that could be there. */
 const parameterCharactersMax = 1_024;
-export const pageSizeDefault = 100;
+const pageSizeDefault = 100;
 /** What a table gives in one answer. */
 const pageSizeMax = 1_000;
 /** The times that a table can hold. */

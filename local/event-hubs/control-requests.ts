@@ -118,7 +118,7 @@ function readRefusal({ condition, description = 'A fault switch is on.' }: JsonO
   throw new BadRequest('refuse takes a condition, such as amqp:internal-error, and a description');
 }
 
-export function wholeNumber(
+function wholeNumber(
   body: JsonObject,
   name: string,
   options: { readonly fallback: number; readonly min?: number; readonly max?: number },

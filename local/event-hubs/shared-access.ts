@@ -89,7 +89,7 @@ export function expired(expiresAtMs: number): Refusal {
 }
 
 /** The path of an address `scheme://host/path` or `host/path`, as grants have it. */
-export function entityPath(address: string): string {
+function entityPath(address: string): string {
   const path = address.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '').replace(/^[^/]*/, '');
   return tidy(path).replace(/(?:^|\/)\$management$/, '');
 }

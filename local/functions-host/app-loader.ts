@@ -20,7 +20,7 @@ export interface RegisteredFunction {
   readonly callback: (...args: unknown[]) => unknown;
 }
 
-export type Hook = (context: Record<string, unknown>) => unknown;
+type Hook = (context: Record<string, unknown>) => unknown;
 
 export interface LoadedApp {
   readonly functions: readonly RegisteredFunction[];
@@ -31,14 +31,14 @@ export interface LoadedApp {
   readonly httpUri: string | null;
 }
 
-export interface ProgrammingModel {
+interface ProgrammingModel {
   getCapabilities(
     defaults: Record<string, string>,
   ): Promise<Record<string, string>> | Record<string, string>;
   getInvocationModel(context: unknown): Promise<InvocationModel> | InvocationModel;
 }
 
-export interface InvocationModel {
+interface InvocationModel {
   getArguments(): Promise<{ context: unknown; inputs: unknown[] }>;
   invokeFunction(context: unknown, inputs: unknown[], callback: unknown): Promise<unknown>;
   getResponse(context: unknown, result: unknown): Promise<InvocationResponse>;

@@ -5,8 +5,6 @@ import { logThroughHooks } from './log-hooks';
 import type { TypedData } from './typed-data';
 import { errorOf } from './thrown';
 
-export type { TypedData } from './typed-data';
-
 export interface InvocationRequest {
   readonly inputData: readonly { readonly name: string; readonly data: TypedData }[];
   readonly triggerMetadata: Readonly<Record<string, TypedData>>;

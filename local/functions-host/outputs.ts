@@ -123,7 +123,7 @@ export class Outputs {
  * Events of an output value, split as the extension does: a list gives one event for each element, and
  * so does a text that is a JSON list; everything else is one event.
  */
-export function eventBodies(data: TypedData): Buffer[] {
+function eventBodies(data: TypedData): Buffer[] {
   const text = data['json'] ?? data['string'];
   if (typeof text === 'string') {
     const value = data['json'] === undefined ? listIn(text) : (JSON.parse(text) as unknown);
@@ -160,7 +160,7 @@ function bytesOf(data: TypedData): Buffer {
 }
 
 /** `{name}` in a path: `{rand-guid}`, `{DateTime}` (UTC), or the trigger's metadata, in any case. */
-export function fillPath(path: string, bindingData: Readonly<Record<string, unknown>>): string {
+function fillPath(path: string, bindingData: Readonly<Record<string, unknown>>): string {
   return path.replace(/\{([^{}]+)\}/g, (_whole, expression: string) => {
     const name = expression.trim().toLowerCase();
     if (name === 'rand-guid') return randomUUID();

@@ -1,7 +1,7 @@
 import { ContainerClient, type BlobLeaseClient, type RestError } from '@azure/storage-blob';
 
 /** The lease that makes one worker run a timer: as short as the service allows. */
-export const leaseSeconds = 15;
+const leaseSeconds = 15;
 
 /** When a timer ran and will run, as ISO texts; `Last` of the year 1: never. */
 export interface TimerStatus {

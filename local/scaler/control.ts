@@ -21,7 +21,7 @@ interface ControlAddress {
 /** What a scaler can be asked: nothing (its state), a count, a range, or to vote again. */
 export type ScaleRequest = { readonly to: string } | null;
 
-export class NothingRuns extends Error {}
+class NothingRuns extends Error {}
 
 export interface ScaleControl {
   readonly port: number;

@@ -11,7 +11,7 @@ import {
 import type { WorkerRange } from './worker-range';
 
 /** What is scaled: worker processes. */
-export interface ScalableHost {
+interface ScalableHost {
   readonly workers: readonly { readonly id: number }[];
   addWorker(): Promise<unknown>;
   /** Resolves when the worker has finished its batches and ended. */

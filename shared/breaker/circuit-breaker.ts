@@ -55,7 +55,7 @@ export interface BreakerLimits {
   readonly refreshMs: number;
 }
 
-export const defaultBreakerLimits: BreakerLimits = {
+const defaultBreakerLimits: BreakerLimits = {
   failuresMax: 5,
   firstOpenMs: 5_000,
   lastOpenMs: 120_000,
@@ -63,7 +63,7 @@ export const defaultBreakerLimits: BreakerLimits = {
   refreshMs: 5_000,
 };
 
-export function applyBreakerLine(state: BreakerState, line: BreakerLine): BreakerState {
+function applyBreakerLine(state: BreakerState, line: BreakerLine): BreakerState {
   const { atMs: sinceMs, worker } = line;
   switch (line.kind) {
     case 'opened': {

@@ -88,14 +88,6 @@ export function decodeMessage(body: Uint8Array): DecodedEvent[] {
   return Array.from({ length: events.length }, (_, index) => events.at(index));
 }
 
-/** The texts that the events of a message were made from, by their positions. */
-export function eventTexts(body: Uint8Array): string[] {
-  const events = openMessage(body);
-  return Array.from({ length: events.length }, (_, index) =>
-    Buffer.from(events.bytesOf(index)).toString('utf8'),
-  );
-}
-
 /** The most common message: a value or a few. One object serves for one message after the other. */
 class SmallEvents implements MessageEvents {
   #bytes: Buffer = Buffer.alloc(0);

@@ -1,6 +1,6 @@
 /** Bytes that have a meaning in JSON. They are never part of another character in UTF-8. */
 export const quote = 0x22;
-export const backslash = 0x5c;
+const backslash = 0x5c;
 export const comma = 0x2c;
 export const colon = 0x3a;
 export const openBracket = 0x5b;
@@ -28,7 +28,7 @@ export function isBlankInLine(byte: number | undefined): boolean {
 }
 
 /** White space of JSON. */
-export function isBlank(byte: number | undefined): boolean {
+function isBlank(byte: number | undefined): boolean {
   return byte === newline || isBlankInLine(byte);
 }
 

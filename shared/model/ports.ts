@@ -123,7 +123,7 @@ export interface HubSender {
 /** Structured events for operators; fields, not prose. */
 export interface Telemetry {
   emit(
-    level: 'debug' | 'info' | 'warn' | 'error',
+    level: 'info' | 'warn' | 'error',
     event: string,
     fields: Readonly<Record<string, unknown>>,
   ): void;

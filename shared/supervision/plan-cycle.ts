@@ -87,7 +87,7 @@ export interface SupervisorNote {
 
 export const emptyMemory: SupervisorMemory = { troubles: {}, recovering: {}, settled: {} };
 
-export function taskKey(task: { functionName: string; partition: string }): string {
+function taskKey(task: { functionName: string; partition: string }): string {
   return `${task.functionName}/${task.partition}`;
 }
 

@@ -12,7 +12,7 @@ const statusName = 'supervisor/status.json';
 const surveysPrefix = 'supervisor/surveys/';
 
 /** What the supervisor last said of itself. */
-export interface SupervisorLifeSign {
+interface SupervisorLifeSign {
   readonly format: 1;
   readonly instanceId: string;
   /** The cycle that had begun at that time. */
@@ -23,7 +23,7 @@ export interface SupervisorLifeSign {
 }
 
 /** One surveyed task, for people. */
-export interface TaskLine extends Pick<
+interface TaskLine extends Pick<
   SurveyedTask,
   'hubLast' | 'lag' | 'lagSinceMs' | 'needs' | 'partition' | 'why'
 > {

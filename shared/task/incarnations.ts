@@ -70,7 +70,7 @@ export async function readIncarnation(
   throw hubRecreated(address, nowIncarnation);
 }
 
-export function hubRecreated(address: TaskAddress, nowIncarnation: string): StreamError {
+function hubRecreated(address: TaskAddress, nowIncarnation: string): StreamError {
   return new StreamError(
     'STREAM_HUB_RECREATED',
     'the hub was deleted and created again: this task is opened anew',

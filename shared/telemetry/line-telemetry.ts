@@ -1,6 +1,6 @@
 import type { Clock, Telemetry } from '../model/ports';
 
-const levels = ['debug', 'info', 'warn', 'error'] as const;
+const levels = ['info', 'warn', 'error'] as const;
 export type Level = (typeof levels)[number];
 
 /** Telemetry as one JSON line an event: what `func start`, Azure and our local host all collect. */

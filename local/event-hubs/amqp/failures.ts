@@ -4,7 +4,7 @@ import { MalformedMessage } from '../message/sections';
 /** Errors of a file system that has no room for more. */
 const noRoom = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-export function isNoRoom(error: unknown): boolean {
+function isNoRoom(error: unknown): boolean {
   return noRoom.has((error as NodeJS.ErrnoException | null)?.code ?? '');
 }
 

@@ -65,7 +65,7 @@ export class UnsettledDeliveries {
 }
 
 /** A sender's disposition that settles deliveries with the outcome that the receiver named. */
-export function settlingFrame(
+function settlingFrame(
   channel: number,
   run: { readonly first: number; readonly last: number },
   outcome: number,

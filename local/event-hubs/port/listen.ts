@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 
 /** A port that cannot be had. */
-export class PortUnavailable extends Error {
+class PortUnavailable extends Error {
   readonly code: string;
 
   constructor(code: string, message: string) {

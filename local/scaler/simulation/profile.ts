@@ -4,7 +4,7 @@ export interface LoadProfile {
   readonly eventsPerSecond: Float64Array;
 }
 
-export class InvalidProfile extends Error {}
+class InvalidProfile extends Error {}
 
 const header = 'second,eventsPerSecond';
 /** A week: longer profiles are a slip of units, milliseconds for seconds above all. */

@@ -2,7 +2,7 @@ import type { FilePartition } from './file-source';
 import type { PartitionRange } from './hub-range';
 
 /** Where files are: the container of tables, or that of Event Hubs Capture. */
-export type FileStore = 'lake' | 'capture';
+type FileStore = 'lake' | 'capture';
 
 /** Where a stage's events come from: a stretch of its hub, files, or what the phases before sent. */
 export type ReadingFrom =

@@ -68,7 +68,7 @@ export interface SurveyPage {
 }
 
 /** Tasks of one survey: what one activity reads in a few seconds. */
-export const surveyPageTasks = 100;
+const surveyPageTasks = 100;
 /** Partitions looked at side by side. */
 const surveyConcurrency = 16;
 

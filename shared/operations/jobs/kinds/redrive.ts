@@ -172,7 +172,7 @@ function groupByTask(
   return Array.from(groups.values());
 }
 
-export function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
   const cut: Item[][] = [];
   for (let start = 0; start < items.length; start += size) {
     cut.push(items.slice(start, start + size));
