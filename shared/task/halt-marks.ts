@@ -1,3 +1,4 @@
+import { haltFolder, haltMarkName } from '../model/control-names';
 import { StreamError } from '../model/errors';
 import type { Clock, ObjectStore, Telemetry } from '../model/ports';
 import type { StagePlan } from '../model/program';
@@ -15,11 +16,6 @@ export interface HaltMark {
   /** The process that met it. */
   readonly writer: string;
 }
-
-const folder = 'control/halted/';
-
-const nameOf = (functionName: string, partition: string): string =>
-  `${folder}${functionName}/${partition}.json`;
 
 interface HaltMarkServices {
   readonly objects: ObjectStore;
@@ -68,7 +64,7 @@ export class HaltMarks {
       atMs: clock.nowMs(),
     };
     try {
-      await objects.put(nameOf(functionName, partition), Buffer.from(JSON.stringify(mark)));
+      await objects.put(haltMarkName(functionName, partition), Buffer.from(JSON.stringify(mark)));
       this.#written.set(partition, message);
     } catch (failure) {
       telemetry.emit('warn', 'task.halt-not-marked', { ...place, error: String(failure) });
@@ -81,7 +77,7 @@ export class HaltMarks {
     const { objects, telemetry } = this.#services;
     const { functionName } = this.#plan;
     try {
-      await objects.delete(nameOf(functionName, partition));
+      await objects.delete(haltMarkName(functionName, partition));
       this.#suspected.delete(partition);
       this.#written.delete(partition);
     } catch (error) {
@@ -96,7 +92,7 @@ export async function readHaltMarks(
   objects: Pick<ObjectStore, 'list' | 'get'>,
 ): Promise<readonly HaltMark[]> {
   const marks: HaltMark[] = [];
-  for (const { name } of await objects.list(folder)) {
+  for (const { name } of await objects.list(haltFolder)) {
     const mark = parseMark(await objects.get(name));
     if (mark !== null) marks.push(mark);
   }

@@ -1,3 +1,4 @@
+import { buildFolder } from '../../model/control-names';
 import type { ObjectStore } from '../../model/ports';
 import type { BuildIdentity } from '../../model/topology-plan';
 import type { OwnPlan } from './plan-store';
@@ -31,17 +32,13 @@ export interface BuildRecord extends OwnPlan {
 /** Builds whose records are kept: more of them nobody rolls back to. */
 const recordsKept = 50;
 
-function folderOf(topology: string): string {
-  return `control/${topology}/builds/`;
-}
-
 /** Written at least once; the oldest of very many go. */
 export async function putBuildRecord(objects: ObjectStore, record: BuildRecord): Promise<void> {
-  const name = `${folderOf(record.topology)}${record.build.id}.json`;
+  const name = `${buildFolder(record.topology)}${record.build.id}.json`;
   await objects.put(name, Buffer.from(JSON.stringify(record)));
   const records = await readBuildRecords(objects, record.topology);
   for (const { build } of records.slice(recordsKept)) {
-    await objects.delete(`${folderOf(record.topology)}${build.id}.json`);
+    await objects.delete(`${buildFolder(record.topology)}${build.id}.json`);
   }
 }
 
@@ -51,7 +48,7 @@ export async function readBuildRecords(
   topology: string,
 ): Promise<readonly BuildRecord[]> {
   const records: BuildRecord[] = [];
-  for (const { name } of await objects.list(folderOf(topology))) {
+  for (const { name } of await objects.list(buildFolder(topology))) {
     const bytes = await objects.get(name);
     const record = bytes === undefined ? null : parsed(bytes);
     if (record?.format === 1) records.push(record as BuildRecord);

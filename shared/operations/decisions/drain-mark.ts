@@ -1,11 +1,8 @@
+import { drainMarkName } from '../../model/control-names';
 import type { Clock, ObjectStore } from '../../model/ports';
 
 /** How long an answer is believed: a drain need not start at once. */
 const believedForMs = 1_000;
-
-function drainMarkName(topology: string): string {
-  return `control/${topology}/drain`;
-}
 
 /** Ends a version of a topology: its sources are drained, and everything is flushed. Repeatable. */
 export async function markDrain(

@@ -1,3 +1,4 @@
+import { planFolder } from '../../model/control-names';
 import { StreamError } from '../../model/errors';
 import type { PlanDocument } from '../../model/plan-document';
 import type { ObjectStore } from '../../model/ports';
@@ -52,10 +53,6 @@ export interface PlanEntry extends OwnPlan {
 }
 
 const numberDigits = 8;
-
-function planFolder(topology: string): string {
-  return `control/${topology}/plan/`;
-}
 
 function planName(topology: string, number: number): string {
   return planFolder(topology) + String(number).padStart(numberDigits, '0');

@@ -74,7 +74,7 @@ it('an open sink and a halted task are troubles, a stage that is no more is none
   for (const functionName of ['flights', 'former']) {
     const mark = { format: 1, functionName, partition: '0', code: 'STREAM_LOG_CORRUPT', atMs: 1 };
     const bytes = Buffer.from(JSON.stringify({ ...mark, message: 'STREAM_LOG_CORRUPT: cut' }));
-    await commits.put(`control/halted/${functionName}/0.json`, bytes);
+    await commits.put(`control/_halted/${functionName}/0.json`, bytes);
   }
   const store = { appends, commits } as unknown as Parameters<typeof readTroubles>[0];
   expect(await readTroubles(store, new Set(['flights']))).toEqual([

@@ -13,7 +13,7 @@ async function shown(
 ): Promise<{ isRight: boolean; text: string }> {
   const commits = new MemoryObjectStore();
   for (const mark of halted) {
-    const name = `control/halted/${mark.functionName}/${mark.partition}.json`;
+    const name = `control/_halted/${mark.functionName}/${mark.partition}.json`;
     await commits.put(name, Buffer.from(JSON.stringify(mark)));
   }
   if (surveyedAtMs !== null) {

@@ -81,7 +81,7 @@ describe('a task that halts', () => {
   });
 
   it('is not taken for one where a mark cannot be read', async () => {
-    await world.objects.put('control/halted/readings/0.json', Buffer.from('{"format":'));
+    await world.objects.put('control/_halted/readings/0.json', Buffer.from('{"format":'));
     expect(await readHaltMarks(world.objects)).toEqual([]);
   });
 });

@@ -1,0 +1,26 @@
+/**
+ * Names under `control/`, beside the logs: what people and processes tell all workers. The name of a
+ * topology begins with a letter, so that no topology meets what is kept for all of them.
+ */
+
+/** There: this topology's sources are to be drained. */
+export function drainMarkName(topology: string): string {
+  return `control/${topology}/drain`;
+}
+
+/** The plans of a topology, by number. */
+export function planFolder(topology: string): string {
+  return `control/${topology}/plan/`;
+}
+
+/** What each build of a topology said of itself. */
+export function buildFolder(topology: string): string {
+  return `control/${topology}/builds/`;
+}
+
+/** Why tasks stand still, for all topologies. */
+export const haltFolder = 'control/_halted/';
+
+export function haltMarkName(functionName: string, partition: string): string {
+  return `${haltFolder}${functionName}/${partition}.json`;
+}
