@@ -7,6 +7,35 @@ export function incarnationOf(hub: HubDescription): string {
   return String(hub.createdAtMs).padStart(15, '0');
 }
 
+const lifeDigits = 4;
+const lifeMark = 'x';
+
+/** The hub of a task's life: lives on one hub follow each other where it is reset, or was promoted. */
+export function hubOf(incarnation: string): string {
+  return incarnation.split(lifeMark, 1)[0] ?? incarnation;
+}
+
+/** The life that follows another on the same hub: it sorts behind it, and before a younger hub's. */
+export function lifeAfter(incarnation: string): string {
+  const [hub = '', life = '0'] = incarnation.split(lifeMark);
+  return hub + lifeMark + String(Number(life) + 1).padStart(lifeDigits, '0');
+}
+
+/** The newest life of a task on a hub: the first one where none is known. */
+export async function newestLife(
+  appends: AppendStore,
+  task: Omit<TaskAddress, 'incarnation'>,
+  hub: HubDescription,
+): Promise<string> {
+  let newest = incarnationOf(hub);
+  for (const name of await appends.list(stagePrefix(task) + newest)) {
+    const path = parseGenerationName(name)?.path;
+    if (path?.partition !== task.partition || path.incarnation <= newest) continue;
+    if (hubOf(path.incarnation) === hubOf(newest)) newest = path.incarnation;
+  }
+  return newest;
+}
+
 /** One life of a task's log. */
 export interface KnownIncarnation {
   readonly incarnation: string;

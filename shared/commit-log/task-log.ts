@@ -107,6 +107,11 @@ export class TaskLog {
     return this.#current.end === 'final';
   }
 
+  /** The same, and it is a reset that ended it: nobody takes over what it holds. */
+  get isEndedByReset(): boolean {
+    return this.isEnded && this.#current.sealedBy?.startsWith(resetWriterPrefix) === true;
+  }
+
   /** Reads what the state is made of: a snapshot, and the records since. Repeatable. */
   async load(): Promise<LoadedLog> {
     const newest = await this.#newestGeneration();
@@ -225,11 +230,13 @@ export class TaskLog {
    * @throws StreamError STREAM_COMMIT_CONTENDED when somebody appended first: `catchUp`, try again
    */
   async seal(): Promise<void> {
+    this.#assertOwnEnd();
     if (this.isEnded && this.#kept.length === 0) return;
     const outcome = await this.#seal({ isFinal: true });
     if (outcome === 'appended') return;
     if (this.isEnded && this.#kept.every(({ kind }) => kind === 'seal')) {
       this.#kept = [];
+      this.#assertOwnEnd();
       return;
     }
     throw new StreamError(
@@ -438,12 +445,16 @@ export class TaskLog {
     return this.#options.faultPoint(point);
   }
 
+  /** Nothing is handed on from a log that a reset has ended, but by a reset. */
+  #assertOwnEnd(): void {
+    const isOwn = this.#options.writer.startsWith(resetWriterPrefix);
+    if (this.isEndedByReset && !isOwn) throw this.#ended();
+  }
+
   #ended(): StreamError {
     const { path } = this.#options;
     const { name, sealedBy } = this.#current;
-    if (sealedBy?.startsWith(resetWriterPrefix) !== true) {
-      return this.#movedOn('its incarnation has ended');
-    }
+    if (!this.isEndedByReset) return this.#movedOn('its incarnation has ended');
     return unfinishedReset(name, path.topology, { ...path, sealedBy });
   }
 

@@ -1,28 +1,39 @@
 import {
+  hubOf,
   incarnationOf,
   listKnownIncarnations,
   type KnownIncarnation,
 } from '../commit-log/incarnations';
 import { logPrefix } from '../commit-log/names';
 import { StreamError } from '../model/errors';
-import type { AppendStore, HubMessage, HubReader } from '../model/ports';
+import type { AppendStore, HubDescription, HubMessage, HubReader } from '../model/ports';
 import type { TaskAddress } from '../model/task-address';
 
-/** What a log that has not begun takes over: earlier lives of the same task, oldest first. */
+/** Which life of a task is the one to open, and what it takes over where it has not begun. */
 export interface Inheritance {
+  readonly address: TaskAddress;
   readonly isBegun: boolean;
+  /** Earlier lives of the same task, oldest first. */
   readonly earlier: readonly KnownIncarnation[];
 }
 
-/** Who went before a task: the same stage and partition on a hub that was deleted and created again. */
+/**
+ * The newest life of a task on its hub, and who went before it: the same stage and partition on a hub
+ * that was deleted and created again, or on the same one before a reset or a promotion.
+ */
 export async function findInheritance(
   appends: AppendStore,
-  address: TaskAddress,
+  task: Omit<TaskAddress, 'incarnation'>,
+  hub: HubDescription,
 ): Promise<Inheritance> {
-  const known = await listKnownIncarnations(appends, address);
+  const known = await listKnownIncarnations(appends, task);
+  const first = incarnationOf(hub);
+  const newest = known.filter((one) => hubOf(one.incarnation) === first).at(-1);
+  const incarnation = newest?.incarnation ?? first;
   return {
-    isBegun: known.some((one) => one.incarnation === address.incarnation && one.hasBegun),
-    earlier: known.filter(({ incarnation }) => incarnation < address.incarnation),
+    address: { ...task, incarnation },
+    isBegun: newest?.hasBegun === true,
+    earlier: known.filter((one) => one.incarnation < incarnation),
   };
 }
 
@@ -66,7 +77,7 @@ export async function readIncarnation(
 ): Promise<readonly HubMessage[]> {
   const messages = await hub.read(range);
   const nowIncarnation = incarnationOf(await hub.describe());
-  if (nowIncarnation === address.incarnation) return messages;
+  if (nowIncarnation === hubOf(address.incarnation)) return messages;
   throw hubRecreated(address, nowIncarnation);
 }
 

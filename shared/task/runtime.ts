@@ -1,7 +1,7 @@
 import { messagesOfIncarnation } from './batch-order';
 import { HaltMarks } from './halt-marks';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
-import { incarnationOf, type KnownIncarnation } from '../commit-log/incarnations';
+import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
 import { withoutPlans, type TopologyPlans } from '../model/topology-plan';
@@ -153,7 +153,9 @@ export class Runtime {
         if (entry.tasks.has(partition)) return;
         await unlessSuperseded(async () => {
           const { version } = await this.#plans.adopted(stage.plan.topology);
-          const address = addressOf(stage, { version, hub, partition });
+          const place = taskOf(stage, version, partition);
+          const incarnation = await newestLife(services.appends, place, hub);
+          const address = { ...place, incarnation };
           const writtenAtMs = await lastWriteMs(services.appends, address);
           if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) return;
           // Not kept: who gets the partition's input holds the task.
@@ -306,12 +308,12 @@ export class Runtime {
     const plan = await this.#plans.adopted(stage.plan.topology);
     const { version } = plan;
     let hub = await this.#hub(entry);
-    let inheritance = await findInheritance(appends, addressOf(stage, { version, hub, partition }));
+    let inheritance = await findInheritance(appends, taskOf(stage, version, partition), hub);
     if (!inheritance.isBegun) {
       // A log begins seldom, and only that of the hub as it is now.
       await this.#checkIncarnationNow(entry);
       hub = await this.#hub(entry);
-      inheritance = await findInheritance(appends, addressOf(stage, { version, hub, partition }));
+      inheritance = await findInheritance(appends, taskOf(stage, version, partition), hub);
     }
     const bounds = await services.hub.bounds(partition);
     const options = {
@@ -324,8 +326,7 @@ export class Runtime {
       ),
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
     };
-    const address = addressOf(stage, { version, hub, partition });
-    const { earlier, isBegun } = inheritance;
+    const { address, earlier, isBegun } = inheritance;
     const inherited = isBegun ? null : await this.#bequeathed({ ...options, address }, earlier);
     // Once, by whoever begins the first log of the new hub, and before it begins.
     const isFirst = !isBegun && partition === hub.partitionIds[0];
@@ -370,8 +371,11 @@ export class Runtime {
       .map(({ partition }) => partition)
       .filter((partition) => !hub.partitionIds.includes(partition));
     for (const partition of new Set(former)) {
-      const address = { ...options.address, partition };
-      const { earlier } = await findInheritance(services.appends, address);
+      const { address, earlier } = await findInheritance(
+        services.appends,
+        taskOf(stage, own.version, partition),
+        hub,
+      );
       try {
         await (await this.#openFormer({ ...options, address }, earlier))?.end();
       } catch (error) {
@@ -452,11 +456,10 @@ function nothingCommitted({ messages }: BatchRequest): BatchReport {
   return { committedEvents: 0, commits: 0, duplicateMessages: 0, isComplete };
 }
 
-function addressOf(
-  { plan }: CompiledStage,
-  at: { readonly version: string; readonly hub: HubDescription; readonly partition: string },
-): TaskAddress {
-  const { hub, partition, version } = at;
-  const incarnation = incarnationOf(hub);
-  return { topology: plan.topology, version, stage: plan.name, incarnation, partition };
+function taskOf(
+  { plan: { name: stage, topology } }: CompiledStage,
+  version: string,
+  partition: string,
+): Omit<TaskAddress, 'incarnation'> {
+  return { topology, version, stage, partition };
 }

@@ -1,23 +1,35 @@
+import { hubOf } from '../../commit-log/incarnations';
 import { generationName, parseGenerationName, stagePrefix } from '../../commit-log/names';
 import { readTail } from '../../commit-log/tail-reader';
 import type { AppendStore } from '../../model/ports';
 import type { TaskAddress } from '../../model/task-address';
 import { digestTail, emptyDigest, type TaskDigest } from './task-digest';
 
-/** The generations of every partition of one stage on one life of its hub: one listing for all. */
-export async function listStageGenerations(
+/** The newest life of a task's log. */
+export interface SurveyedLife {
+  readonly incarnation: string;
+  readonly generations: readonly number[];
+}
+
+/** The newest life of every partition of one stage on one hub: one listing for all. */
+export async function listStageLives(
   appends: AppendStore,
-  stage: Omit<TaskAddress, 'partition'>,
-): Promise<ReadonlyMap<string, readonly number[]>> {
-  const generations = new Map<string, number[]>();
-  for (const name of await appends.list(`${stagePrefix(stage)}${stage.incarnation}/`)) {
+  stage: Omit<TaskAddress, 'partition' | 'incarnation'>,
+  hub: string,
+): Promise<ReadonlyMap<string, SurveyedLife>> {
+  const lives = new Map<string, { incarnation: string; generations: number[] }>();
+  for (const name of await appends.list(stagePrefix(stage) + hub)) {
     const parsed = parseGenerationName(name);
-    if (parsed === undefined) continue;
-    const { partition } = parsed.path;
-    generations.set(partition, [...(generations.get(partition) ?? []), parsed.generation]);
+    if (parsed === undefined || hubOf(parsed.path.incarnation) !== hub) continue;
+    const { incarnation, partition } = parsed.path;
+    const known = lives.get(partition);
+    if (known?.incarnation === incarnation) known.generations.push(parsed.generation);
+    else if (known === undefined || known.incarnation < incarnation) {
+      lives.set(partition, { incarnation, generations: [parsed.generation] });
+    }
   }
-  for (const numbers of generations.values()) numbers.sort((left, right) => left - right);
-  return generations;
+  for (const { generations } of lives.values()) generations.sort((left, right) => left - right);
+  return lives;
 }
 
 /**

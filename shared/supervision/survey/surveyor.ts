@@ -7,7 +7,7 @@ import type { TaskAddress } from '../../model/task-address';
 import type { StageServices } from '../../task/services';
 import { taskIdOf } from '../../task/task-identity';
 import { assess, type AssessLimits, type Need, type TaskFacts } from './assess';
-import { listStageGenerations, surveyLog } from './log-survey';
+import { listStageLives, surveyLog, type SurveyedLife } from './log-survey';
 import { reportSurvey } from './survey-reports';
 import { emptyDigest, withFlushed, type TaskDigest } from './task-digest';
 
@@ -195,7 +195,7 @@ class StageSurvey {
   readonly #before: ReadonlyMap<string, SurveyedTask>;
   readonly #incarnation: string;
   readonly #options: SurveyorOptions;
-  #generations: ReadonlyMap<string, readonly number[]> = new Map();
+  #lives: ReadonlyMap<string, SurveyedLife> = new Map();
   #isDraining = false;
   #version = firstVersion;
   /** Tables whose log was read anew in this survey. */
@@ -212,28 +212,30 @@ class StageSurvey {
     this.#request = options.request;
     this.#incarnation = options.incarnation;
     this.#options = options.options;
-    const known = (options.before?.tasks ?? []).filter(
-      ({ incarnation }) => incarnation === options.incarnation,
-    );
+    const known = options.before?.tasks ?? [];
     this.#before = new Map(known.map((task) => [task.partition, task]));
   }
 
   async begin(): Promise<void> {
     const { name: stage, topology } = this.#stage.plan;
     this.#version = (await this.#options.versionOf?.(topology)) ?? firstVersion;
-    this.#generations = await listStageGenerations(this.#stage.services.appends, {
-      ...{ topology, version: this.#version, stage },
-      incarnation: this.#incarnation,
-    });
+    this.#lives = await listStageLives(
+      this.#stage.services.appends,
+      { topology, version: this.#version, stage },
+      this.#incarnation,
+    );
     this.#isDraining = await this.#options.isDraining(topology);
   }
 
   async task(partition: string): Promise<SurveyedTask> {
     const { services } = this.#stage;
-    const before = this.#before.get(partition);
-    const read = await surveyLog(services, this.#path(partition), {
+    const path = this.#path(partition);
+    const last = this.#before.get(partition);
+    // What is known of another life of the task says nothing of this one.
+    const before = last?.incarnation === path.incarnation ? last : undefined;
+    const read = await surveyLog(services, path, {
       digest: before?.digest ?? emptyDigest,
-      generations: this.#generations.get(partition) ?? [],
+      generations: this.#lives.get(partition)?.generations ?? [],
     });
     const bounds = await services.hub.bounds(partition);
     const nowMs = services.clock.nowMs();
@@ -298,7 +300,7 @@ class StageSurvey {
 
   #path(partition: string): TaskAddress {
     const { name: stage, topology } = this.#stage.plan;
-    const incarnation = this.#incarnation;
+    const incarnation = this.#lives.get(partition)?.incarnation ?? this.#incarnation;
     return { topology, version: this.#version, stage, incarnation, partition };
   }
 

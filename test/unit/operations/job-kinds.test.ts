@@ -290,7 +290,7 @@ describe('reset', () => {
     run.mendable.isMended = true;
     run.world.isDraining = false;
     run.world.nowMs += 120_000;
-    const report = await runJob(run, 'reset', { topology: 'readings', isForced: false });
+    const report = await runJob(run, 'reset', { topology: 'readings' });
     expect(report).toMatchObject({ isRight: true });
     expect(report['filesTakenOut']).toBeGreaterThan(0);
     expect(await run.world.rows('readings_shaped')).toEqual([]);
@@ -312,7 +312,7 @@ describe('reset', () => {
         isDraining: async () => false,
       }).survey({ functionName: 'readings-readings', page: 0, settled: {}, recovering: {} });
     expect(await survey()).toMatchObject({ failed: 0, lag: 0 });
-    await runJob(run, 'reset', { topology: 'readings', isForced: true });
+    await runJob(run, 'reset', { topology: 'readings' });
     expect(await survey()).toMatchObject({ failed: 0, lag: 200 });
     const worker = run.world.worker();
     await run.world.deliver(worker, { stage: 'readings', partition: 0 });
@@ -324,7 +324,7 @@ describe('reset', () => {
     const run = await aRun(readings, { isMended: true });
     await finish(run);
     run.world.isDraining = false;
-    const id = await createJob(run.world, 'reset', { topology: 'readings', isForced: true });
+    const id = await createJob(run.world, 'reset', { topology: 'readings' });
     const topologies = [run.mendable.topology];
     for (let life = 1; life <= 20; life += 1) {
       let pieces = 0;
@@ -340,14 +340,5 @@ describe('reset', () => {
       await run.world.deliver(worker, { stage: 'readings', partition });
     }
     await expectAllThere(run, readings);
-  });
-
-  it('refuses while something is committed', async () => {
-    const run = await aRun(someReadings(20));
-    await finish(run);
-    const options = { topology: 'readings', isForced: false };
-    // The stores of the test have no clock: their blobs are as old as can be.
-    run.world.nowMs = 1_000;
-    await expect(runJob(run, 'reset', options)).rejects.toThrow('was written to 1 s ago');
   });
 });

@@ -50,7 +50,7 @@ async function expectOnce({ world }: Run): Promise<void> {
 }
 
 async function reset({ mendable, world }: Run): Promise<Record<string, unknown>> {
-  const id = await createJob(world, 'reset', { topology: 'readings', isForced: true });
+  const id = await createJob(world, 'reset', { topology: 'readings' });
   await work(aJobWorker(world, { topologies: [mendable.topology] }), id);
   world.isDraining = false;
   return reportOf(world, id);

@@ -1,5 +1,5 @@
 import { listGenerations } from '../../../commit-log/generation-list';
-import { incarnationOf } from '../../../commit-log/incarnations';
+import { hubOf, incarnationOf } from '../../../commit-log/incarnations';
 import { readLog } from '../../../commit-log/log-reader';
 import { getParts } from '../../../commit-log/snapshots';
 import { isBalanced } from '../../../ledger/ledger-reader';
@@ -230,7 +230,7 @@ class LogRecount {
   async compareWithHub(): Promise<void> {
     const { beat, path, stage } = this.#request;
     const { hub } = stage.services;
-    if (incarnationOf(await hub.describe()) !== path.incarnation) return;
+    if (incarnationOf(await hub.describe()) !== hubOf(path.incarnation)) return;
     const bounds = await hub.bounds(path.partition);
     const next = this.#cursor?.sequenceNumber ?? bounds.firstSequenceNumber;
     this.#lag = bounds.isEmpty ? 0 : Math.max(0, bounds.lastSequenceNumber + 1 - next);

@@ -46,26 +46,31 @@ function openLog(
   });
 }
 
-/**
- * Ends a log, so that nobody can append to it any more: from then on it is known what it holds.
- *
- * @returns the birth of its task's state; undefined: it has no commit, or cannot be read
- */
+/** What a log that was ended had come to. */
+export interface EndedLog {
+  readonly path: TaskAddress;
+  /** Birth of the task's state; undefined: it has no commit, or cannot be read. */
+  readonly epoch: number | undefined;
+  readonly eventsRead: number;
+  /** False: it had been handed on before, and whoever comes begins the life after it. */
+  readonly isEndedByReset: boolean;
+}
+
+/** Ends a log, or one that nobody has begun: from then on nobody can append to it, and it is known what it holds. */
 export async function endLog(
   world: LogStores,
   stage: SurveyedStage,
   log: { readonly path: TaskAddress; readonly jobId: string },
-): Promise<number | undefined> {
+): Promise<EndedLog> {
   const { path } = log;
   for (let attempt = 1; ; attempt += 1) {
-    if ((await listGenerations(world.appends, path)).length === 0) return undefined;
     try {
       return await endOnce(world, stage, { path, writer: `${resetWriterPrefix}${log.jobId}` });
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
       if (unreadable.has(error.code)) {
         world.telemetry.emit('warn', 'reset.log-unreadable', { ...path, error: error.message });
-        return undefined;
+        return { path, epoch: undefined, eventsRead: 0, isEndedByReset: true };
       }
       if (error.code !== 'STREAM_COMMIT_CONTENDED' || attempt >= triesMax) throw error;
     }
@@ -76,7 +81,7 @@ async function endOnce(
   world: LogStores,
   stage: SurveyedStage,
   { path, writer }: { readonly path: TaskAddress; readonly writer: string },
-): Promise<number | undefined> {
+): Promise<EndedLog> {
   const log = await openLog(world, stage, { path, writer, inherited: null });
   let summary: TaskSummary | null = null;
   const takeIn = (news: readonly LogRecord[]): void => {
@@ -91,8 +96,9 @@ async function endOnce(
     takeIn(await log.catchUp());
   }
   await log.seal();
-  const { epoch } = (summary as TaskSummary | null) ?? emptySummary;
-  return epoch === 0 ? undefined : epoch;
+  const { epoch, ledger } = (summary as TaskSummary | null) ?? emptySummary;
+  const { isEndedByReset } = log;
+  return { path, epoch: epoch === 0 ? undefined : epoch, eventsRead: ledger.read, isEndedByReset };
 }
 
 /** Deletes a log with its snapshots. Until the last blob goes it is whole for whoever opens it. */
@@ -116,8 +122,8 @@ export interface Beginning {
 }
 
 /**
- * Begins a log anew that was deleted. One that reads an exchange begins behind all that this holds:
- * its producers send it again.
+ * Begins a task's next life; nothing happens where somebody has begun it. One that reads an exchange
+ * begins behind all that this holds: its producers send it again.
  */
 export async function beginAnew(
   world: LogStores,
@@ -125,24 +131,10 @@ export async function beginAnew(
   at: { readonly path: TaskAddress; readonly writer: string; readonly beginning: Beginning },
 ): Promise<void> {
   const { path, writer } = at;
-  for (let attempt = 1; attempt <= triesMax; attempt += 1) {
-    const inherited = await firstState(stage, path.partition, at.beginning);
-    const log = await openLog(world, stage, { path, writer, inherited });
-    const { parts, records } = await log.load();
-    const [header] = records;
-    const isOurs =
-      header?.kind === 'header' &&
-      header.summary?.epoch === at.beginning.epoch &&
-      Buffer.compare(Buffer.concat(parts), Buffer.concat(inherited.parts)) === 0;
-    if (isOurs) return;
-    // A worker was faster: what it began knows nothing of where to begin.
-    await deleteLog(world, path);
-  }
-  throw new StreamError(
-    'STREAM_COMMIT_CONTENDED',
-    `workers begin the log of ${path.topology}/${path.stage}/${path.partition} again and again: stop them`,
-    { details: { ...path } },
-  );
+  const inherited = await firstState(stage, path.partition, at.beginning);
+  const log = await openLog(world, stage, { path, writer, inherited });
+  // Whoever died between its blob and its header left it to us.
+  await log.load();
 }
 
 async function firstState(

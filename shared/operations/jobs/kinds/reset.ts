@@ -1,24 +1,21 @@
 import { Type, type Static } from 'typebox';
 import { StreamError } from '../../../model/errors';
-import { incarnationOf } from '../../../commit-log/incarnations';
+import { hubOf, incarnationOf, lifeAfter } from '../../../commit-log/incarnations';
 import { listLogs } from '../../../commit-log/log-reader';
 import { deleteFormerLogs } from '../../../commit-log/former-layout';
-import { logPrefix } from '../../../commit-log/names';
 import { firstVersion } from '../../../model/version-name';
 import type { ObjectStore } from '../../../model/ports';
 import { taskIdOf } from '../../../task/task-identity';
 import { surveyPagesOf, type SurveyedStage } from '../../../supervision/survey/surveyor';
-import { clearDrain } from '../../decisions/drain-mark';
+import { clearDrain, isMarkedDrained } from '../../decisions/drain-mark';
+import { PlanStore } from '../../decisions/plan-store';
 import type { JobKind, PieceContext } from '../job-kind';
-import { beginAnew, deleteLog, endLog, type LogStores } from './reset-logs';
-import { assertEmpty, emptyTable, type EmptiedTable, type TableToEmpty } from './reset-tables';
+import { ResetJournal, type EndedStage, type ResetDecision } from './reset-journal';
+import { beginAnew, deleteLog, endLog, type EndedLog, type LogStores } from './reset-logs';
+import { announceReset, emptyTable, type ResetMark, type TableToEmpty } from './reset-tables';
 import type { TaskAddress } from '../../../model/task-address';
 
-const resetOptions = Type.Object({
-  topology: Type.String(),
-  /** Also where something was committed a moment ago. */
-  isForced: Type.Boolean(),
-});
+const resetOptions = Type.Object({ topology: Type.String() });
 
 export type ResetOptions = Static<typeof resetOptions>;
 
@@ -26,15 +23,21 @@ interface ResetWork {
   readonly topology: string;
 }
 
+/** What a reset did. */
 interface ResetResult {
+  readonly logsEnded: number;
+  /** Events that the ended logs of sources had read; what the hubs still hold of them is read again. */
+  readonly eventsReadAgain: number;
+  readonly stages: readonly EndedStage[];
+  readonly tables: readonly { readonly table: string; readonly filesTakenOut: number }[];
   readonly filesTakenOut: number;
   readonly logBlobsDeleted: number;
 }
 
-/** A commit that is younger says that workers are at it. */
-const restMs = 60_000;
 /** Logs that are seen to side by side. */
 const logsAtOnce = 16;
+/** A worker believes for a moment that a topology is drained (decisions/drain-mark.ts). */
+const drainForgottenAfterMs = 2_000;
 
 export interface ResetWorld extends LogStores {
   readonly lake: ObjectStore;
@@ -42,10 +45,11 @@ export interface ResetWorld extends LogStores {
 }
 
 /**
- * Makes a topology begin anew: its tables are emptied, its commit logs deleted, and everything that
- * the hubs still hold is read again. What exchanges hold is passed over: their producers send it again.
+ * Makes a topology begin anew, also while it runs: its tables are emptied, its commit logs end, and
+ * everything that the hubs still hold is read again. What exchanges hold is passed over: their
+ * producers send it again.
  *
- * One piece does all of it, for no log may go before every table is seen to be empty; see `Reset`.
+ * One piece does all of it, for nothing may begin anew before every table is empty; see `Reset`.
  */
 export function resetKind(world: ResetWorld): JobKind {
   return {
@@ -53,87 +57,107 @@ export function resetKind(world: ResetWorld): JobKind {
     options: resetOptions,
 
     async plan(given) {
-      const { isForced, topology } = given as ResetOptions;
-      if (!isForced) await assertAtRest(world, await listLogs(world.appends, topology));
+      const { topology } = given as ResetOptions;
       const work: ResetWork = { topology };
       return { pieces: [{ phase: 0, work }], summary: { topology } };
     },
 
     async run(given, context) {
-      return new Reset(world, (given as ResetWork).topology, context).run();
+      return Reset.run(world, (given as ResetWork).topology, context);
     },
 
     split: () => null,
 
     async report(_options, { failures, planSummary, results }) {
       const [result] = results as readonly ResetResult[];
-      const { filesTakenOut = 0, logBlobsDeleted = 0 } = result ?? {};
-      const summary = { ...(planSummary as object), filesTakenOut, logBlobsDeleted };
+      const summary = { ...(planSummary as object), ...(result ?? nothingDone) };
       return { summary, isRight: result !== undefined && failures.length === 0 };
     },
   };
 }
 
-async function assertAtRest(world: ResetWorld, paths: readonly TaskAddress[]): Promise<void> {
-  const { appends, clock } = world;
-  for (const path of paths) {
-    const newest = (await appends.list(logPrefix(path))).at(-1);
-    const writtenAtMs =
-      newest === undefined ? 0 : ((await appends.stat(newest))?.modifiedAtMs ?? 0);
-    const ageMs = clock.nowMs() - writtenAtMs;
-    if (ageMs >= restMs) continue;
-    throw new StreamError(
-      'STREAM_CONFIGURATION_INVALID',
-      `${path.topology}/${path.stage}/${path.partition} was written to ${Math.round(ageMs / 1000)} s ago: stop its producers or its workers, wait a minute and reset again (--force does it all the same)`,
-    );
-  }
-}
+const nothingDone: ResetResult = {
+  ...{ logsEnded: 0, eventsReadAgain: 0, stages: [], tables: [] },
+  ...{ filesTakenOut: 0, logBlobsDeleted: 0 },
+};
 
 /**
- * The operation. Whatever fails, or whoever dies, in the middle of it: logs that are still there are
- * whole or ended, never read anew beside rows that they made; and to run it again ends it.
+ * The operation. It asks nobody to stand still: a worker that commits in the middle of it either was
+ * first, and what it committed is undone, or its log has ended, and it is refused. Whoever dies in the
+ * middle leaves logs that are whole or ended; to run it again, or twice at once, ends it once.
  *
- * 1. Tables are emptied. Where that fails nothing else was touched.
- * 2. Logs are ended: no worker can commit any more, and what they hold is known.
- * 3. Tables are emptied again, and told in the same commit that the ended tasks are over: rows of
- *    theirs that a worker still holds in memory can never be flushed.
- * 4. Tables are read: they are empty. Only now do logs go, and begin anew with an epoch of their own:
- *    consumers first, behind what their exchanges hold; sources last, after one more look at the
- *    tables, for these read their hubs again at once.
+ * 1. Every table is told what will happen to it. Where that fails nothing else was touched.
+ * 2. Every log is ended, also those that nobody has begun: no worker can commit any more
+ *    (STREAM_RESET_UNFINISHED). Only then it is decided, once, with which epoch and as which lives all
+ *    tasks begin anew.
+ * 3. Every table is emptied in one version that also says that the ended tasks are over: rows of theirs
+ *    that a worker still holds in memory can never be flushed.
+ * 4. The next lives begin: consumers first, behind what their exchanges hold; sources last. What had
+ *    been sent before is dropped by its epoch, whenever it arrives.
+ * 5. The logs of the lives before are deleted.
  */
 class Reset {
   readonly #world: ResetWorld;
   readonly #topology: string;
   readonly #context: PieceContext;
   readonly #stages: readonly SurveyedStage[];
+  readonly #journal: ResetJournal;
+  /** The one that the newest plan has. */
+  readonly #version: string;
 
-  constructor(world: ResetWorld, topology: string, context: PieceContext) {
+  private constructor(
+    world: ResetWorld,
+    topology: string,
+    context: PieceContext,
+    known: { readonly journal: ResetJournal; readonly version: string },
+  ) {
     this.#world = world;
     this.#topology = topology;
     this.#context = context;
     this.#stages = world.stages.filter(({ plan }) => plan.topology === topology);
+    this.#journal = known.journal;
+    this.#version = known.version;
   }
 
-  async run(): Promise<ResetResult> {
-    const { appends, objects } = this.#world;
-    const first = await this.#during('its logs were not touched', () => this.#emptyTables(null));
-    const paths = await listLogs(appends, this.#topology);
+  static async run(
+    world: ResetWorld,
+    topology: string,
+    context: PieceContext,
+  ): Promise<ResetResult> {
+    const journal = await ResetJournal.join(world.objects, topology, context.jobId);
+    const plan = await new PlanStore(world.objects).newest(topology);
+    const version = plan?.version ?? firstVersion;
+    return new Reset(world, topology, context, { journal, version }).#run();
+  }
+
+  async #run(): Promise<ResetResult> {
+    const known = await this.#journal.decision();
+    const epochMin =
+      known?.epoch ?? (await this.#during('its logs were not touched', () => this.#announce()));
     return this.#during('its logs were ended and are kept as they are', async () => {
-      const epochs = await this.#endLogs(paths);
-      const tables = this.#tables(epochs);
-      const second = await this.#emptyTables(tables);
-      // A topology that was drained is to run again.
-      await clearDrain(objects, this.#topology);
-      const lives = [...epochs.values(), second.epochMax];
-      const epoch = Math.max(this.#world.clock.nowMs(), ...lives.map((life) => life + 1));
-      let logBlobsDeleted = 0;
+      const decision = known ?? (await this.#endLogs(epochMin));
+      const tables = await this.#emptyTables(decision);
+      await this.#forgetDrain();
+      let formerBlobs = 0;
+      for (const { plan } of this.#stages) {
+        const stage = { topology: plan.topology, stage: plan.name };
+        formerBlobs += await deleteFormerLogs(this.#world.appends, stage);
+      }
       for (const kind of ['exchange', 'source'] as const) {
-        await assertEmpty(this.#world, tables);
         for (const stage of this.#stages.filter(({ plan }) => plan.input.kind === kind)) {
-          logBlobsDeleted += await this.#startStage(stage, paths, epoch);
+          await this.#beginStage(stage, decision);
         }
       }
-      return { filesTakenOut: first.files + second.files, logBlobsDeleted };
+      const logBlobsDeleted = formerBlobs + (await this.#deleteFormer(decision));
+      await this.#journal.end();
+      const { stages } = decision;
+      const sources = stages.filter(({ isSource }) => isSource);
+      return {
+        logsEnded: sumOf(stages, ({ logsEnded }) => logsEnded),
+        eventsReadAgain: sumOf(sources, ({ eventsRead }) => eventsRead),
+        ...{ stages, tables, logBlobsDeleted },
+        filesTakenOut: sumOf(tables, ({ filesTakenOut }) => filesTakenOut),
+      };
     });
   }
 
@@ -158,103 +182,195 @@ class Reset {
     throw new StreamError('STREAM_STORE_UNAVAILABLE', 'the time of this try was over');
   }
 
-  async #emptyTables(tables: readonly TableToEmpty[] | null): Promise<EmptiedTable> {
-    let files = 0;
-    let epochMax = 0;
-    for (const table of tables ?? this.#tables(null)) {
-      await this.#beat();
-      const emptied = await emptyTable(this.#world, table, this.#context.jobId);
-      files += emptied.files;
-      epochMax = Math.max(epochMax, emptied.epochMax);
-    }
-    return { files, epochMax };
+  get #mark(): ResetMark {
+    return { topology: this.#topology, number: this.#journal.number };
   }
 
-  #tables(epochs: ReadonlyMap<TaskAddress, number> | null): TableToEmpty[] {
-    return this.#stages.flatMap(({ plan, services }) => {
-      const own = Array.from(epochs ?? []).filter(([path]) => path.stage === plan.name);
-      const ended = epochs && own.map(([path, epoch]) => taskIdOf(path, epoch));
-      const taskPrefix = `${this.#topology}/`;
-      return plan.tables.map((table) => {
-        const lakeTable = services.lakeTable(table);
-        return { plan: table, lakeTable, taskPrefix, ended };
-      });
+  /** @returns an epoch greater than that of any task that the tables know of */
+  async #announce(): Promise<number> {
+    let epochMin = 0;
+    for (const table of this.#tables()) {
+      await this.#beat();
+      epochMin = Math.max(epochMin, 1 + (await announceReset(this.#world, table, this.#mark)));
+    }
+    return epochMin;
+  }
+
+  async #emptyTables({ ended }: ResetDecision): Promise<ResetResult['tables']> {
+    const tables: { table: string; filesTakenOut: number }[] = [];
+    for (const table of this.#tables()) {
+      await this.#beat();
+      const own = ended.filter((task) => task.startsWith(table.taskPrefix));
+      const filesTakenOut = await emptyTable(this.#world, table, { ended: own, mark: this.#mark });
+      tables.push({ table: table.plan.name, filesTakenOut });
+    }
+    return tables;
+  }
+
+  #tables(): TableToEmpty[] {
+    return this.#stages.flatMap(({ plan, services }) =>
+      plan.tables.map((table) => ({
+        plan: table,
+        lakeTable: services.lakeTable(table),
+        taskPrefix: `${this.#topology}/`,
+      })),
+    );
+  }
+
+  /** Ends every log that there is or may come to be, and decides how all begin anew. */
+  async #endLogs(epochMin: number): Promise<ResetDecision> {
+    const paths = await listLogs(this.#world.appends, this.#topology);
+    // Asked after the logs were listed: what somebody has begun since then is not among them.
+    const known = await this.#journal.decision();
+    if (known !== undefined) return known;
+    const lives: TaskAddress[] = [];
+    const ended: EndedLog[] = [];
+    const stages: EndedStage[] = [];
+    for (const stage of this.#stages) {
+      const of = await this.#endStage(stage, paths);
+      lives.push(...of.lives);
+      ended.push(...of.ended);
+      stages.push(of.report);
+    }
+    const births = ended.map(({ epoch = 0 }) => epoch + 1);
+    return this.#journal.decide({
+      epoch: Math.max(this.#world.clock.nowMs(), epochMin, ...births),
+      ended: ended.flatMap(({ epoch, path }) =>
+        epoch === undefined ? [] : [taskIdOf(path, epoch)],
+      ),
+      ...{ lives, stages },
     });
   }
 
-  /** The births of the ended tasks, where they have one. */
-  async #endLogs(paths: readonly TaskAddress[]): Promise<Map<TaskAddress, number>> {
-    const epochs = new Map<TaskAddress, number>();
-    const { jobId } = this.#context;
-    for (const stage of this.#stages) {
-      const own = paths.filter((path) => path.stage === stage.plan.name);
-      await sideBySide(own, async (path) => {
-        await this.#beat();
-        const epoch = await endLog(this.#world, stage, { path, jobId });
-        if (epoch !== undefined) epochs.set(path, epoch);
-      });
-    }
-    return epochs;
-  }
-
-  /** Deletes a stage's logs, the oldest lives first, so that none is taken for the newest; begins anew. */
-  async #startStage(
+  async #endStage(
     stage: SurveyedStage,
     paths: readonly TaskAddress[],
-    epoch: number,
-  ): Promise<number> {
+  ): Promise<{ lives: TaskAddress[]; ended: EndedLog[]; report: EndedStage }> {
     const { plan, services } = stage;
+    const { jobId } = this.#context;
     const hub = await services.hub.describe();
-    const incarnation = incarnationOf(hub);
+    const first = incarnationOf(hub);
     const own = paths.filter((path) => path.stage === plan.name);
-    const producers = await this.#producersOf(stage, paths);
-    let deleted = await deleteFormerLogs(this.#world.appends, {
-      ...{ topology: plan.topology, stage: plan.name },
-    });
     const partitions = new Set([...hub.partitionIds, ...own.map(({ partition }) => partition)]);
+    const lives: TaskAddress[] = [];
+    const ended: EndedLog[] = [];
+    let messagesHeld = 0;
     await sideBySide(Array.from(partitions), async (partition) => {
-      const lives = own.filter((path) => path.partition === partition);
-      for (const path of lives) {
+      const known = own.filter((path) => path.partition === partition);
+      for (const path of known) {
         await this.#beat();
-        const blobs = await deleteLog(this.#world, path);
-        deleted += blobs;
+        ended.push(await endLog(this.#world, stage, { path, jobId }));
       }
       if (!hub.partitionIds.includes(partition)) return;
-      if (lives.length === 0 && plan.input.kind === 'source') return;
-      await beginAnew(this.#world, stage, {
-        path: {
-          ...{ topology: plan.topology, version: firstVersion, stage: plan.name },
-          ...{ incarnation, partition },
-        },
-        ...{ writer: services.writer, beginning: { epoch, producers } },
-      });
+      const path = { topology: plan.topology, version: this.#version, stage: plan.name, partition };
+      let newest = known
+        .filter(({ version }) => version === this.#version)
+        .map(({ incarnation }) => incarnation)
+        .filter((incarnation) => hubOf(incarnation) === first)
+        .sort()
+        .at(-1);
+      const isOpen = (): boolean =>
+        !ended.some(
+          (one) =>
+            one.isEndedByReset && isSameLog(one.path, { ...path, incarnation: newest ?? '' }),
+        );
+      // One that nobody has begun, or that was handed on, could be begun at any moment.
+      while (newest === undefined || isOpen()) {
+        await this.#beat();
+        newest = newest === undefined ? first : lifeAfter(newest);
+        ended.push(
+          await endLog(this.#world, stage, { path: { ...path, incarnation: newest }, jobId }),
+        );
+      }
+      lives.push({ ...path, incarnation: lifeAfter(newest) });
+      const bounds = await services.hub.bounds(partition);
+      if (bounds.isEmpty) return;
+      messagesHeld += bounds.lastSequenceNumber - Math.max(0, bounds.firstSequenceNumber) + 1;
     });
-    // They remember places in logs that are gone.
-    for (const { name } of await this.#world.objects.list(surveyPagesOf(plan.functionName))) {
-      await this.#world.objects.delete(name);
-    }
-    return deleted;
+    const report = {
+      stage: plan.name,
+      isSource: plan.input.kind === 'source',
+      logsEnded: own.length,
+      // A life that was handed on is counted with the one that took it over.
+      eventsRead: sumOf(newestOf(ended), ({ eventsRead }) => eventsRead),
+      messagesHeld,
+    };
+    return { lives, ended, report };
   }
 
-  /** Tasks that send to a stage, are still there, and begin anew. */
-  async #producersOf(
-    stage: SurveyedStage,
-    paths: readonly TaskAddress[],
-  ): Promise<readonly string[]> {
-    const { input } = stage.plan;
-    if (input.kind === 'source') return [];
-    const names = new Set(input.producers.map(({ stage: producer }) => producer));
-    const anew: string[] = [];
-    for (const producer of this.#stages.filter(({ plan }) => names.has(plan.name))) {
-      const { partitionIds } = await producer.services.hub.describe();
-      const isAnew = (partition: string): boolean =>
-        producer.plan.input.kind === 'exchange' ||
-        paths.some((path) => path.stage === producer.plan.name && path.partition === partition);
-      const begun = partitionIds.filter(isAnew);
-      anew.push(...begun.map((partition) => `${producer.plan.name}/${partition}`));
-    }
-    return anew;
+  /** A topology that was drained is to run again. */
+  async #forgetDrain(): Promise<void> {
+    const { objects } = this.#world;
+    const drain = { topology: this.#topology, version: this.#version };
+    if (!(await isMarkedDrained(objects, drain))) return;
+    await clearDrain(objects, this.#topology);
+    await this.#stages[0]?.services.sleep(drainForgottenAfterMs);
   }
+
+  async #beginStage(stage: SurveyedStage, { epoch, lives }: ResetDecision): Promise<void> {
+    const { input, name } = stage.plan;
+    const producers =
+      input.kind === 'source'
+        ? []
+        : lives
+            .filter((path) => input.producers.some((one) => one.stage === path.stage))
+            .map((path) => `${path.stage}/${path.partition}`);
+    const own = lives.filter((path) => path.stage === name);
+    await sideBySide(own, async (path) => {
+      await this.#beat();
+      const { writer } = stage.services;
+      await beginAnew(this.#world, stage, { path, writer, beginning: { epoch, producers } });
+    });
+  }
+
+  /** Nothing is taken over from the lives before: there are newer ones. */
+  async #deleteFormer({ lives }: ResetDecision): Promise<number> {
+    const { appends, objects } = this.#world;
+    const former = (await listLogs(appends, this.#topology)).filter((path) => {
+      const life = lives.find(
+        (one) => one.stage === path.stage && one.partition === path.partition,
+      );
+      const isGone = lives.some(({ stage }) => stage === path.stage) && life === undefined;
+      const isOtherVersion = life !== undefined && path.version !== life.version;
+      return (
+        isGone || isOtherVersion || (life !== undefined && path.incarnation < life.incarnation)
+      );
+    });
+    let blobs = 0;
+    await sideBySide(former, async (path) => {
+      await this.#beat();
+      const deleted = await deleteLog(this.#world, path);
+      blobs += deleted;
+    });
+    for (const { plan } of this.#stages) {
+      // They remember places in logs that are gone.
+      for (const { name } of await objects.list(surveyPagesOf(plan.functionName))) {
+        await objects.delete(name);
+      }
+    }
+    return blobs;
+  }
+}
+
+const sumOf = <Item>(items: readonly Item[], numberOf: (item: Item) => number): number =>
+  items.reduce((sum, item) => sum + numberOf(item), 0);
+
+const isSameLog = (left: TaskAddress, right: TaskAddress): boolean =>
+  left.version === right.version &&
+  left.stage === right.stage &&
+  left.partition === right.partition &&
+  left.incarnation === right.incarnation;
+
+/** Of each task the newest log that has read anything. */
+function newestOf(ended: readonly EndedLog[]): EndedLog[] {
+  const newest = new Map<string, EndedLog>();
+  for (const log of ended) {
+    const { incarnation, partition } = log.path;
+    const before = newest.get(partition);
+    const isNewer = before === undefined || before.path.incarnation < incarnation;
+    if (log.epoch !== undefined && isNewer) newest.set(partition, log);
+  }
+  return Array.from(newest.values());
 }
 
 /** Where one fails no other is begun; it rejects when all that were begun are over. */
