@@ -1,6 +1,6 @@
 import { askScaler } from '../../local/scaler/control';
 import type { ScalerState } from '../../local/scaler/scaler';
-import { parseWorkerRange, type WorkerRange } from '../../local/scaler/worker-range';
+import { parseWorkerWish, type WorkerRange } from '../../local/scaler/worker-range';
 import { WrongUse } from '../arguments';
 import type { Output } from '../output';
 import type { Scaling } from '../stack';
@@ -41,7 +41,7 @@ export async function scale(
 
 function assertRange(text: string): void {
   try {
-    parseWorkerRange(text);
+    parseWorkerWish(text);
   } catch (error) {
     throw new WrongUse(error instanceof Error ? error.message : String(error));
   }
@@ -52,6 +52,8 @@ function describe(state: ScalerState): string {
   const how = mode === 'manual' ? 'by hand' : `automatic, ${range.min} to ${range.max}`;
   const wish = wanted === workers ? '' : `, ${wanted} wanted`;
   const lines = [`${workers} worker(s)${wish} (${how})`];
+  if (wanted === 0)
+    lines.push('  nothing is read and no HTTP function answers: scale 1 brings them back');
   for (const trigger of triggers) {
     const { desired, functionName, isHeld, partitions, target, unprocessed } = trigger;
     const hold = isHeld ? ', scale-in held back' : '';

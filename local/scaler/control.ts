@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join, resolve } from 'node:path';
 import { checkRequest } from '../functions-host/request-check';
 import type { Scaler, ScalerState } from './scaler';
-import { parseWorkerRange } from './worker-range';
+import { parseWorkerWish } from './worker-range';
 
 const addressFile = 'control.json';
 const bodyBytesMax = 4_096;
@@ -110,12 +110,12 @@ async function answer(
   return scaler.state;
 }
 
-/** `auto`, `1..4`: votes; `3`: so many. */
+/** `auto`, `1..4`: votes; `3`: so many; `0`: none, until told otherwise. */
 async function command(scaler: Scaler, to: string): Promise<void> {
   if (to === 'auto') return scaler.setAutomatic();
   let range;
   try {
-    range = parseWorkerRange(to);
+    range = parseWorkerWish(to);
   } catch (error) {
     throw new Refused(400, error instanceof Error ? error.message : String(error));
   }

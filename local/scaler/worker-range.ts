@@ -7,7 +7,12 @@ export interface WorkerRange {
 /** More processes than this on one machine are a slip of the keyboard. */
 export const workersMax = 64;
 
-/** Reads `1..4`, or one number. Zero is refused: workers run timers and HTTP too. */
+/** What a running stack is told: `3` or `0` workers by hand, or a range for votes. */
+export function parseWorkerWish(text: string): WorkerRange {
+  return text.trim() === '0' ? { min: 0, max: 0 } : parseWorkerRange(text);
+}
+
+/** Reads `1..4`, or one number. Zero is refused: nobody would run timers, which votes follow from. */
 export function parseWorkerRange(text: string): WorkerRange {
   const match = /^(\d{1,3})(?:\.\.(\d{1,3}))?$/.exec(text.trim());
   const min = Number(match?.[1]);

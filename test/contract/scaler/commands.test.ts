@@ -70,6 +70,14 @@ describe('commands', () => {
       expect(auto.stdout).toContain('2 worker(s) (automatic, 1 to 2)');
       expect(pids()).toBe(2);
 
+      const none = await millrace('scale', '0', '--data', directory);
+      expect(none.stdout).toMatch(/0 worker\(s\) \(by hand\)\n {2}nothing is read/);
+      expect(none.code).toBe(0);
+      expect(pids()).toBe(0);
+      const one = await millrace('scale', '1', '--data', directory);
+      expect(one.stdout).toContain('1 worker(s) (by hand)');
+      expect(pids()).toBe(1);
+
       const wrong = await millrace('scale', 'many', '--data', directory);
       expect(wrong.code).toBe(2);
       expect(wrong.stderr).toMatch(/"many" is not a range of workers: give MIN..MAX/);

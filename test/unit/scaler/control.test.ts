@@ -43,6 +43,16 @@ describe('control of the scaler', () => {
     rmSync(dataDirectory, { recursive: true, force: true });
   });
 
+  it('takes the last worker away by hand, and votes or a number bring one back', async () => {
+    expect(await askScaler(dataDirectory, { to: '0' })).toMatchObject({
+      ...{ mode: 'manual', workers: 0, wanted: 0 },
+    });
+    expect(workers).toEqual([]);
+    expect(await askScaler(dataDirectory, { to: '1' })).toMatchObject({ workers: 1 });
+    await askScaler(dataDirectory, { to: '0' });
+    expect(await askScaler(dataDirectory, { to: 'auto' })).toMatchObject({ workers: 1 });
+  });
+
   it('shows, sets and returns to votes', async () => {
     expect(await askScaler(dataDirectory, null)).toMatchObject({ mode: 'manual', workers: 1 });
     expect(await askScaler(dataDirectory, { to: '4' })).toMatchObject({
@@ -72,7 +82,7 @@ describe('control of the scaler', () => {
   });
 
   it.each([
-    ['{"to":"0"}', 400],
+    ['{"to":"0..2"}', 400],
     ['{"to":"4..1"}', 400],
     ['{"to":4}', 400],
     ['workers=4', 400],
