@@ -187,7 +187,8 @@ it('two resets side by side, one of which began later, and one after them: each 
     const first = await reset(run);
     operations = Math.min(operations, harm.operations);
     harm.end();
-    for (const report of [first, ...(await Promise.all(later))]) expect(report).toMatchObject({ isRight: true });
+    for (const report of [first, ...(await Promise.all(later))])
+      expect(report).toMatchObject({ isRight: true });
     await expectOnce(run);
     if (at > 1) continue;
     world.isDraining = false;
