@@ -183,6 +183,15 @@ export class TaskLog {
     return part;
   }
 
+  /** True when the generation is half-way to a limit: time to write the snapshot that the next one names. */
+  isHalfFull(): boolean {
+    const { blocks, end, firstWriteMs, position } = this.#current;
+    const { ageMaxMs, blocksMax, bytesMax } = this.#options.limits;
+    if (end !== 'open' || firstWriteMs === null) return false;
+    const ageMs = this.#options.clock.nowMs() - firstWriteMs;
+    return 2 * blocks >= blocksMax || 2 * position >= bytesMax || 2 * ageMs >= ageMaxMs;
+  }
+
   /**
    * Seals this generation and begins the next. Nobody waits for a snapshot: the next header names the
    * given one, or else the base that this generation has. Order and why: docs/adr/0003. `conflict`:

@@ -100,6 +100,16 @@ export class Attempts {
     this.#isOwnTry = false;
   }
 
+  /** Nothing is suspected at this place of the log, whatever was read up to it. */
+  forget(): void {
+    this.#open = null;
+    this.#suspectMessages = 0;
+    this.#suspectEvents = 0;
+    this.#attempt = 0;
+    this.#decodings = 0;
+    this.#isOwnTry = false;
+  }
+
   /** This worker appended the record that `next` or `counted` asked for. */
   began(record: AttemptRecord): void {
     this.#noteOpen(record);

@@ -1,6 +1,6 @@
 import { corruptLog } from '../commit-log/corruption';
 import { generationName } from '../commit-log/names';
-import { retireFormer } from '../commit-log/retire';
+import { limitsOf } from '../commit-log/limits';
 import { TaskLog } from '../commit-log/task-log';
 import type { Bequest } from '../commit-log/task-log-options';
 import {
@@ -8,8 +8,6 @@ import {
   type CommitRecord,
   type Cursor,
   type LogRecord,
-  type SnapshotBase,
-  type SnapshotPart,
   type Tick,
   type WatermarkReason,
 } from '../model/commit';
@@ -25,7 +23,8 @@ import { Delivery } from './delivery';
 import { draftCommit, nothingRead, type CommitContent } from './draft';
 import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
-import { partsOf, TaskState } from './task-state';
+import { LogMaintenance } from './log-maintenance';
+import { TaskState } from './task-state';
 import type { TaskAddress } from '../model/task-address';
 
 /** Until builds are told apart. */
@@ -72,6 +71,7 @@ export class TaskHold {
   readonly attempts: Attempts;
   readonly delivery: Delivery;
   readonly reports: CommitReports;
+  readonly maintenance: LogMaintenance;
   commitsByThisProcess = 0;
   readonly #options: TaskOptions;
   readonly #services: StageServices;
@@ -93,6 +93,10 @@ export class TaskHold {
     this.producers = new Producers(state.keyed, producingStages(stage.plan.input));
     this.delivery = new Delivery({ address, plan: stage.plan, state, services });
     this.reports = new CommitReports(address, services);
+    this.maintenance = new LogMaintenance({
+      ...{ log, state, address, services },
+      attempts: this.attempts,
+    });
   }
 
   /** Loads the task from its log (snapshot, then tail), finishing what a dead worker left half-done. */
@@ -104,7 +108,7 @@ export class TaskHold {
       clock: services.clock,
       path: address,
       writer: services.writer,
-      limits: services.limits.log,
+      limits: limitsOf(address, services.limits.log),
       faultPoint: services.faultPoint,
       telemetry: services.telemetry,
       inherited: options.inherited,
@@ -210,12 +214,13 @@ export class TaskHold {
   }
 
   async append(record: CommitRecord): Promise<'committed' | 'conflict'> {
+    const { generation, position } = this.log;
     if ((await this.log.append(record)) === 'conflict') {
       this.rollback();
       await this.catchUp();
       return 'conflict';
     }
-    this.state.settleCommit(record);
+    this.state.settleCommit(record, { generation, position });
     this.outputs.clear();
     this.attempts.applyCommit(record);
     this.commitsByThisProcess += 1;
@@ -234,36 +239,11 @@ export class TaskHold {
   /** What must be so before a commit: earlier outputs have left, and the log has room. */
   async prepare(): Promise<void> {
     await this.delivery.sendOutbox();
-    if (this.log.shouldRoll() && this.attempts.isNothingSuspected()) await this.#roll();
-  }
-
-  async #roll(): Promise<void> {
-    // A generation opens with nothing owed: outputs leave before the snapshot is taken.
-    await this.delivery.sendOutbox();
-    await this.delivery.flushAll();
-    const snapshot = await this.#putSnapshot();
-    const outcome = await this.log.roll(this.state.summary, snapshot);
-    if (outcome === 'conflict') await this.catchUp();
-    else await this.#retireOld();
-  }
-
-  /** Deletes generations that are past their retention: nothing in them is owed since the roll. */
-  async #retireOld(): Promise<void> {
-    const { clock, limits } = this.#services;
-    const { base } = this.log;
-    if (base === null) return;
-    const age = { nowMs: clock.nowMs(), retentionMs: limits.logRetentionMs };
-    await retireFormer(this.#services, this.#options.address, base, age);
-  }
-
-  async #putSnapshot(): Promise<SnapshotBase> {
-    const { generation, position } = this.log;
-    const { commit, keyed } = this.state;
-    const parts: SnapshotPart[] = [];
-    for (const bytes of partsOf(keyed.beginSnapshot())) {
-      parts.push(await this.log.putPart(commit, parts.length, bytes));
+    if (!this.attempts.isNothingSuspected()) return;
+    await this.maintenance.step();
+    if (this.log.shouldRoll() && (await this.maintenance.roll()) === 'conflict') {
+      await this.catchUp();
     }
-    return { commit, generation, position, parts };
   }
 
   async #finishRoll(): Promise<void> {
@@ -286,6 +266,10 @@ export class TaskHold {
       if (record.kind === 'commit') this.#assertFollows(record);
       this.state.take(record);
       if (record.kind === 'commit') this.attempts.applyCommit(record);
+      if (record.kind === 'commit' && record.commit === this.state.baseCommit) {
+        // A snapshot is begun only where nothing was suspected: what told of it may not have been read.
+        this.attempts.forget();
+      }
       if (record.kind === 'attempt') this.attempts.applyAttempt(record);
     }
     this.program.afterRollback();

@@ -1,3 +1,4 @@
+import type { LogPosition } from '../commit-log/log-reader';
 import type { Bequest } from '../commit-log/task-log-options';
 import type { LoadedLog } from '../commit-log/task-log';
 import { emptyLedger } from '../model/commit';
@@ -21,6 +22,7 @@ import { KeyedState, type SnapshotUnderWay } from '../state/keyed-state';
 /** Rows of one commit that are in the log and not yet known to be in the lake. */
 export interface PendingRows {
   readonly commit: number;
+  readonly place: LogPosition;
   readonly committedAtMs: number;
   readonly bytes: number;
   readonly count: number;
@@ -31,6 +33,7 @@ export interface PendingRows {
 /** Messages of one commit not yet known to have arrived in their exchange hubs. */
 export interface PendingOutbox {
   readonly commit: number;
+  readonly place: LogPosition;
   readonly messages: readonly OutboxMessage[];
 }
 
@@ -53,7 +56,7 @@ export class TaskState {
   /** Tables know of earlier lives of this task: should it have no birth yet, it was born after them. */
   epochMin = 0;
   /** The keyed state is the one after this commit, though its record was not read. */
-  #baseCommit = 0;
+  baseCommit = 0;
 
   readonly #plan: StatePlan;
 
@@ -66,12 +69,12 @@ export class TaskState {
   static fromBase(plan: StatePlan, { base, parts }: Pick<LoadedLog, 'base' | 'parts'>): TaskState {
     const task = new TaskState(plan);
     for (const part of parts) task.keyed.restore(part);
-    task.#baseCommit = base?.commit ?? 0;
+    task.baseCommit = base?.commit ?? 0;
     return task;
   }
 
   get commit(): number {
-    return Math.max(this.summary?.commit ?? 0, this.#baseCommit);
+    return Math.max(this.summary?.commit ?? 0, this.baseCommit);
   }
 
   get ledger(): LedgerCounts {
@@ -105,8 +108,9 @@ export class TaskState {
   take(record: LogRecord): void {
     if (record.kind === 'header') this.#takeHeader(record);
     if (record.kind !== 'commit') return;
-    if (record.commit > this.#baseCommit) this.keyed.apply(record.state);
-    this.#advance(record);
+    if (record.commit > this.baseCommit) this.keyed.apply(record.state);
+    // Where in its generation is not known: reading more than is needed does no harm.
+    this.#advance(record, { generation: record.summary.generation, position: 0 });
   }
 
   /** Where the log was read from its middle, or begins with what it inherited, the header knows more. */
@@ -118,12 +122,12 @@ export class TaskState {
   }
 
   /** Takes over a commit this process just made: its state is already in `keyed`. */
-  settleCommit(record: CommitRecord): void {
+  settleCommit(record: CommitRecord, place: LogPosition): void {
     this.keyed.settle();
-    this.#advance(record);
+    this.#advance(record, place);
   }
 
-  #advance(record: CommitRecord): void {
+  #advance(record: CommitRecord, place: LogPosition): void {
     const { commit, summary } = record;
     invariant(commit === (this.summary?.commit ?? commit - 1) + 1, 'commits follow each other', {
       commit,
@@ -133,10 +137,11 @@ export class TaskState {
     this.cursor = record.to;
     for (const rows of record.rows) {
       const pending = this.pendingRows.get(rows.table);
-      if (pending !== undefined) pending.push(pendingRows(rows, record));
+      if (pending !== undefined) pending.push(pendingRows(rows, record, place));
       else this.rowsWithoutTable.set(rows.table, commit);
     }
-    if (record.outbox.length > 0) this.pendingOutbox.push({ commit, messages: record.outbox });
+    if (record.outbox.length > 0)
+      this.pendingOutbox.push({ commit, place, messages: record.outbox });
     this.#confirm(summary);
   }
 
@@ -151,6 +156,15 @@ export class TaskState {
   get isArrivalUntold(): boolean {
     const { lastOutbox = null, outboxConfirmedThrough = 0 } = this.summary ?? {};
     return this.pendingOutbox.length === 0 && (lastOutbox?.commit ?? 0) > outboxConfirmedThrough;
+  }
+
+  /** Where the oldest commit stands whose outputs have not all left; null: all have. */
+  oldestOwed(): LogPosition | null {
+    let oldest: PendingRows | PendingOutbox | null = this.pendingOutbox[0] ?? null;
+    for (const [first] of this.pendingRows.values()) {
+      if (first !== undefined && first.commit < (oldest?.commit ?? Infinity)) oldest = first;
+    }
+    return oldest?.place ?? null;
   }
 
   /** Outboxes up to that commit have arrived. */
@@ -202,9 +216,10 @@ export function* partsOf(snapshot: SnapshotUnderWay): Generator<Uint8Array> {
 function pendingRows(
   { count, lines }: TableRows,
   { commit, committedAtMs }: CommitRecord,
+  place: LogPosition,
 ): PendingRows {
   const bytes = lines.byteLength;
-  return { commit, committedAtMs, bytes, count, rows: () => parseRows(lines) };
+  return { commit, place, committedAtMs, bytes, count, rows: () => parseRows(lines) };
 }
 
 function parseRows(lines: Uint8Array): Row[] {

@@ -339,6 +339,7 @@ export class Task {
   async tend(request: TendRequest): Promise<boolean> {
     return this.#exclusively(async () => {
       await this.#hold.prepare();
+      await this.#hold.maintenance.stepWhileQuiet();
       await this.#hold.delivery.flushDue();
       const { hub, limits } = this.#services;
       const quietMs = await this.#quietMs();

@@ -1,4 +1,5 @@
 import { incarnationOf } from '../../commit-log/incarnations';
+import { limitsOf } from '../../commit-log/limits';
 import { StreamError } from '../../model/errors';
 import type { ObjectStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
@@ -255,7 +256,7 @@ class StageSurvey {
       ...{ digest: read, lagMessages: lag, lagSinceMs, settledThrough },
       recoveringAtCommit: this.#request.recovering[partition] ?? null,
     });
-    const limits = this.#limits(nowMs);
+    const limits = this.#limits(partition, nowMs);
     let assessed = assess(facts(), limits);
     if (assessed.needs.includes('recover') && !isLagExact) {
       lagSinceMs = Math.max(lagSinceMs ?? 0, await this.#enqueuedAtMs(partition, from, nowMs));
@@ -304,7 +305,7 @@ class StageSurvey {
     return { topology, version: this.#version, stage, incarnation, partition };
   }
 
-  #limits(nowMs: number): AssessLimits {
+  #limits(partition: string, nowMs: number): AssessLimits {
     const { plan, services } = this.#stage;
     return {
       nowMs,
@@ -312,7 +313,7 @@ class StageSurvey {
       graceMs: this.#options.graceMs,
       idleAfterMs: plan.input.kind === 'source' ? plan.idleAfterMs : null,
       isDraining: this.#isDraining,
-      log: services.limits.log,
+      log: limitsOf(this.#path(partition), services.limits.log),
       tables: Object.fromEntries(plan.tables.map(({ flush, name }) => [name, flush])),
     };
   }

@@ -38,6 +38,21 @@ describe('retiring', () => {
     expect((await start(stores, 'second')).history).toEqual(['a', 'b', 'c']);
   });
 
+  it('is named by no header that has a newer one', async () => {
+    const stores = memoryStores();
+    const slow = await start(stores, 'slow');
+    await slow.commitOnce('a');
+    const old = await slow.putSnapshot();
+    const fast = await start(stores, 'fast');
+    await fast.commitOnce('b');
+    await fast.roll();
+    await slow.catchUp();
+    await slow.commitOnce('c');
+    expect(await slow.log.roll(slow.summary, old)).toBe('appended');
+    expect(slow.log.base?.commit).toBe(2);
+    expect((await start(stores, 'late')).history).toEqual(['a', 'b', 'c']);
+  });
+
   it('keeps every generation and snapshot that the state still builds on', async () => {
     const stores = memoryStores();
     const process = await start(stores, 'first');

@@ -61,7 +61,7 @@ it('does not take a task for idle since 1970 when its log was rolled and nothing
     topologies,
     partitionCount: 1,
     appends,
-    limits: { log: { ...smallLogs, blocksMax: 3 } },
+    limits: { log: { ...smallLogs, blocksMax: 2 } },
   });
   const orders = someOrders(20);
   for (const order of orders) world.hub('orders').append(0, Buffer.from(JSON.stringify(order)));
