@@ -34,8 +34,6 @@ const roomRules = floors.flatMap((rooms, floor) =>
   rooms.map((room) => {
     const known = [...floors.slice(0, floor).flat(), room];
     if (composers.includes(room)) known.push(adapters);
-    // Until operators are folders of specification and kernel.
-    if (room === 'operators') known.push('dataflow', 'delivery/exchange');
     return forbid(
       `room-${room}`,
       `^shared/${room}/`,

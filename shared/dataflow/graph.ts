@@ -2,7 +2,7 @@ import type { TObject } from 'typebox';
 import type { TablePlan } from '../model/table';
 import type { AppliedOperator } from '../operators/contract';
 import type { EarlyPolicy, QuietPolicy } from '../time/source-time';
-import type { Aggregate } from './aggregates';
+import type { Aggregate } from '../operators/aggregates';
 
 /** The nodes of a dataflow, as the typed API records them. Functions are untyped from here on. */
 export type AnyFunction<Result> = (value: never) => Result;

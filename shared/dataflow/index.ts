@@ -1,5 +1,14 @@
 /** What topologies are written with. */
-export { average, count, max, min, reduce, share, sum, type Aggregate } from './aggregates';
+export {
+  average,
+  count,
+  max,
+  min,
+  reduce,
+  share,
+  sum,
+  type Aggregate,
+} from '../operators/aggregates';
 export { days, hours, milliseconds, minutes, seconds } from './duration';
 export type { LatePolicy, Topology } from './graph';
 export { Day, Nullable, Timestamp } from './schema';

@@ -4,7 +4,7 @@ import type { TypedOperator } from '../operators/contract';
 import { filter } from '../operators/filter';
 import { flatMap } from '../operators/flat-map';
 import { map } from '../operators/map';
-import type { Aggregate } from './aggregates';
+import type { Aggregate } from '../operators/aggregates';
 import type { GraphBuilder } from './builder';
 import type { Edge, LatePolicy } from './graph';
 import { columnsOf } from './schema';

@@ -14,7 +14,7 @@ const imports: readonly (readonly [from: string, to: string, rule: string | null
   ['shared/model/a.ts', 'shared/state/b.ts', 'room-model'],
   ['shared/lake/a.ts', 'shared/commit-log/b.ts', 'room-lake'],
   ['shared/commit-log/a.ts', 'shared/task/b.ts', 'room-commit-log'],
-  ['shared/operators/a.ts', 'shared/planner/b.ts', 'room-operators'],
+  ['shared/operators/a.ts', 'shared/dataflow/b.ts', 'room-operators'],
   ['shared/dataflow/a.ts', 'shared/execution/b.ts', 'room-dataflow'],
   ['shared/planner/a.ts', 'shared/task/b.ts', 'room-planner'],
   ['shared/execution/a.ts', 'shared/task/b.ts', 'room-execution'],

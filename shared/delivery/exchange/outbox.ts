@@ -5,7 +5,7 @@ import type { ExchangeEvent, ExchangePlan } from '../../model/program';
 import type { KeyedState, KeyedStore } from '../../state/keyed-state';
 import type { Positions } from '../../time/position';
 import { encodeEnvelope, type EnvelopeHead } from './envelope';
-import { plainText } from './plain-value';
+import { plainText } from '../../model/plain-value';
 
 /**
  * Events are packed up to Event Hubs' billing unit of 64 KiB, less room for the envelope's head and

@@ -1,4 +1,4 @@
-import { assertPlain } from '../../delivery/exchange/plain-value';
+import { assertPlain } from '../../model/plain-value';
 import type { AppliedOperator, OperatorSpec } from '../contract';
 
 interface Config {

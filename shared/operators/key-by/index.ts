@@ -1,4 +1,4 @@
-import { assertPlain } from '../../delivery/exchange/plain-value';
+import { assertPlain } from '../../model/plain-value';
 import { canonicalKey } from '../../model/key';
 import type { AppliedOperator, OperatorSpec } from '../contract';
 

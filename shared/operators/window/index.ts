@@ -1,5 +1,5 @@
 import { endOfTimeMs } from '../../time/exchange-time';
-import type { Aggregate } from '../../dataflow/aggregates';
+import type { Aggregate } from '../aggregates';
 import type { AppliedOperator, OperatorInstance, OperatorSpec, TaskContext } from '../contract';
 
 /** What becomes of values that came too late for their window; all are counted. */

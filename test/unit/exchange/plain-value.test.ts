@@ -1,6 +1,6 @@
 // Goal: what travels through an exchange arrives as it was, −0 included.
 import fc from 'fast-check';
-import { assertPlain, plainText } from '../../../shared/delivery/exchange/plain-value';
+import { assertPlain, plainText } from '../../../shared/model/plain-value';
 import { Outbox } from '../../../shared/delivery/exchange/outbox';
 import { KeyedState } from '../../../shared/state/keyed-state';
 import { envelopeHead, eventsOf } from '../../support/envelopes';

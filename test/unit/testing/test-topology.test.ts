@@ -84,6 +84,15 @@ it('tells which events were late', async () => {
   expect((await test.ledger())['by-symbol']).toMatchObject({ read: 3, late: 1 });
 });
 
+it('tells of each of many late events in one batch', async () => {
+  const late = Array.from({ length: 150 }, (_, size) => tick('10:00:20', 'AAA', size + 1));
+  const test = newTest({ exchangePartitions: 1 })
+    .send('ticks', [tick('10:00:10')])
+    .advanceTo(at('10:02:00'))
+    .send('ticks', late);
+  expect((await test.late()).map(({ event }) => event)).toEqual(late);
+});
+
 it('tells of an event that does not fit the schema with its cause, and goes on', async () => {
   const test = newTest().send('ticks', [
     { ...tick('10:00:10'), size: 0 },
