@@ -25,7 +25,6 @@ const measured = topology('measured', (t) => {
     schema: Type.Object({ id: Type.Integer(), time: Timestamp() }),
     eventTime: (event) => event.time,
     outOfOrderness: seconds(1),
-    idleAfter: seconds(86_400),
   }).toLake('measured', { schema: Type.Object({ id: Type.Integer(), time: Timestamp() }) });
 });
 

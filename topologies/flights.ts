@@ -10,7 +10,6 @@ import {
   days,
   hours,
   max,
-  seconds,
   share,
   Timestamp,
   topology,
@@ -62,7 +61,6 @@ export const flights = topology('flights', (t) => {
       schema: flight,
       eventTime: (event) => event.time,
       outOfOrderness: hours(1),
-      idleAfter: seconds(10),
     })
     .filter((event) => event.delay >= earliestMinutes)
     .map((event) => ({ ...event, month: dayOf(event.time).slice(0, 7) }));

@@ -32,7 +32,6 @@ export interface SourceNode extends Named {
   readonly schema: TObject;
   readonly eventTime: AnyFunction<number>;
   readonly outOfOrdernessMs: number;
-  readonly idleAfterMs: number;
   readonly early: EarlyPolicy;
   /** Null: wall clock never moves this source's time. */
   readonly quiet: QuietPolicy | null;

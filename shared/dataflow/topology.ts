@@ -1,6 +1,6 @@
 import type { Static, TObject } from 'typebox';
 import { GraphBuilder } from './builder';
-import { days, hours, seconds } from './duration';
+import { days, hours } from './duration';
 import { allConsumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { notePlace, unsound } from './places';
 import { Stream } from './stream';
@@ -12,8 +12,6 @@ export interface SourceOptions<Schema extends TObject> {
   readonly eventTime: (event: Static<Schema>) => number;
   /** How far behind the latest event others may come, in milliseconds. Default 0. */
   readonly outOfOrderness?: number;
-  /** Without input for this long a partition no longer holds the watermark back. Default 30 s. */
-  readonly idleAfter?: number;
   /** An event dated too far after it was enqueued: one wrong clock must not make all others late. */
   readonly early?: {
     /** Further than this after it was enqueued an event is too early, in milliseconds. Default one day. */
@@ -54,14 +52,13 @@ export class TopologyBuilder {
     name: string,
     options: SourceOptions<Schema>,
   ): Stream<Static<Schema>> {
-    const { early, eventTime, idleAfter, maxDrift, outOfOrderness, quiet, schema } = options;
+    const { early, eventTime, maxDrift, outOfOrderness, quiet, schema } = options;
     const id = this.#graph.add(
       {
         kind: 'source',
         schema,
         eventTime: eventTime,
         outOfOrdernessMs: outOfOrderness ?? 0,
-        idleAfterMs: idleAfter ?? seconds(30),
         early: { limitMs: early?.limit ?? days(1), policy: early?.policy ?? 'deadLetter' },
         quiet: quiet === undefined ? null : { afterMs: quiet.after, maxDelayMs: quiet.maxDelay },
         maxDriftMs: maxDrift ?? hours(1),
@@ -147,7 +144,6 @@ function* faultsOf(node: GraphNode): Generator<string> {
       yield `source ${node.name}: outOfOrdernessMs must be a whole number of milliseconds from 0`;
     }
     const durations = {
-      idleAfter: node.idleAfterMs,
       'early.limit': node.early.limitMs,
       'quiet.after': node.quiet?.afterMs ?? 0,
       'quiet.maxDelay': node.quiet?.maxDelayMs ?? 0,

@@ -49,8 +49,8 @@ export interface StagePlan {
   readonly operators: readonly string[];
   readonly tables: readonly TablePlan[];
   readonly exchanges: readonly ExchangePlan[];
-  /** A source stage is idle after this long without input: its watermark then no longer holds others back. */
-  readonly idleAfterMs: number;
+  /** Of a source stage where wall clock may move time; else null. */
+  readonly quiet: { readonly afterMs: number; readonly maxDelayMs: number } | null;
   /**
    * How long after an event's time a window may be open that it is in, here or in a later stage. Null:
    * operators of one's own keep time, and nobody knows for how long.

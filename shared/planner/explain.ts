@@ -1,5 +1,6 @@
 import type { TablePlan } from '../model/table';
 import type { GraphNode, LatePolicy, Topology } from '../dataflow/graph';
+import type { QuietPolicy } from '../time/source-time';
 import { planTopology, type Plan } from './plan';
 
 const lateTexts: Readonly<Record<LatePolicy, string>> = {
@@ -61,13 +62,22 @@ function nodesByStage(topologies: readonly Topology[]): Map<string, readonly Gra
 function timeLines(node: GraphNode): string[] {
   if (node.kind === 'source') {
     return [
-      `  time      of the event; up to ${duration(node.outOfOrdernessMs)} out of order; idle after ${duration(node.idleAfterMs)} without input`,
+      `  time      of the event; up to ${duration(node.outOfOrdernessMs)} out of order; ${earlyTexts[node.early.policy]} from ${duration(node.early.limitMs)} ahead of when it was enqueued`,
+      `  quiet     ${quietText(node.quiet)}`,
     ];
   }
   if (node.kind !== 'window') return [];
   return [
     `  window    ${node.name}: tumbling, ${duration(node.sizeMs)}; waits ${duration(node.graceMs)} past its end, ${lateTexts[node.late]}`,
   ];
+}
+
+const earlyTexts = { deadLetter: 'a dead letter', clamp: 'clamped' } as const;
+
+function quietText(quiet: QuietPolicy | null): string {
+  if (quiet === null) return 'the last windows wait for the next event, or for a drain';
+  const { afterMs, maxDelayMs } = quiet;
+  return `after ${duration(afterMs)} without input wall clock closes windows; ${duration(maxDelayMs)} after it happened an event is behind`;
 }
 
 /** Settings of the app may say something else: MILLRACE_FLUSH_ROWS_MAX, MILLRACE_FLUSH_AGE_MAX_MS. */

@@ -36,8 +36,8 @@ function idOf(node: GraphNode): string {
 function settingsOf(node: GraphNode): unknown {
   switch (node.kind) {
     case 'source': {
-      const { early, idleAfterMs, maxDriftMs, outOfOrdernessMs, quiet, schema } = node;
-      return { schema, outOfOrdernessMs, idleAfterMs, early, quiet, maxDriftMs };
+      const { early, maxDriftMs, outOfOrdernessMs, quiet, schema } = node;
+      return { schema, outOfOrdernessMs, early, quiet, maxDriftMs };
     }
     case 'keyBy':
       return { isPartitionedBySource: node.isPartitionedBySource };

@@ -27,8 +27,6 @@ export interface Plan {
 export const defaultPartitionCount = 4;
 /** One for all: readers without an owner level may be five per partition. */
 export const recoveryConsumerGroup = 'millrace-recovery';
-/** An exchange's tasks follow their producers; they are idle only when those say so. */
-const exchangeIdleAfterMs = 30_000;
 /** The service refuses longer ones. */
 const consumerGroupLengthMax = 50;
 
@@ -77,7 +75,7 @@ function stagePlan(cutting: {
       invariant(consumer !== undefined, 'a stage reads what a keyBy sends', { keyBy: exit.name });
       return { hub: exchangeHub(topology, consumer), port: consumer.roots.indexOf(exit) };
     }),
-    idleAfterMs: root?.kind === 'source' ? root.idleAfterMs : exchangeIdleAfterMs,
+    quiet: root?.kind === 'source' ? root.quiet : null,
     openForMs: longest(roots.map(({ id }) => cutting.openForMs[id] ?? null)),
   };
 }

@@ -41,7 +41,6 @@ export interface DraftRequest extends Omit<
   readonly watermarkReason: WatermarkReason;
   /** Of what is sent, by position in `StagePlan.exchanges`. */
   readonly exchangeTime: (exchange: number) => ExchangeTime;
-  readonly isIdle: boolean;
   /** The task ends: with all that it has to give out, it has finished. */
   readonly isEnding: boolean;
   /** The source positions that the watermark covers. */
@@ -59,13 +58,12 @@ export function draftCommit(request: DraftRequest): CommitRecord | null {
   const nowMs = services.clock.nowMs();
   const epoch = task.epoch ?? Math.max(nowMs, task.epochMin);
   const outbox = outputs.outboxes.flatMap((exchange, index) => {
-    const { isAwaited, watermarkMs } = request.exchangeTime(index);
+    const { watermarkMs } = request.exchangeTime(index);
     return exchange.pack(
       { ...request.producer, epoch },
       {
         ...{ commit, watermarkMs, through },
         isFinished: request.isEnding && watermarkMs === endOfTimeMs,
-        isIdle: request.isIdle && !isAwaited,
         // Where no events come, nothing may follow that would tell of the time by the way.
         broadcast: content.ledger.read === 0,
       },

@@ -2,22 +2,20 @@ import type { StagePlan } from '../model/program';
 import type { TaskHold } from './task-hold';
 
 /**
- * A task in which nothing is open and of which nobody waits for anything says so once, in a commit
- * without input; one that reads an exchange says that what it sent on has arrived. From then on it is
- * silent, and whoever surveys its log has nothing to ask of it. Its outputs have left by then.
+ * A task without input tells what is not known of it yet, in a commit without input: how far its time is, to
+ * partitions that its last events did not go to; and that what it sent has arrived. Where wall clock moves a
+ * source's time, also that there is nothing left to close. From then on it is silent, and whoever surveys its
+ * log has nothing to ask of it.
  */
 export async function comeToRest(hold: TaskHold, plan: StagePlan): Promise<void> {
   const { state } = hold;
-  const isSource = plan.input.kind === 'source';
+  if (state.pendingOutbox.length > 0) return;
   const { tick } = state;
-  const isTold = tick?.isAtRest === true && tick.atCommit === state.commit;
-  const isNews = isSource ? !isTold && hold.isTimeAtRest() : state.isArrivalUntold;
-  if (!isNews || state.pendingOutbox.length > 0) return;
+  const isRestTold = tick?.isAtRest === true && tick.atCommit === state.commit;
+  const isRestNews = plan.quiet !== null && !isRestTold && hold.isTimeAtRest();
+  if (!isRestNews && !state.isArrivalUntold && hold.isTimeTold()) return;
   hold.program.beginCommit(0);
   const rest = { atCommit: state.commit + 1, count: 0, isAtRest: true, isEnd: false };
-  const draft = hold.draftWithoutInput('events', {
-    isIdle: isSource,
-    ...(isSource && { tick: rest }),
-  });
+  const draft = hold.draftWithoutInput('events', isRestNews ? { tick: rest } : {});
   if ((await hold.append(draft)) === 'committed') await hold.deliver();
 }

@@ -1,4 +1,5 @@
 import { messagesOfIncarnation } from './batch-order';
+import { IdleClaims } from './claimant';
 import { HaltMarks } from './halt-marks';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
@@ -64,10 +65,14 @@ export class Runtime {
   readonly #stages: ReadonlyMap<string, StageEntry>;
   readonly #options: RuntimeOptions;
   readonly #plans: TopologyPlans;
+  readonly #claims: IdleClaims;
 
   constructor(options: RuntimeOptions) {
     this.#options = options;
     this.#plans = options.plans ?? withoutPlans;
+    this.#claims = new IdleClaims(
+      options.stages.map(({ services, stage }) => ({ plan: stage.plan, services })),
+    );
     this.#stages = new Map(
       options.stages.map(({ stage, services }) => [
         stage.plan.functionName,
@@ -119,7 +124,8 @@ export class Runtime {
 
   /** Looks after the tasks that this process works on. Rejects at its end with what failed. */
   async tendHeld(deadlineMs: number): Promise<void> {
-    await forEachOf(this.#stages.values(), async (entry) => {
+    const tended: Task[] = [];
+    const tend = forEachOf(this.#stages.values(), async (entry) => {
       if (entry.tasks.size === 0) return;
       const isDraining = await this.#options.isDraining(entry.stage.plan.topology);
       await this.#checkIncarnation(entry);
@@ -129,9 +135,11 @@ export class Runtime {
           const task = await opening;
           const isElsewhere = await this.#tend(entry, partition, task, { deadlineMs, isDraining });
           if (isElsewhere) entry.tasks.delete(partition);
+          else if (!isDraining) tended.push(task);
         });
       });
     });
+    await bothOf(tend, () => this.#claims.claim(tended, { isPeriodic: true }));
   }
 
   /**
@@ -143,7 +151,8 @@ export class Runtime {
     readonly deadlineMs: number;
     readonly abandonedAfterMs: number;
   }): Promise<void> {
-    await forEachOf(this.#stages.values(), async (entry) => {
+    const tended: Task[] = [];
+    const tend = forEachOf(this.#stages.values(), async (entry) => {
       const { services, stage } = entry;
       const isDraining = await this.#options.isDraining(stage.plan.topology);
       await this.#checkIncarnation(entry);
@@ -161,9 +170,11 @@ export class Runtime {
           // Not kept: who gets the partition's input holds the task.
           const task = await this.#open(entry, partition);
           await this.#tend(entry, partition, task, { deadlineMs: request.deadlineMs, isDraining });
+          if (!isDraining) tended.push(task);
         });
       });
     });
+    await bothOf(tend, () => this.#claims.claim(tended, { isPeriodic: false }));
   }
 
   /**
@@ -187,6 +198,7 @@ export class Runtime {
       isDraining,
     });
     if (isElsewhere && held !== undefined) entry.tasks.delete(request.partition);
+    if (!isElsewhere && !isDraining) await this.#claims.claim([task], { isPeriodic: false });
     const { commit, ledger, pendingOutbox } = task.state;
     return {
       commit,
@@ -454,6 +466,11 @@ const elsewhere: TendTaskReport = {
 function nothingCommitted({ messages }: BatchRequest): BatchReport {
   const isComplete = messages.length === 0;
   return { committedEvents: 0, commits: 0, duplicateMessages: 0, isComplete };
+}
+
+/** The second when the first is over, whatever became of it. */
+async function bothOf(first: Promise<void>, second: () => Promise<void>): Promise<void> {
+  await forEachOf([() => first, second], (work) => work());
 }
 
 function taskOf(

@@ -44,6 +44,8 @@ export interface StageLimits {
   readonly logRetentionMs: number;
   /** Input waits this long without a commit before `tend` reads it from the hub itself. */
   readonly stallAfterMs: number;
+  /** How often idle partitions are claimed: what an idle partition adds to the delay of results, at most. */
+  readonly claimEveryMs: number;
   /** Keyed state of one task, as JSON: above it the task halts rather than the worker. */
   readonly stateKeysMax: number;
   readonly log: {
@@ -63,6 +65,7 @@ export const defaultStageLimits: StageLimits = {
   firedResultsMax: 5_000,
   logRetentionMs: 7 * 24 * 60 * 60 * 1000,
   stallAfterMs: 15_000,
+  claimEveryMs: 5_000,
   stateKeysMax: 5_000_000,
   log: {
     // 50,000 is the service's limit for an append blob; the rest is room to roll in.

@@ -15,6 +15,7 @@ import { invariant, StreamError } from '../model/errors';
 import type { AdoptedPlan } from '../model/topology-plan';
 import type { Program } from '../model/program';
 import { Producers, producingStages } from '../delivery/exchange/producers';
+import type { RestFacts } from '../time/claims';
 import { positionOf } from '../time/position';
 import { Attempts } from './attempts';
 import { BatchOutputs } from './batch-outputs';
@@ -32,8 +33,6 @@ const firstPlanNumber = 1;
 
 /** What a commit says beside what is in it. */
 export interface CommitMeans {
-  /** Input comes no more for now: consumers need not wait for this task. */
-  readonly isIdle?: boolean;
   /** The task ends: nothing will ever come of it again. */
   readonly isEnding?: boolean;
   /** Wall clock asked for the commit. */
@@ -157,7 +156,7 @@ export class TaskHold {
   draft(
     content: CommitContent,
     reason: WatermarkReason,
-    { isEnding = false, isIdle = false, tick }: CommitMeans = {},
+    { isEnding = false, tick }: CommitMeans = {},
   ): CommitRecord | null {
     const { incarnation, partition, stage } = this.#options.address;
     const isSource = this.#options.stage.plan.input.kind === 'source';
@@ -178,7 +177,7 @@ export class TaskHold {
       watermarkReason: reason,
       exchangeTime: (exchange) => this.program.exchangeTime(exchange),
       through: isSource ? { [`${stage}/${partition}`]: positionOf(incarnation, content.to) } : {},
-      ...{ isIdle, isEnding, tick: tick ?? null },
+      ...{ isEnding, tick: tick ?? null },
       late: lateByOperator(this.program.takeCounters()),
       isFiringDue: this.program.isFiringDue,
       nextTimerDueMs: this.program.nextDueMs,
@@ -186,8 +185,8 @@ export class TaskHold {
   }
 
   /**
-   * Wall clock has nothing to tell any more: every window that an event of this task can be in is
-   * closed, here and in later stages, and all of them know that nothing comes for now.
+   * Wall clock has nothing to move any more: every window that an event of this task can be in is closed, here
+   * and in later stages, and all of them know its time.
    */
   isTimeAtRest(): boolean {
     const { openForMs } = this.#options.stage.plan;
@@ -195,13 +194,34 @@ export class TaskHold {
     if (openForMs === null || isFiringDue) return false;
     const isClosed =
       eventTimeMaxMs === null || (watermarkMs ?? -Infinity) >= eventTimeMaxMs + openForMs;
-    return (
-      isClosed &&
-      this.outputs.outboxes.every((outbox, exchange) => {
-        const time = this.program.exchangeTime(exchange);
-        return !time.isAwaited && outbox.isAtRest(time.watermarkMs);
-      })
+    return isClosed && !this.isAwaited() && this.isTimeTold();
+  }
+
+  /** Windows before an exchange are open: their results are still to come, though no input comes. */
+  isAwaited(): boolean {
+    return this.#options.stage.plan.exchanges.some(
+      (_, exchange) => this.program.exchangeTime(exchange).isAwaited,
     );
+  }
+
+  /** All partitions of all exchanges know how far time is here. */
+  isTimeTold(): boolean {
+    return this.outputs.outboxes.every((outbox, exchange) =>
+      outbox.isTimeTold(this.program.exchangeTime(exchange).watermarkMs),
+    );
+  }
+
+  /** Whether this task may be claimed to be idle; null: it has something to do first. */
+  restFacts(): RestFacts | null {
+    const { address } = this.#options;
+    if (this.program.isFiringDue || this.state.pendingOutbox.length > 0 || !this.isTimeTold()) {
+      return null;
+    }
+    return {
+      epoch: this.state.epoch ?? 0,
+      cursor: positionOf(address.incarnation, this.cursor),
+      state: this.isAwaited() ? 'awaited' : 'rests',
+    };
   }
 
   /** A commit that time or an operator asks for. What is due fires in the next ones. */

@@ -11,7 +11,8 @@ import { countEvents, runRange, type Quarantine } from './run-range';
 import type { StageServices } from './services';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { comeToRest } from './rest';
-import { tellEnd, tick, type TickRequest } from './tick';
+import type { RestFacts } from '../time/claims';
+import { endTime, noteInput, tellEnd, tick, type TickRequest } from './tick';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
 import { TaskHold, type CommitMeans, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
@@ -87,6 +88,11 @@ export class Task {
 
   get state(): TaskState {
     return this.#hold.state;
+  }
+
+  /** The birth of its log; 0: it has not committed yet. */
+  get epoch(): number {
+    return this.#hold.state.epoch ?? 0;
   }
 
   get watermarkMs(): number | null {
@@ -293,6 +299,10 @@ export class Task {
         gapReason: 'retention',
       });
       const last = result.messages > 0 ? range[result.messages - 1] : undefined;
+      if (last !== undefined) {
+        const { plan } = this.#options.stage;
+        noteInput(this.#hold, plan, { enqueuedTimeMs: last.enqueuedTimeMs, atMs: clock.nowMs() });
+      }
       const lastEnqueuedAtMs = last?.enqueuedTimeMs ?? null;
       const content = { ...result, processingTimeMs, lastEnqueuedAtMs };
       const draft = this.#hold.draft(content, 'events', run.means);
@@ -343,12 +353,13 @@ export class Task {
       await this.#hold.delivery.flushDue();
       const { hub, limits } = this.#services;
       const quietMs = await this.#quietMs();
-      const patienceMs = Math.min(limits.stallAfterMs, this.#options.stage.plan.idleAfterMs);
+      const patienceMs = Math.min(limits.stallAfterMs, limits.claimEveryMs / 2);
       const { isDraining, isRecovery = false } = request;
       if (quietMs < patienceMs && !isDraining && !isRecovery) return false;
       const commitBefore = this.#hold.state.commit;
       await this.#hold.catchUp();
       if (this.#hold.state.commit > commitBefore) return true;
+      const asOfMs = this.#services.clock.nowMs();
       const bounds = await hub.bounds(this.address.partition);
       const last = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
       if (last >= this.cursor.sequenceNumber) {
@@ -356,11 +367,23 @@ export class Task {
       } else {
         // What a batch or a tick made due and had no time to fire: no input may come to do it.
         await this.#commitAll([], request.deadlineMs);
-        await this.#tick({ quietMs, ...request });
+        await this.#moveTime({ quietMs, asOfMs, ...request });
         if (isDraining) await this.#hold.delivery.flushAll();
         await comeToRest(this.#hold, this.#options.stage.plan);
       }
       return false;
+    });
+  }
+
+  /**
+   * Whether this task may be claimed to be idle: what others have committed is taken in first. Null: it has
+   * something to do, or is not quiet.
+   */
+  async restFacts(): Promise<RestFacts | null> {
+    return this.#exclusively(async () => {
+      await this.#hold.catchUp();
+      const isQuiet = (await this.#quietMs()) >= this.#services.limits.claimEveryMs / 2;
+      return isQuiet ? this.#hold.restFacts() : null;
     });
   }
 
@@ -393,8 +416,11 @@ export class Task {
     }
   }
 
-  async #tick(request: TickRequest): Promise<void> {
-    const means = await tick(this.#hold, this.#options.stage.plan, request);
+  async #moveTime(request: TickRequest & { readonly isDraining: boolean }): Promise<void> {
+    const { plan } = this.#options.stage;
+    const means = request.isDraining
+      ? await endTime(this.#hold, plan)
+      : await tick(this.#hold, plan, request);
     // What the tick made due fires in commits of its own, as many as it takes.
     if (means !== null) await this.#commitAll([], request.deadlineMs, means);
   }
@@ -435,8 +461,7 @@ export class Task {
         await this.#hold.catchUp();
         if (!this.#hold.log.isEnded) {
           await this.#hold.prepare();
-          const ending = { quietMs: 0, isDraining: true, isEnding: true };
-          await this.#tick({ ...ending, deadlineMs: clock.nowMs() });
+          await endTime(this.#hold, this.#options.stage.plan, { isEnding: true });
           while (this.#hold.program.isFiringDue) {
             await this.#commitAll([], clock.nowMs(), { isEnding: true });
           }

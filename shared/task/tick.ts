@@ -1,23 +1,37 @@
 import type { StagePlan } from '../model/program';
 import { endOfTimeMs } from '../time/exchange-time';
+import { quietWatermarkMs } from '../time/source-time';
 import type { CommitMeans, TaskHold } from './task-hold';
 
 const idleDoublingsMax = 10;
 
+const inputStore = '$quiet';
+
+/** The input that came last, where wall clock may move time. */
+interface LastInput {
+  readonly enqueuedTimeMs: number;
+  /** When it was taken in, by the clock of who did: not before it was enqueued. */
+  readonly atMs: number;
+}
+
 export interface TickRequest {
-  /** Since input last came. */
+  /** Since the last commit, or since input last came. */
   readonly quietMs: number;
-  /** Time is to end, whatever has been quiet for how long. */
-  readonly isDraining: boolean;
-  /** The task itself is to end. */
-  readonly isEnding?: boolean;
+  /** By the clock, before the hub was found to hold nothing more. */
+  readonly asOfMs: number;
   readonly deadlineMs: number;
 }
 
+/** Notes the input of the commit under way, where wall clock will go on from it. */
+export function noteInput(hold: TaskHold, plan: StagePlan, input: LastInput): void {
+  if (plan.quiet !== null) hold.state.keyed.store<LastInput>(inputStore).put('input', input);
+}
+
 /**
- * Moves a quiet source's watermark by wall clock, and says so in the log. Ticks that follow each other
- * without input between them come at doubled intervals: an idle task costs little.
- * @returns what the commits mean that fire what is due now; null: it is not time yet
+ * Moves a quiet source's watermark by wall clock, and says so in the log: to where no event that is yet to be
+ * enqueued can be on time, so that ticks never decide what is late. Ticks that follow each other without input
+ * between them come at doubled intervals: an idle task costs little.
+ * @returns what the commits mean that fire what is due now; null: there is nothing to move yet
  */
 export async function tick(
   hold: TaskHold,
@@ -25,29 +39,43 @@ export async function tick(
   request: TickRequest,
 ): Promise<CommitMeans | null> {
   const { program, state } = hold;
-  const isDrained = program.watermarkMs === endOfTimeMs;
-  const isAtRest = !request.isDraining && hold.isTimeAtRest();
-  if (plan.input.kind !== 'source' || isDrained || isAtRest) return null;
+  const input = state.keyed.store<LastInput>(inputStore).get('input');
+  const isOver = program.watermarkMs === endOfTimeMs || hold.isTimeAtRest();
+  if (plan.quiet === null || input === undefined || isOver) return null;
   const { tick: last } = state;
   const count = last?.atCommit === state.commit ? last.count : 0;
-  const waitMs = plan.idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
-  if (!request.isDraining && request.quietMs < waitMs) return null;
+  if (request.quietMs < plan.quiet.afterMs * 2 ** Math.min(count, idleDoublingsMax)) return null;
+  const elapsedMs = request.asOfMs - input.atMs;
+  const toMs = quietWatermarkMs(plan.quiet, { ...input, elapsedMs });
+  if (toMs <= (program.watermarkMs ?? -Infinity)) return null;
+  return moveTime(hold, { toMs: Math.floor(toMs), reason: 'idle', count: count + 1 });
+}
+
+/** Ends a source's time: all its windows close. Null: it has ended, or is its producers'. */
+export async function endTime(
+  hold: TaskHold,
+  plan: StagePlan,
+  means: CommitMeans = {},
+): Promise<CommitMeans | null> {
+  if (plan.input.kind !== 'source' || hold.program.watermarkMs === endOfTimeMs) return null;
+  return moveTime(hold, { toMs: endOfTimeMs, reason: 'drain', count: 1, ...means });
+}
+
+async function moveTime(
+  hold: TaskHold,
+  move: CommitMeans & {
+    readonly toMs: number;
+    readonly reason: 'idle' | 'drain';
+    readonly count: number;
+  },
+): Promise<CommitMeans> {
+  const { program, state } = hold;
+  const means = { isEnding: move.isEnding === true };
   program.beginCommit(0);
-  const { eventTimeMaxMs, watermarkMs } = program;
-  if (request.isDraining) {
-    program.advanceWatermark(endOfTimeMs);
-  } else if (eventTimeMaxMs !== null) {
-    program.advanceWatermark(Math.max(eventTimeMaxMs, watermarkMs ?? 0) + request.quietMs);
-  }
-  const reason = request.isDraining ? 'drain' : 'idle';
-  const means = { isIdle: true, isEnding: request.isEnding === true };
-  const draft = hold.draftWithoutInput(reason, {
-    ...means,
-    tick: {
-      ...{ atCommit: state.commit + 1, count: count + 1 },
-      ...{ isAtRest: false, isEnd: means.isEnding },
-    },
-  });
+  program.advanceWatermark(move.toMs);
+  const last = { atCommit: state.commit + 1, count: move.count, isAtRest: false };
+  const tick = { ...last, isEnd: means.isEnding };
+  const draft = hold.draftWithoutInput(move.reason, { ...means, tick });
   if ((await hold.append(draft)) === 'committed') await hold.deliver();
   return means;
 }

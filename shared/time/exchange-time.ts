@@ -19,7 +19,6 @@ export interface ProducerTime {
   /** The source positions that its watermark covers. */
   readonly through: Positions;
   readonly isFinished: boolean;
-  readonly isIdle: boolean;
   readonly claim: Claim | null;
 }
 
@@ -64,8 +63,7 @@ export function heardOf(producers: readonly Pick<ProducerTime, 'through'>[]): Po
 
 /** True while its claim holds. */
 export function isLeftOut(producer: ProducerTime, heard: Positions): boolean {
-  const { claim, isIdle, name } = producer;
-  if (isIdle) return true;
+  const { claim, name } = producer;
   if (claim === null) return false;
   return Object.entries(heard).every(([partition, position]) => {
     if (partition === name) return comparePositions(position, claim.cursor) <= 0;

@@ -16,9 +16,15 @@ import { Random } from './world/random';
 import { Actor, Scheduler } from './world/scheduler';
 import { Outage, WatchedAppendStore, WatchedObjectStore } from './world/stores';
 import { Recovery, tendingOf } from './world/recovery';
-import { compiledStages, exchangeHub, harmfulCode, sourceHub } from './world/topology';
+import {
+  compiledStagesOf,
+  exchangeHub,
+  harmfulCode,
+  sourceHub,
+  type Quiet,
+} from './world/topology';
 import { SimulatedWorker, type WorkerWorld } from './world/worker';
-import { Workload } from './world/workload';
+import { firstOrderMs, Workload } from './world/workload';
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -93,12 +99,14 @@ class Simulation {
     });
     this.#load = random.pick(loads);
     const limits = limitsOf(random);
+    const quiet = quietOf(random, kinds);
     const clock = { nowMs: () => this.#scheduler.nowMs };
     this.#checker = new Checker({
       ...limits.log,
       attemptsMax: 40,
       isMended: () => harmfulCode.isMended,
-      watermarkAdvanceMaxMs: () => this.#scheduler.nowMs - startMs + clockSkewMaxMs,
+      clockMaxMs: () => this.#scheduler.nowMs + clockSkewMaxMs,
+      maxDelayMs: quiet?.maxDelay ?? null,
       wasLost: (writer) => this.#lost.has(writer),
       onIdleTick: () => this.#faults.count('idle'),
       onBroken: (error) => this.#fail(error),
@@ -110,7 +118,7 @@ class Simulation {
       customers: random.pick([1, 4, 12]),
       granularityMs: random.pick([1, 10_000]),
     });
-    const stages = stagesOf(random, this.#faults);
+    const stages = stagesOf(random, quiet);
     const shared = { stages, hubs: this.#hubs, scheduler: this.#scheduler, faults: this.#faults };
     const host = new Host({
       ...shared,
@@ -335,6 +343,7 @@ function limitsOf(random: Random): StageLimits {
     gapReadMessagesMax: random.pick([3, 20, 1000]),
     firedResultsMax: random.pick([1, 3, 5000]),
     stallAfterMs: 5_000,
+    claimEveryMs: random.pick([400, 4_000]),
     logRetentionMs: random.pick([5_000, defaultStageLimits.logRetentionMs]),
     log: {
       blocksMax: random.pick([4, 10, 40_000]),
@@ -354,15 +363,24 @@ function hubCheckIntervalOf(random: Random, kinds: ReadonlySet<FaultKind>): numb
   return kinds.has('hub-recreated') || kinds.has('exchange-loss') ? 0 : intervalMs;
 }
 
-function stagesOf(random: Random, faults: Faults): WorkerWorld['stages'] {
+/**
+ * Where wall clock moves time. Orders happened five months before they are sent: with the delay that is allowed
+ * some of them are behind time, and windows close while others are still to come.
+ */
+function quietOf(random: Random, kinds: ReadonlySet<FaultKind>): Quiet | null {
+  if (!kinds.has('idle')) return null;
+  const delayMs = startMs - firstOrderMs - random.pick([240_000, 330_000, 420_000, 500_000]);
+  return { after: random.pick([200, 800]), maxDelay: delayMs };
+}
+
+function stagesOf(random: Random, quiet: Quiet | null): WorkerWorld['stages'] {
   const flush = {
     rowsMax: random.pick([1, 10, 1000]),
     bytesMax: 1 << 24,
     ageMaxMs: random.pick([1_000, 20_000]),
   };
-  const idleAfterMs = faults.kinds.has('idle') ? random.between(300, 4_000) : 10 ** 12;
-  return compiledStages.map(({ bind, plan }) => ({
+  return compiledStagesOf(quiet).map(({ bind, plan }) => ({
     bind,
-    plan: { ...plan, idleAfterMs, tables: plan.tables.map((table) => ({ ...table, flush })) },
+    plan: { ...plan, tables: plan.tables.map((table) => ({ ...table, flush })) },
   }));
 }

@@ -9,7 +9,7 @@ export function envelopeHead(own: Partial<EnvelopeHead> = {}): EnvelopeHead {
   return {
     ...{ topologyVersion: 'v1', planNumber: 1, stage: 'shape', partition: '0', port: 0 },
     ...{ epoch: 1, incarnation: '1', producers: 1, commit: 1, firstOrdinal: 1 },
-    ...{ watermarkMs: null, through: {}, isFinished: false, isIdle: false },
+    ...{ watermarkMs: null, through: {}, isFinished: false },
     ...own,
   };
 }

@@ -27,11 +27,11 @@ const reading = Type.Object({
 
 const firstMs = Date.UTC(2026, 0, 1);
 
-export function someReadings(number: number): Reading[] {
+export function someReadings(number: number, fromMs = firstMs): Reading[] {
   return Array.from({ length: number }, (_, id) => ({
     id,
     sensor: `sensor-${id % 3}`,
-    time: firstMs + id * 500,
+    time: fromMs + id * 500,
     value: id % 17,
   }));
 }
@@ -41,7 +41,8 @@ export class Mendable {
   isMended = false;
   readonly topology: Topology;
 
-  constructor(options: { readonly maxAttempts?: number } = {}) {
+  /** @param options.isQuietClosed wall clock closes windows where input has ceased */
+  constructor(options: { readonly maxAttempts?: number; readonly isQuietClosed?: boolean } = {}) {
     const failUnlessMended = (isBad: boolean): void => {
       if (isBad && !this.isMended) throw new Error('not mended yet');
     };
@@ -53,7 +54,9 @@ export class Mendable {
             schema: reading,
             eventTime: (event) => event.time,
             outOfOrderness: minutes(10),
-            idleAfter: seconds(30),
+            ...(options.isQuietClosed === true && {
+              quiet: { after: seconds(30), maxDelay: minutes(10) },
+            }),
           })
           .map((event) => {
             failUnlessMended(event.id % 10 === 5);

@@ -45,8 +45,6 @@ export interface EnvelopeHead {
   readonly through: Positions;
   /** The producer has ended: nothing will ever come of it. That is not idleness. */
   readonly isFinished: boolean;
-  /** The producer need not be waited for, for now. */
-  readonly isIdle: boolean;
 }
 
 export interface EventsEnvelope extends EnvelopeHead {
@@ -202,9 +200,7 @@ function faultInHead(value: unknown): string | null {
   if (head.watermarkMs !== null && typeof head.watermarkMs !== 'number') {
     return 'watermarkMs is no number';
   }
-  for (const name of ['isFinished', 'isIdle'] as const) {
-    if (typeof head[name] !== 'boolean') return `${name} is neither true nor false`;
-  }
+  if (typeof head.isFinished !== 'boolean') return 'isFinished is neither true nor false';
   return arePositions(head.through) ? null : 'through holds something else than positions';
 }
 

@@ -29,7 +29,6 @@ interface OutboxMark {
   readonly watermarkMs: number | null;
   readonly through: Positions;
   readonly isFinished: boolean;
-  readonly isIdle: boolean;
 }
 
 /** What every message of a task says of it. */
@@ -45,7 +44,6 @@ export interface OutboxTime {
   /** The source positions that the watermark covers. */
   readonly through: Positions;
   readonly isFinished: boolean;
-  readonly isIdle: boolean;
   /** Tell every partition at once: no events may follow that would do so by the way. */
   readonly broadcast: boolean;
 }
@@ -105,7 +103,7 @@ export class Outbox {
    */
   pack(sender: OutboxSender, time: OutboxTime): OutboxMessage[] {
     this.#assertSamePartitionCount();
-    const { commit, isFinished, isIdle, through, watermarkMs } = time;
+    const { commit, isFinished, through, watermarkMs } = time;
     const messages: OutboxMessage[] = [];
     for (let partition = 0; partition < this.#partitionCount; partition += 1) {
       const texts = this.#texts[partition] ?? [];
@@ -122,23 +120,22 @@ export class Outbox {
           watermarkMs: isLast ? watermarkMs : (mark?.watermarkMs ?? null),
           through: isLast ? through : (mark?.through ?? {}),
           isFinished: isLast && isFinished,
-          isIdle: isLast && isIdle,
         };
         const body = encodeEnvelope(head, pack);
         messages.push({ exchange: this.#exchange.hub, partition, count: pack.length, body });
         ordinal += pack.length;
       });
-      const told = { ordinal, commit, watermarkMs, through, isFinished, isIdle };
+      const told = { ordinal, commit, watermarkMs, through, isFinished };
       this.#marks.put(String(partition), told);
     }
     return messages;
   }
 
-  /** Every partition knows this watermark, and that nothing comes for now: there is nothing to tell. */
-  isAtRest(watermarkMs: number | null): boolean {
+  /** Every partition knows this watermark: there is nothing to tell. */
+  isTimeTold(watermarkMs: number | null): boolean {
     for (let partition = 0; partition < this.#partitionCount; partition += 1) {
-      const mark = this.#marks.get(String(partition));
-      if (mark?.isIdle !== true || mark.watermarkMs !== watermarkMs) return false;
+      const told = this.#marks.get(String(partition))?.watermarkMs ?? null;
+      if (told !== watermarkMs) return false;
     }
     return true;
   }
@@ -188,10 +185,7 @@ function assertFitsMessage(text: string): void {
 
 function isTimeDue(mark: OutboxMark | undefined, time: OutboxTime): boolean {
   if (mark === undefined) return true;
-  const isNews =
-    mark.watermarkMs !== time.watermarkMs ||
-    mark.isFinished !== time.isFinished ||
-    mark.isIdle !== time.isIdle;
+  const isNews = mark.watermarkMs !== time.watermarkMs || mark.isFinished !== time.isFinished;
   return isNews && (time.broadcast || time.commit - mark.commit >= quietCommitsMax);
 }
 

@@ -23,7 +23,6 @@ interface ProducerMark {
   readonly watermarkMs: number | null;
   readonly through: Positions;
   readonly isFinished: boolean;
-  readonly isIdle: boolean;
   readonly claim: Claim | null;
 }
 
@@ -52,7 +51,7 @@ export function producingStages(input: StageInput): readonly ProducingStage[] {
 
 const unheard: ProducerMark = {
   ...{ epoch: 0, incarnation: '', ordinal: 0, commit: 0, watermarkMs: null, through: {} },
-  ...{ isFinished: false, isIdle: false, claim: null },
+  ...{ isFinished: false, claim: null },
 };
 
 /**
@@ -119,7 +118,6 @@ export class Producers {
       watermarkMs: isNews ? spokenWatermarkMs(mark, envelope) : mark.watermarkMs,
       through: isNews ? laterPositions(mark.through, envelope.through) : mark.through,
       isFinished: isNews ? envelope.isFinished : mark.isFinished,
-      isIdle: isNews ? envelope.isIdle : mark.isIdle,
       claim: hasSpoken ? null : mark.claim,
     });
     this.#count(envelope);

@@ -3,7 +3,7 @@ import { endOfTimeMs } from '../../time/exchange-time';
 import type { TaskDigest } from './task-digest';
 
 /** What a task may need of somebody who does not hold it. */
-export type Need = 'recover' | 'drain' | 'resend' | 'flush' | 'roll' | 'tick';
+export type Need = 'recover' | 'drain' | 'resend' | 'flush' | 'roll' | 'tick' | 'claim';
 
 /** In the order in which they are seen to. */
 export const needsByUrgency: readonly Need[] = [
@@ -13,6 +13,7 @@ export const needsByUrgency: readonly Need[] = [
   'flush',
   'roll',
   'tick',
+  'claim',
 ];
 
 const idleDoublingsMax = 10;
@@ -36,8 +37,10 @@ export interface AssessLimits {
   readonly stallAfterMs: number;
   /** Whoever holds the task sees to what is due first: it is overdue after this long. */
   readonly graceMs: number;
-  /** Null: the stage reads an exchange, whose watermark is its producers'. */
-  readonly idleAfterMs: number | null;
+  /** Else its watermark is its producers'. */
+  readonly isSource: boolean;
+  /** Null: wall clock does not move the time of the source. */
+  readonly quietAfterMs: number | null;
   readonly isDraining: boolean;
   readonly log: {
     readonly blocksMax: number;
@@ -84,7 +87,7 @@ function drainReason(facts: TaskFacts, limits: AssessLimits): string | null {
   const { digest, lagMessages, settledThrough } = facts;
   if (!limits.isDraining || lagMessages > 0) return null;
   const isOwing = digest.owedRows.length > 0;
-  const isSource = limits.idleAfterMs !== null;
+  const { isSource } = limits;
   const isAtEnd = digest.watermarkMs === endOfTimeMs;
   if (isSource && !isAtEnd) return 'the topology is to end';
   if (isAtEnd && isOwing) return 'rows of a topology that has ended are not in the lake';
@@ -140,16 +143,18 @@ function dueReason(facts: TaskFacts, limits: AssessLimits): string | null {
 }
 
 function tickReason(facts: TaskFacts, limits: AssessLimits): string | null {
-  const { idleAfterMs, isDraining, nowMs } = limits;
+  const { isDraining, nowMs, quietAfterMs } = limits;
   const { commit, committedAtMs, tick, watermarkMs } = facts.digest;
-  if (idleAfterMs === null || isDraining || facts.lagMessages > 0) return null;
+  // Without any input there is no time to go on from.
+  if (quietAfterMs === null || commit === 0) return null;
+  if (isDraining || facts.lagMessages > 0) return null;
   if (watermarkMs === endOfTimeMs) return null;
   if (tick?.atCommit === commit && tick.isAtRest) return null;
   const count = tick?.atCommit === commit ? tick.count : 0;
-  const waitMs = idleAfterMs * 2 ** Math.min(count, idleDoublingsMax);
+  const waitMs = quietAfterMs * 2 ** Math.min(count, idleDoublingsMax);
   const quietMs = nowMs - committedAtMs;
   if (quietMs < waitMs + limits.graceMs) return null;
-  return commit === 0 ? 'it has never spoken' : `no input since ${seconds(quietMs)}`;
+  return `no input since ${seconds(quietMs)}`;
 }
 
 function seconds(milliseconds: number): string {

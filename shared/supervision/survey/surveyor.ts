@@ -1,6 +1,10 @@
 import { incarnationOf } from '../../commit-log/incarnations';
 import { limitsOf } from '../../commit-log/limits';
 import { StreamError } from '../../model/errors';
+import { claimedExchanges, readClaimJournal } from '../../task/claimant';
+import { isClaimCurrent } from '../../time/claims';
+import { endOfTimeMs } from '../../time/exchange-time';
+import type { Position } from '../../time/position';
 import type { ObjectStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
 import { firstVersion } from '../../model/version-name';
@@ -49,6 +53,8 @@ export interface SurveyedTask {
   readonly incarnation: string;
   readonly digest: TaskDigest;
   readonly hubLast: number;
+  /** The sequence number that the next message will have, also where retention has emptied the hub. */
+  readonly hubEnd: number;
   readonly lag: number;
   readonly lagSinceMs: number | null;
   readonly lagAtCursor: string;
@@ -146,6 +152,13 @@ export class Surveyor {
       }
     };
     await Promise.all(Array.from({ length: surveyConcurrency }, run));
+    const claimDue = await work.claimDue(tasks);
+    for (const [index, task] of tasks.entries()) {
+      const why = claimDue.get(task.partition);
+      if (why === undefined) continue;
+      const all = [task.why, why].filter((text) => text !== '').join('; ');
+      tasks[index] = { ...task, needs: [...task.needs, 'claim'], why: all };
+    }
     tasks.sort((left, right) => Number(left.partition) - Number(right.partition));
     const { topology, name: stageName } = stage.plan;
     const page: SurveyPage = {
@@ -241,6 +254,8 @@ class StageSurvey {
     const bounds = await services.hub.bounds(partition);
     const nowMs = services.clock.nowMs();
     const hubLast = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
+    const hubEnd = bounds.lastSequenceNumber + 1;
+
     const from = read.cursor?.sequenceNumber ?? Math.max(0, bounds.firstSequenceNumber);
     const lag = Math.max(0, hubLast + 1 - from);
     const lagAtCursor = JSON.stringify(read.cursor);
@@ -271,10 +286,46 @@ class StageSurvey {
     }
     const { incarnation } = this.#path(partition);
     return {
-      ...{ partition, incarnation, digest, hubLast, lag, settledThrough },
+      ...{ partition, incarnation, digest, hubLast, hubEnd, lag, settledThrough },
       ...{ lagSinceMs, lagAtCursor, isLagExact },
       ...assessed,
     };
+  }
+
+  /**
+   * Source partitions without input that consumers may still wait for, with why: whoever holds them claims that
+   * they are idle; of those that nobody holds somebody else has to.
+   */
+  async claimDue(tasks: readonly SurveyedTask[]): Promise<ReadonlyMap<string, string>> {
+    const due = new Map<string, string>();
+    const { plan, services } = this.#stage;
+    if (plan.input.kind !== 'source' || this.#isDraining) return due;
+    const served = this.#options.stages.map((one) => ({ plan: one.plan, hub: one.services.hub }));
+    const exchanges = claimedExchanges(served).filter(({ hub }) =>
+      plan.exchanges.some((exchange) => exchange.hub === hub),
+    );
+    const graceMs = services.limits.claimEveryMs + this.#options.graceMs;
+    const quiet = tasks.filter(
+      ({ digest, lag }) =>
+        lag === 0 &&
+        digest.watermarkMs !== endOfTimeMs &&
+        services.clock.nowMs() - digest.committedAtMs >= graceMs,
+    );
+    const ends = Object.fromEntries(
+      tasks.map(({ hubEnd, incarnation, partition }): [string, Position] => [
+        `${plan.name}/${partition}`,
+        [incarnation, hubEnd, 0],
+      ]),
+    );
+    for (const exchange of exchanges) {
+      const journal = await readClaimJournal(services.objects, exchange, this.#version);
+      for (const { digest, partition } of quiet) {
+        const task = { name: `${plan.name}/${partition}`, epoch: digest.epoch };
+        if (isClaimCurrent(journal, task, ends)) continue;
+        due.set(partition, `${exchange.hub} is not told that it is idle`);
+      }
+    }
+    return due;
   }
 
   /** When the message at the cursor was enqueued, by the hub's clock, but not in our future. */
@@ -311,7 +362,8 @@ class StageSurvey {
       nowMs,
       stallAfterMs: services.limits.stallAfterMs,
       graceMs: this.#options.graceMs,
-      idleAfterMs: plan.input.kind === 'source' ? plan.idleAfterMs : null,
+      isSource: plan.input.kind === 'source',
+      quietAfterMs: plan.quiet?.afterMs ?? null,
       isDraining: this.#isDraining,
       log: limitsOf(this.#path(partition), services.limits.log),
       tables: Object.fromEntries(plan.tables.map(({ flush, name }) => [name, flush])),

@@ -2,7 +2,7 @@ import { decodeRecords } from '../../../shared/commit-log/record';
 import { generationName, parseGenerationName } from '../../../shared/commit-log/names';
 import type { CommitRecord, HeaderRecord, LogRecord } from '../../../shared/model/commit';
 import type { JobLine } from '../../../shared/operations/jobs/job-state';
-import type { HubWatcher } from '../world/hubs';
+import type { HubWatcher, StoredPlace } from '../world/hubs';
 import type { StoreWatcher } from '../world/stores';
 import {
   exchangeHub,
@@ -13,6 +13,7 @@ import {
   windowStage,
   windowTable,
 } from '../world/topology';
+import { claimsText, type ClaimsText } from './envelope-text';
 import { holds, same } from './invariants';
 import { JobModel } from './job-model';
 import { LakeModel } from './lake-model';
@@ -203,11 +204,31 @@ export class Checker implements StoreWatcher, HubWatcher {
     });
   }
 
-  onStored(hub: string, place: { partition: number; sequenceNumber: number }, body: Buffer): void {
+  onStored(hub: string, place: StoredPlace, body: Buffer): void {
     this.#checking(() => {
       this.hubs.stored(hub, place, body);
-      if (hub === exchangeHub) this.outbox.onStored(place.partition, body);
+      if (hub !== exchangeHub) return;
+      const claims = claimsText(body);
+      if (claims === null) this.outbox.onStored(place.partition, body);
+      else this.#areTrue(claims);
     });
+  }
+
+  /** What is claimed of a partition was so: read to there, and all that was made of it has been sent. */
+  #areTrue({ claims, ends }: ClaimsText): void {
+    for (const { cursor, partition } of claims) {
+      const [incarnation, sequenceNumber] = cursor;
+      const { bodies } = this.hubs.partition(sourceHub, incarnation, partition);
+      const task = this.sources.get(partition);
+      const isRead =
+        sequenceNumber === 0 ||
+        task?.incarnation !== incarnation ||
+        (task.cursor?.sequenceNumber ?? 0) >= sequenceNumber;
+      const where = `${sourceStage}/${partition} is claimed at ${sequenceNumber}`;
+      holds(sequenceNumber <= bodies.length, 'I8', () => `${where}, its hub ends before`);
+      holds(isRead, 'I8', () => `${where}, which nobody has read`);
+      same(ends[`${sourceStage}/${partition}`], cursor, 'I8', `${where}: its own end`);
+    }
   }
 
   #checking(look: () => void): void {

@@ -1,8 +1,10 @@
+import type { StoredPlace } from '../world/hubs';
 import type { ExpectedEvent } from '../world/workload';
 
 interface RecordedPartition {
   readonly bodies: Buffer[];
   readonly expected: (readonly ExpectedEvent[])[];
+  readonly enqueuedTimesMs: number[];
   /** Messages before this one can no longer be read. */
   first: number;
 }
@@ -30,10 +32,11 @@ export class RecordedHubs {
     this.#next = events;
   }
 
-  stored(hub: string, place: { partition: number; sequenceNumber: number }, body: Buffer): void {
+  stored(hub: string, place: StoredPlace, body: Buffer): void {
     const partition = this.partition(hub, this.incarnation(hub), String(place.partition));
     partition.bodies[place.sequenceNumber] = body;
     partition.expected[place.sequenceNumber] = this.#next;
+    partition.enqueuedTimesMs[place.sequenceNumber] = place.enqueuedTimeMs;
     this.#next = [];
   }
 
@@ -45,7 +48,7 @@ export class RecordedHubs {
     const name = `${hub}/${incarnation}/${partition}`;
     let recorded = this.#partitions.get(name);
     if (recorded === undefined) {
-      recorded = { bodies: [], expected: [], first: 0 };
+      recorded = { bodies: [], expected: [], enqueuedTimesMs: [], first: 0 };
       this.#partitions.set(name, recorded);
     }
     return recorded;

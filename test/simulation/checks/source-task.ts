@@ -15,7 +15,11 @@ interface ExpectedLetter {
   readonly attempts: number | null;
 }
 
-type PlacedEvent = ExpectedEvent & { readonly sequenceNumber: number; readonly index: number };
+type PlacedEvent = ExpectedEvent & {
+  readonly sequenceNumber: number;
+  readonly index: number;
+  readonly enqueuedTimeMs: number;
+};
 
 /** A task that reads the source: what must become of each of its events is known beforehand. */
 export class SourceTaskModel extends TaskModel {
@@ -26,7 +30,8 @@ export class SourceTaskModel extends TaskModel {
   isDrained = false;
   readonly #partitionOfKey: Map<string, number>;
   readonly #ordinals = new Map<number, number>();
-  #eventTimeMaxMs = -Infinity;
+  /** Where events have moved time. */
+  #movedToMs = -Infinity;
   #orders: Order[] = [];
   #letters: ExpectedLetter[] = [];
   /** The watermark before each event of the commit under way, by order. */
@@ -52,14 +57,19 @@ export class SourceTaskModel extends TaskModel {
 
   protected override message(stretch: Stretch, record: CommitRecord): void {
     const { sequenceNumber } = stretch;
-    const { expected } = this.context.hubs.partition(this.hub, this.incarnation, this.partition);
+    const { enqueuedTimesMs, expected } = this.context.hubs.partition(
+      this.hub,
+      this.incarnation,
+      this.partition,
+    );
     const events = expected[sequenceNumber] ?? [];
     const end = stretch.end ?? events.length;
     holds(end <= events.length, 'I4', () => `${this.name} ${sequenceNumber}: no event ${end}`);
     for (let index = stretch.start; index < end; index += 1) {
       const event = events[index];
       if (event === undefined) continue;
-      const placed = { ...event, sequenceNumber, index };
+      const enqueuedTimeMs = enqueuedTimesMs[sequenceNumber] ?? 0;
+      const placed = { ...event, sequenceNumber, index, enqueuedTimeMs };
       this.#events.set(`${sequenceNumber}.${index}.${event.payload.toString('base64')}`, placed);
       this.#event(placed, record);
     }
@@ -104,11 +114,12 @@ export class SourceTaskModel extends TaskModel {
       return end;
     }
     if (order === null) return end;
+    const markMs = Math.max(this.#watermarkNowMs, this.#behindMs(event.enqueuedTimeMs));
     if (end === 'emitted') {
       this.#orders.push(order);
-      this.#marksMs.set(order.id, this.#watermarkNowMs);
+      this.#marksMs.set(order.id, markMs);
     }
-    this.#eventTimeMaxMs = Math.max(this.#eventTimeMaxMs, order.time);
+    this.#movedToMs = Math.max(this.#movedToMs, markMs, order.time - outOfOrdernessMs);
     return end;
   }
 
@@ -135,7 +146,13 @@ export class SourceTaskModel extends TaskModel {
 
   /** Where time stands after the events so far. */
   get #watermarkNowMs(): number {
-    return Math.max(this.watermarkMs ?? -Infinity, this.#eventTimeMaxMs - outOfOrdernessMs);
+    return Math.max(this.watermarkMs ?? -Infinity, this.#movedToMs);
+  }
+
+  /** An event that happened before is behind time, where wall clock moves it: whether or not it did. */
+  #behindMs(enqueuedTimeMs: number): number {
+    const { maxDelayMs } = this.context;
+    return maxDelayMs === null ? -Infinity : enqueuedTimeMs - maxDelayMs;
   }
 
   #checkWatermark(record: CommitRecord): void {
@@ -145,16 +162,15 @@ export class SourceTaskModel extends TaskModel {
       same(now, byEvents, 'I8', `${this.name}: watermark of ${record.commit}`);
     }
     holds(now >= byEvents, 'I8', () => `${this.name}: the watermark goes back to ${now}`);
-    if (record.watermarkReason === 'idle') this.#checkIdleTick(now, byEvents);
+    if (record.watermarkReason === 'idle') this.#checkIdleTick(now);
     this.watermarkMs = record.watermarkMs;
     if (record.watermarkReason === 'drain') this.isDrained = true;
   }
 
-  /** An idle tick moves the watermark by the time that really passed, no more. */
-  #checkIdleTick(now: number, before: number): void {
+  /** A tick moves the watermark to no time of which an event could still be enqueued in time. */
+  #checkIdleTick(now: number): void {
     this.context.onIdleTick();
-    const latest = Math.max(before, this.#eventTimeMaxMs);
-    const most = latest + this.context.watermarkAdvanceMaxMs();
+    const most = this.#behindMs(this.context.clockMaxMs());
     holds(now <= most, 'I8', () => `${this.name}: an idle tick to ${now}, ${most} is the most`);
   }
 

@@ -20,8 +20,10 @@ export interface Stretch {
 
 export interface ModelContext {
   readonly hubs: RecordedHubs;
-  /** What wall clock may have moved a watermark by, at most, since the run began. */
-  readonly watermarkAdvanceMaxMs: () => number;
+  /** The latest that any worker's clock can show. */
+  readonly clockMaxMs: () => number;
+  /** Where wall clock moves time: how long after it happened an event may be enqueued. */
+  readonly maxDelayMs: number | null;
   /** True when the worker of that name died, stood still for a while, or left a batch undone. */
   readonly wasLost: (writer: string) => boolean;
   readonly attemptsMax: number;

@@ -1,7 +1,14 @@
 import type { CommitRecord, DeadLetter } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
 import { graceMs, windowMs, windowTable } from '../world/topology';
-import { envelopeText, type EnvelopeText } from './envelope-text';
+import {
+  claimsText,
+  envelopeText,
+  isAfter,
+  type ClaimsText,
+  type EnvelopeText,
+  type PositionText,
+} from './envelope-text';
 import { holds, same } from './invariants';
 import { linesOf } from './source-task';
 import { TaskModel, type Stretch } from './task-model';
@@ -10,7 +17,21 @@ interface Producer {
   epoch: number;
   ordinal: number;
   watermarkMs: number;
-  idle: boolean;
+  through: Readonly<Record<string, PositionText>>;
+  claim: { readonly cursor: PositionText; readonly ends: ClaimsText['ends'] } | null;
+}
+
+function unheard(): Producer {
+  return { epoch: 0, ordinal: 0, watermarkMs: -Infinity, through: {}, claim: null };
+}
+
+function latest(left: Producer['through'], right: Producer['through']): Producer['through'] {
+  const all: Record<string, PositionText> = { ...left };
+  for (const [name, position] of Object.entries(right)) {
+    const known = all[name];
+    if (known === undefined || isAfter(position, known)) all[name] = position;
+  }
+  return all;
 }
 
 /** A task that reads the exchange: a plain fold over the messages that the hub recorded. */
@@ -24,20 +45,28 @@ export class WindowTaskModel extends TaskModel {
   readonly #producers = new Map<string, Producer>();
   readonly #windows = new Map<number, Map<string, { orders: number; total: number }>>();
   #missingNow = 0;
+  /** Tasks of the producing stage: its hub always has as many partitions. */
+  #counted = 1;
 
   protected override beginCommit(): void {
     this.#missingNow = 0;
   }
 
   protected override message(stretch: Stretch, record: CommitRecord): void {
+    const claims = claimsText(stretch.body);
+    if (claims !== null) {
+      this.#claim(claims);
+      return;
+    }
     const envelope = envelopeText(stretch.body);
     const name = `${envelope.stage}/${envelope.partition}`;
     const { sequenceNumber } = stretch;
     let producer = this.#producers.get(name);
     if (producer === undefined) {
-      producer = { epoch: envelope.epoch, ordinal: 0, watermarkMs: -Infinity, idle: false };
+      producer = unheard();
       this.#producers.set(name, producer);
     }
+    if (producer.epoch === 0) producer.epoch = envelope.epoch;
     holds(producer.epoch === envelope.epoch, 'I5', () => {
       return `${this.name}: ${name} changes its epoch to ${envelope.epoch}`;
     });
@@ -49,6 +78,7 @@ export class WindowTaskModel extends TaskModel {
       const ordinal = envelope.firstOrdinal + index;
       if (event === undefined || ordinal <= producer.ordinal) continue;
       producer.ordinal = ordinal;
+      producer.claim = null;
       this.ledger.read += 1;
       const place = { sequenceNumber, index, isKilling: false };
       if (this.isQuarantined(record, place)) this.ledger.deadLettered += 1;
@@ -57,8 +87,9 @@ export class WindowTaskModel extends TaskModel {
     producer.ordinal = Math.max(producer.ordinal, envelope.firstOrdinal - 1);
     if (stretch.end !== null) return;
     producer.watermarkMs = Math.max(producer.watermarkMs, envelope.watermarkMs ?? -Infinity);
-    producer.idle = envelope.isIdle;
-    if (this.#producers.size >= envelope.producers) this.#advance();
+    this.#counted = envelope.producers;
+    producer.through = latest(producer.through, envelope.through);
+    this.#advance();
   }
 
   protected override redrive({ payloadBase64 }: DeadLetter): EventEnd {
@@ -81,14 +112,44 @@ export class WindowTaskModel extends TaskModel {
     return 'emitted';
   }
 
-  /** The earliest of those that are at work; where none is, the latest of all. */
+  /** What was said before is not said again: the later claim counts. */
+  #claim({ claims, ends }: ClaimsText): void {
+    for (const { cursor, epoch, partition, stage } of claims) {
+      const name = `${stage}/${partition}`;
+      const producer = this.#producers.get(name) ?? unheard();
+      this.#producers.set(name, producer);
+      const through = producer.through[name];
+      const isSpokenAfter = through !== undefined && isAfter(through, cursor);
+      const known = producer.claim;
+      const isOlder =
+        known !== null &&
+        (isAfter(known.cursor, cursor) ||
+          (!isAfter(cursor, known.cursor) &&
+            Object.entries(known.ends).some(([one, end]) => isAfter(end, ends[one] ?? end))));
+      if (epoch >= producer.epoch && !isSpokenAfter && !isOlder) producer.claim = { cursor, ends };
+    }
+    this.#advance();
+  }
+
+  #isLeftOut(name: string, { claim }: Producer): boolean {
+    if (claim === null) return false;
+    return Array.from(this.#producers).every(([other, { through }]) => {
+      const position = through[other];
+      if (position === undefined) return true;
+      const end = other === name ? claim.cursor : claim.ends[other];
+      return end !== undefined && !isAfter(position, end);
+    });
+  }
+
+  /** The earliest of those that may still speak; where none may, the latest of all. */
   #advance(): void {
-    const all = Array.from(this.#producers.values());
-    const working = all.filter(({ idle }) => !idle).map(({ watermarkMs }) => watermarkMs);
+    if (this.#producers.size < this.#counted) return;
+    const all = Array.from(this.#producers);
+    const working = all.filter(([name, producer]) => !this.#isLeftOut(name, producer));
     const watermarkMs =
       working.length > 0
-        ? Math.min(...working)
-        : Math.max(...all.map((producer) => producer.watermarkMs));
+        ? Math.min(...working.map(([, producer]) => producer.watermarkMs))
+        : Math.max(...all.map(([, producer]) => producer.watermarkMs));
     if (watermarkMs <= this.watermarkMs) return;
     this.watermarkMs = watermarkMs;
     const due = Array.from(this.#windows.keys())

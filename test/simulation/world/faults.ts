@@ -46,7 +46,7 @@ export const allFaultKinds = Object.keys(faultKinds) as FaultKind[];
 const seldomKinds: Partial<Record<FaultKind, number>> = {
   'delivery-skip': 2,
   'exchange-loss': 2,
-  idle: 4,
+  idle: 8,
   'piece-fails': 2,
   'piece-hangs': 2,
   'poison-killing': 2,

@@ -6,9 +6,16 @@ import type { Random } from './random';
 import type { Actor, Scheduler } from './scheduler';
 import type { DownSinks } from './stores';
 
+/** Where and when a hub stored a message. */
+export interface StoredPlace {
+  readonly partition: number;
+  readonly sequenceNumber: number;
+  readonly enqueuedTimeMs: number;
+}
+
 /** Told of every message that a hub stored. */
 export interface HubWatcher {
-  onStored(hub: string, place: { partition: number; sequenceNumber: number }, body: Buffer): void;
+  onStored(hub: string, place: StoredPlace, body: Buffer): void;
 }
 
 /** A hub whose every message somebody hears of: also those that retention drops later. */
@@ -29,8 +36,9 @@ export class WatchedHub extends MemoryHub {
   override append(partition: number, ...bodies: Uint8Array[]): void {
     for (const body of bodies) {
       super.append(partition, body);
-      const sequenceNumber = this.messages(partition).at(-1)?.sequenceNumber ?? 0;
-      this.#watcher.onStored(this.name, { partition, sequenceNumber }, Buffer.from(body));
+      const stored = this.messages(partition).at(-1);
+      if (stored === undefined) continue;
+      this.#watcher.onStored(this.name, { partition, ...stored }, Buffer.from(body));
     }
   }
 }

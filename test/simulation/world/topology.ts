@@ -13,7 +13,9 @@ import {
   sum,
   topology,
   tumbling,
+  type Topology,
 } from '../../../shared/dataflow';
+import type { CompiledStage } from '../../../shared/task/services';
 
 export const sourceHub = 'orders';
 export const exchangeHub = 'simulated-customer';
@@ -35,62 +37,82 @@ export const harmfulCode = {
   isMended: false,
 };
 
-const orders = topology('simulated', (t) => {
-  const paid = t
-    .source(sourceHub, {
+export interface Quiet {
+  readonly after: number;
+  readonly maxDelay: number;
+}
+
+/** @param quiet wall clock moves the source's time */
+const ordersOf = (quiet: Quiet | null): Topology =>
+  topology('simulated', (t) => {
+    const paid = t
+      .source(sourceHub, {
+        schema: Type.Object({
+          id: Type.Integer(),
+          customer: Type.String(),
+          time: Timestamp(),
+          amount: Type.Integer(),
+          harm: Type.Optional(Type.String()),
+        }),
+        eventTime: (order) => order.time,
+        outOfOrderness: outOfOrdernessMs,
+        ...(quiet !== null && { quiet }),
+      })
+      .filter((order) => order.amount >= 0)
+      .map((order) => {
+        if (order.harm !== undefined && !harmfulCode.isMended) {
+          if (order.harm === 'kill') harmfulCode.kill();
+          throw new Error('this order cannot be shaped');
+        }
+        return { id: order.id, customer: order.customer, time: order.time, amount: order.amount };
+      });
+    paid.toLake(sourceTable, {
       schema: Type.Object({
         id: Type.Integer(),
         customer: Type.String(),
         time: Timestamp(),
         amount: Type.Integer(),
-        harm: Type.Optional(Type.String()),
       }),
-      eventTime: (order) => order.time,
-      outOfOrderness: outOfOrdernessMs,
-    })
-    .filter((order) => order.amount >= 0)
-    .map((order) => {
-      if (order.harm !== undefined && !harmfulCode.isMended) {
-        if (order.harm === 'kill') harmfulCode.kill();
-        throw new Error('this order cannot be shaped');
-      }
-      return { id: order.id, customer: order.customer, time: order.time, amount: order.amount };
     });
-  paid.toLake(sourceTable, {
-    schema: Type.Object({
-      id: Type.Integer(),
-      customer: Type.String(),
-      time: Timestamp(),
-      amount: Type.Integer(),
-    }),
+    paid
+      .keyBy(
+        (order) => {
+          // By then its row is put out: the row has to go with the event.
+          if (order.customer === '') throw new Error('this order has no customer');
+          return order.customer;
+        },
+        { name: 'customer' },
+      )
+      .window(tumbling(windowMs), { name: 'windows', grace: graceMs, late: 'drop' })
+      .aggregate({ orders: count(), total: sum((order) => order.amount) })
+      .map((window) => ({
+        customer: window.key,
+        minute: window.windowStart,
+        orders: window.orders,
+        total: window.total,
+      }))
+      .toLake(windowTable, {
+        schema: Type.Object({
+          customer: Type.String(),
+          minute: Timestamp(),
+          orders: Type.Integer(),
+          total: Type.Number(),
+        }),
+      });
   });
-  paid
-    .keyBy(
-      (order) => {
-        // By then its row is put out: the row has to go with the event.
-        if (order.customer === '') throw new Error('this order has no customer');
-        return order.customer;
-      },
-      { name: 'customer' },
-    )
-    .window(tumbling(windowMs), { name: 'windows', grace: graceMs, late: 'drop' })
-    .aggregate({ orders: count(), total: sum((order) => order.amount) })
-    .map((window) => ({
-      customer: window.key,
-      minute: window.windowStart,
-      orders: window.orders,
-      total: window.total,
-    }))
-    .toLake(windowTable, {
-      schema: Type.Object({
-        customer: Type.String(),
-        minute: Timestamp(),
-        orders: Type.Integer(),
-        total: Type.Number(),
-      }),
-    });
-});
 
-export const topologyName = orders.name;
-const planned = plan([orders]).stages;
-export const compiledStages = planned.map((stage) => compileStage(stage, [orders]));
+export const topologyName = 'simulated';
+
+const compiled = new Map<string, readonly CompiledStage[]>();
+
+/** The stages of the topology; compiled once for all runs. */
+export function compiledStagesOf(quiet: Quiet | null): readonly CompiledStage[] {
+  const name = JSON.stringify(quiet);
+  let stages = compiled.get(name);
+  if (stages === undefined) {
+    const orders = ordersOf(quiet);
+    stages = plan([orders]).stages.map((stage) => compileStage(stage, [orders]));
+    compiled.set(name, stages);
+  }
+  return stages;
+}

@@ -27,7 +27,7 @@ export interface SourceMessage {
   readonly events: readonly ExpectedEvent[];
 }
 
-const firstOrderMs = Date.UTC(2026, 0, 1);
+export const firstOrderMs = Date.UTC(2026, 0, 1);
 const spanMs = 8 * 60_000;
 const outOfOrderMaxMs = 20_000;
 const farFutureMs = Date.UTC(2026, 5, 10);

@@ -18,7 +18,7 @@ async function shown(
   }
   if (surveyedAtMs !== null) {
     const task = {
-      ...{ partition: '0', incarnation: '1', digest: emptyDigest, hubLast: 6, lag: 7 },
+      ...{ partition: '0', incarnation: '1', digest: emptyDigest, hubLast: 6, hubEnd: 7, lag: 7 },
       ...{ lagSinceMs: null, lagAtCursor: 'null', isLagExact: false, settledThrough: 0 },
       ...{ needs: [], why: '' },
     };

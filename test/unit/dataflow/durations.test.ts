@@ -6,7 +6,9 @@ interface Times {
   readonly size?: number;
   readonly grace?: number;
   readonly outOfOrderness?: number;
-  readonly idleAfter?: number;
+  readonly maxDrift?: number;
+  readonly early?: { readonly limit: number };
+  readonly quiet?: { readonly after: number; readonly maxDelay: number };
 }
 
 function define({ size = 1_000, grace, ...source }: Times): Topology {
@@ -33,14 +35,18 @@ it.each([
   { grace: -1 },
   { outOfOrderness: 1.5 },
   { outOfOrderness: NaN },
-  { idleAfter: -1 },
+  { maxDrift: -1 },
+  { early: { limit: -1 } },
+  { quiet: { after: -1, maxDelay: 0 } },
+  { quiet: { after: 0, maxDelay: 0.5 } },
 ])('refuses %j', (times) => {
   expect(() => define(times)).toThrow(/STREAM_TOPOLOGY_INVALID.*(milliseconds|negative)/);
 });
 
-it.each([{ idleAfter: Infinity }, { grace: 0, outOfOrderness: 0, size: 1 }])(
-  'takes %j',
-  (times) => {
-    expect(define(times).name).toBe('times');
-  },
-);
+it.each([
+  { maxDrift: Infinity },
+  { early: { limit: Infinity } },
+  { grace: 0, outOfOrderness: 0, size: 1 },
+])('takes %j', (times) => {
+  expect(define(times).name).toBe('times');
+});

@@ -16,7 +16,7 @@ const limits: AssessLimits = {
   nowMs,
   stallAfterMs: 15_000,
   graceMs: 4_000,
-  idleAfterMs: 30_000,
+  ...{ isSource: true, quietAfterMs: 30_000 },
   isDraining: false,
   log: { blocksMax: 100, bytesMax: 10_000, ageMaxMs: 500_000 },
   tables: { rows: { rowsMax: 1_000, bytesMax: 1_000_000, ageMaxMs: 60_000 } },
@@ -103,14 +103,18 @@ describe('a task', () => {
       [],
       [{ ...quietSince(100_000), tick: { atCommit: 9, count: 2, isAtRest: false, isEnd: false } }],
     ],
-    ['that reads an exchange is never ticked', [], [quietSince(90_000), {}, { idleAfterMs: null }]],
+    [
+      'whose source is not moved by wall clock is never ticked',
+      [],
+      [quietSince(90_000), {}, { quietAfterMs: null }],
+    ],
     [
       'that left results due is looked after, also when it has ended or reads an exchange',
       ['tick'],
       [
         { ...quietSince(19_000), isFiringDue: true, watermarkMs: drained },
         {},
-        { isDraining: true, idleAfterMs: null },
+        { isDraining: true, isSource: false, quietAfterMs: null },
       ],
     ],
     [

@@ -7,7 +7,8 @@ import { expectedReadings, Mendable, someReadings } from '../../support/mendable
 import { StageWorld } from '../../support/stage-world';
 import { harmStores } from '../../support/store-harm';
 
-const readings = someReadings(60);
+// Of the time in which they are enqueued.
+const readings = someReadings(60, Date.UTC(2026, 5, 1));
 const partitionCount = 2;
 const stepMs = 30_000;
 
@@ -17,7 +18,7 @@ class IdleWorld {
   #appends = 0;
 
   constructor() {
-    const mendable = new Mendable();
+    const mendable = new Mendable({ isQuietClosed: true });
     mendable.isMended = true;
     this.world = new StageWorld({
       ...{ topologies: [mendable.topology], partitionCount, flushRowsMax: 10 },
