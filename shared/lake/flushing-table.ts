@@ -97,6 +97,7 @@ export class FlushingTable implements LakeTable {
     const { plan, folder, objects, randomness, clock, telemetry, faultPoint } = this.#options;
     const written = await writeFiles(this.#files, task, due);
     const last = due.at(-1)?.commit ?? seen.through;
+    const watermarkMs = due.at(-1)?.watermarkMs ?? null;
     await faultPoint('flush.before-table-commit');
     const token = randomness.uniqueId();
     const nowMs = clock.nowMs();
@@ -106,6 +107,8 @@ export class FlushingTable implements LakeTable {
         this.#commitInfo(token, 'STREAMING UPDATE', {
           outputMode: 'Append',
           epochId: String(last),
+          // Through when the table has all rows of this task: readers take the least over its tasks.
+          ...(watermarkMs !== null && { watermarkMs: String(watermarkMs) }),
         }),
         { txn: { appId: task, version: last, lastUpdated: nowMs } },
         ...written.adds.map((add) => ({ add })),

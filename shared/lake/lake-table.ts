@@ -5,6 +5,8 @@ import { FlushingTable } from './flushing-table';
 /** The rows of one commit of one task; cells in the order of `plan.columns`. */
 export interface LakeBatch {
   readonly commit: number;
+  /** The task's watermark in that commit; null: none yet. Absent: these rows are of no stream. */
+  readonly watermarkMs?: number | null;
   readonly rows: readonly Row[];
 }
 

@@ -70,7 +70,10 @@ export class Delivery {
     await faultPoint('stage.before-flush');
     const lake = lakeTable(table);
     this.#assertNotAhead(table.name, await lake.flushedThrough(this.#taskId()));
-    const batches: LakeBatch[] = pending.map(({ commit, rows }) => ({ commit, rows: rows() }));
+    const batches: LakeBatch[] = pending.map(({ commit, rows, watermarkMs }) => ({
+      ...{ commit, watermarkMs },
+      rows: rows(),
+    }));
     const flushed = await lake.flush({ task: this.#taskId(), batches });
     this.#assertNotAhead(table.name, flushed.flushedThrough);
     await faultPoint('stage.after-flush');

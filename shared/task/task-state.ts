@@ -24,6 +24,7 @@ export interface PendingRows {
   readonly commit: number;
   readonly place: LogPosition;
   readonly committedAtMs: number;
+  readonly watermarkMs: number | null;
   readonly bytes: number;
   readonly count: number;
   /** Parsed only when flushed. */
@@ -215,11 +216,13 @@ export function* partsOf(snapshot: SnapshotUnderWay): Generator<Uint8Array> {
  */
 function pendingRows(
   { count, lines }: TableRows,
-  { commit, committedAtMs }: CommitRecord,
+  { commit, committedAtMs, summary, watermarkMs: reachedMs }: CommitRecord,
   place: LogPosition,
 ): PendingRows {
+  // What is due by then and not given out yet is not in these rows.
+  const watermarkMs = summary.isFiringDue ? null : reachedMs;
   const bytes = lines.byteLength;
-  return { commit, place, committedAtMs, bytes, count, rows: () => parseRows(lines) };
+  return { commit, place, committedAtMs, watermarkMs, bytes, count, rows: () => parseRows(lines) };
 }
 
 function parseRows(lines: Uint8Array): Row[] {
