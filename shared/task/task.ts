@@ -299,10 +299,7 @@ export class Task {
         gapReason: 'retention',
       });
       const last = result.messages > 0 ? range[result.messages - 1] : undefined;
-      if (last !== undefined) {
-        const { plan } = this.#options.stage;
-        noteInput(this.#hold, plan, { enqueuedTimeMs: last.enqueuedTimeMs, atMs: clock.nowMs() });
-      }
+      noteInput(this.#hold, this.#options.stage.plan, last, clock.nowMs());
       const lastEnqueuedAtMs = last?.enqueuedTimeMs ?? null;
       const content = { ...result, processingTimeMs, lastEnqueuedAtMs };
       const draft = this.#hold.draft(content, 'events', run.means);

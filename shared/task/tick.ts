@@ -23,8 +23,15 @@ export interface TickRequest {
 }
 
 /** Notes the input of the commit under way, where wall clock will go on from it. */
-export function noteInput(hold: TaskHold, plan: StagePlan, input: LastInput): void {
-  if (plan.quiet !== null) hold.state.keyed.store<LastInput>(inputStore).put('input', input);
+export function noteInput(
+  hold: TaskHold,
+  plan: StagePlan,
+  last: Pick<LastInput, 'enqueuedTimeMs'> | undefined,
+  atMs: number,
+): void {
+  if (plan.quiet === null || last === undefined) return;
+  const { enqueuedTimeMs } = last;
+  hold.state.keyed.store<LastInput>(inputStore).put('input', { enqueuedTimeMs, atMs });
 }
 
 /**
