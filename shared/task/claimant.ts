@@ -139,7 +139,7 @@ export async function claimIdle(
         world.sender.send({ hub: exchange.hub, partition, bodies: [body] }),
       ),
     );
-    world.telemetry.emit('debug', 'exchange.claimed-idle', {
+    world.telemetry.emit('info', 'exchange.claimed-idle', {
       topology: exchange.topology,
       exchange: exchange.hub,
       partitions: claims.map(({ partition, stage }) => `${stage}/${partition}`),
