@@ -36,6 +36,23 @@ export async function newestLife(
   return newest;
 }
 
+/** The same of all partitions of a stage, by one listing. */
+export async function newestLives(
+  appends: AppendStore,
+  stage: Omit<TaskAddress, 'incarnation' | 'partition'>,
+  hub: HubDescription,
+): Promise<(partition: string) => string> {
+  const first = incarnationOf(hub);
+  const newest = new Map<string, string>();
+  for (const name of await appends.list(stagePrefix(stage) + first)) {
+    const path = parseGenerationName(name)?.path;
+    if (path === undefined || hubOf(path.incarnation) !== hubOf(first)) continue;
+    const known = newest.get(path.partition) ?? first;
+    if (path.incarnation > known) newest.set(path.partition, path.incarnation);
+  }
+  return (partition) => newest.get(partition) ?? first;
+}
+
 /** One life of a task's log. */
 export interface KnownIncarnation {
   readonly incarnation: string;

@@ -1,6 +1,6 @@
-import { incarnationOf } from '../commit-log/incarnations';
+import { incarnationOf, newestLives } from '../commit-log/incarnations';
 import { encodeClaims, type IdleClaim } from '../delivery/exchange/envelope';
-import type { HubReader, HubSender, ObjectStore, Telemetry } from '../model/ports';
+import type { AppendStore, HubReader, HubSender, ObjectStore, Telemetry } from '../model/ports';
 import type { StagePlan } from '../model/program';
 import { claimsOf, isClaimCurrent, type ClaimJournal, type RestFacts } from '../time/claims';
 import type { Position, Positions } from '../time/position';
@@ -18,6 +18,7 @@ export interface ClaimCandidate {
 }
 
 export interface ClaimWorld {
+  readonly appends: AppendStore;
   readonly objects: ObjectStore;
   readonly sender: HubSender;
   readonly telemetry: Telemetry;
@@ -76,18 +77,23 @@ interface Ends {
   readonly empty: ReadonlySet<string>;
 }
 
-async function readEnds(exchange: Pick<ClaimedExchange, 'sources'>): Promise<Ends> {
+async function readEnds(
+  { appends }: Pick<ClaimWorld, 'appends'>,
+  exchange: Pick<ClaimedExchange, 'sources' | 'topology'>,
+  version: string,
+): Promise<Ends> {
   const ends: Record<string, Position> = {};
   const empty = new Set<string>();
   await Promise.all(
     exchange.sources.map(async ({ hub, stage }) => {
       const description = await hub.describe();
-      const incarnation = incarnationOf(description);
+      const place = { topology: exchange.topology, version, stage };
+      const lifeOf = await newestLives(appends, place, description);
       await Promise.all(
         description.partitionIds.map(async (partition) => {
           const { isEmpty, lastSequenceNumber } = await hub.bounds(partition);
           const name = `${stage}/${partition}`;
-          ends[name] = [incarnation, lastSequenceNumber + 1, 0];
+          ends[name] = [lifeOf(partition), lastSequenceNumber + 1, 0];
           if (isEmpty) empty.add(name);
         }),
       );
@@ -112,7 +118,7 @@ export async function claimIdle(
 ): Promise<number> {
   const { topologyVersion } = request;
   const journal = await readClaimJournal(world.objects, exchange, topologyVersion);
-  const { empty, ends } = await readEnds(exchange);
+  const { empty, ends } = await readEnds(world, exchange, topologyVersion);
   const facts = new Map<string, RestFacts>();
   for (const { epoch, partition, rest, stage } of request.candidates) {
     const name = `${stage}/${partition}`;
@@ -123,7 +129,11 @@ export async function claimIdle(
     facts.set(name, empty.has(name) ? { ...found, cursor: end } : found);
   }
   if (facts.size === 0) return 0;
-  const found = claimsOf({ ends, facts, endsAgain: (await readEnds(exchange)).ends });
+  const found = claimsOf({
+    ends,
+    facts,
+    endsAgain: (await readEnds(world, exchange, topologyVersion)).ends,
+  });
   if (found.size === 0) return 0;
   const claims: IdleClaim[] = [];
   for (const [name, { cursor, epoch, state }] of found) {

@@ -1,5 +1,5 @@
 // Goal: a claim of idleness is true whatever happens while it is made, and nothing is said twice.
-import { MemoryObjectStore } from '../../../shared/adapters/memory-stores';
+import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/adapters/memory-stores';
 import { decodeEnvelope, type ClaimsEnvelope } from '../../../shared/delivery/exchange/envelope';
 import {
   claimIdle,
@@ -53,6 +53,7 @@ class ClaimWorld {
 
   claim(...candidates: readonly ClaimCandidate[]): Promise<number> {
     const world = {
+      appends: new MemoryAppendStore(),
       objects: this.objects,
       telemetry: { emit: () => undefined },
       sender: {
