@@ -1,5 +1,6 @@
 import { messagesOfIncarnation } from './batch-order';
 import { IdleClaims } from './claimant';
+import { bothOf, forEachOf } from './each-of';
 import { HaltMarks } from './halt-marks';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
@@ -433,31 +434,6 @@ export class Runtime {
   }
 }
 
-const failuresToldMax = 5;
-
-/**
- * One after the other: what one of them meets keeps nobody from the others, and is told at the end.
- * A task that others have gone on with is in good hands: it was let go, and that is all.
- */
-async function forEachOf<Item>(
-  items: Iterable<Item>,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const failures: unknown[] = [];
-  for (const item of items) {
-    try {
-      await work(item);
-    } catch (error) {
-      const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-      failures.push(...met.filter((one) => !isMendedByOpeningAnew(one)));
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length === 0) return;
-  const told = failures.slice(0, failuresToldMax).map(String).join('; ');
-  throw new AggregateError(failures, `${failures.length} failed: ${told}`);
-}
-
 const elsewhere: TendTaskReport = {
   ...{ commit: 0, commits: 0, events: 0, nextSequenceNumber: 0 },
   ...{ isOutboxSent: false, isElsewhere: true },
@@ -466,11 +442,6 @@ const elsewhere: TendTaskReport = {
 function nothingCommitted({ messages }: BatchRequest): BatchReport {
   const isComplete = messages.length === 0;
   return { committedEvents: 0, commits: 0, duplicateMessages: 0, isComplete };
-}
-
-/** The second when the first is over, whatever became of it. */
-async function bothOf(first: Promise<void>, second: () => Promise<void>): Promise<void> {
-  await forEachOf([() => first, second], (work) => work());
 }
 
 function taskOf(
