@@ -42,7 +42,9 @@ describe('plan', () => {
   it('explains the shipped topologies and configures the emulator for them', () => {
     const planned = plan(topologies);
     const text = explain(planned, topologies);
-    expect(text).toContain('up to 1 h out of order; a dead letter from 1 d ahead of when it was enqueued');
+    expect(text).toContain(
+      'up to 1 h out of order; a dead letter from 1 d ahead of when it was enqueued',
+    );
     expect(text).toContain('tumbling, 1 d; waits 2 h past its end, later ones are counted');
     expect(text).toMatch(/a file at [\d,]+ rows, [\d,.]+ MiB or \d+ \w+, whichever comes first/);
     expect(text).toContain('every event read has exactly one end');
