@@ -56,6 +56,8 @@ export interface StagePlan {
    * operators of one's own keep time, and nobody knows for how long.
    */
   readonly openForMs: number | null;
+  /** Keys lie where the source's partitions put them: with another count of these they would lie elsewhere. */
+  readonly isKeyedBySource?: boolean;
 }
 
 /** One event to process, decoded. */

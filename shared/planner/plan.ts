@@ -77,8 +77,12 @@ function stagePlan(cutting: {
     }),
     quiet: root?.kind === 'source' ? root.quiet : null,
     openForMs: longest(roots.map(({ id }) => cutting.openForMs[id] ?? null)),
+    ...(root?.kind === 'source' && inside.some(isKeyedInPlace) && { isKeyedBySource: true }),
   };
 }
+
+const isKeyedInPlace = (node: GraphNode): boolean =>
+  node.kind === 'keyBy' && node.isPartitionedBySource;
 
 /** By node, the longest chain of windows from it on: results of one are events of the next. */
 function openTimes(topology: Topology): readonly (number | null)[] {

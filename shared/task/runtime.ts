@@ -3,7 +3,11 @@ import { IdleClaims } from './claimant';
 import { bothOf, forEachOf } from './each-of';
 import { HaltMarks } from './halt-marks';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
-import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
+import {
+  listKnownIncarnations,
+  newestLife,
+  type KnownIncarnation,
+} from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
 import { withoutPlans, type TopologyPlans } from '../model/topology-plan';
@@ -273,9 +277,20 @@ export class Runtime {
     const asked = entry.hub;
     const current = await entry.services.hub.describe();
     // Where somebody else has asked meanwhile, this answer may be the older one.
-    if (entry.hub !== asked || current.createdAtMs === known.createdAtMs) return;
+    if (entry.hub !== asked) return;
+    const { plan } = entry.stage;
+    const partitions = current.partitionIds.length;
+    if (current.createdAtMs === known.createdAtMs) {
+      if (partitions === known.partitionIds.length) return;
+      entry.services.telemetry.emit('warn', 'hub.partitions-changed', {
+        ...{ hub: plan.input.hub, partitions, formerly: known.partitionIds.length },
+      });
+      entry.hub = Promise.resolve(current);
+      entry.tasks.clear();
+      return;
+    }
     entry.services.telemetry.emit('warn', 'hub.recreated', {
-      hub: entry.stage.plan.input.hub,
+      hub: plan.input.hub,
       createdAtMs: current.createdAtMs,
       formerlyCreatedAtMs: known.createdAtMs,
     });
@@ -341,11 +356,30 @@ export class Runtime {
     };
     const { address, earlier, isBegun } = inheritance;
     const inherited = isBegun ? null : await this.#bequeathed({ ...options, address }, earlier);
+    if (!isBegun) await this.#assertSameCountAsOthers({ ...options, address });
     // Once, by whoever begins the first log of the new hub, and before it begins.
     const isFirst = !isBegun && partition === hub.partitionIds[0];
     if (isFirst) await this.#endFormerPartitions({ ...options, address }, hub);
     const beforeBegin = (): Promise<void> => assertMayBegin(appends, address, earlier);
     return Task.open({ ...options, address, inherited, beforeBegin });
+  }
+
+  /** A partition that is new has no log: those of the others know how many there were. */
+  async #assertSameCountAsOthers(options: Omit<TaskOptions, 'inherited'>): Promise<void> {
+    const { address, services, stage } = options;
+    if (stage.plan.isKeyedBySource !== true) return;
+    const { stage: name, version } = address;
+    const others = (await listLogs(services.appends, address.topology))
+      .filter((path) => path.version === version && path.stage === name)
+      .filter(({ partition }) => partition !== address.partition)
+      .sort((left, right) => (left.incarnation < right.incarnation ? 1 : -1));
+    const [other] = others;
+    if (other === undefined) return;
+    const lives = await listKnownIncarnations(services.appends, other);
+    // One that is about to begin holds nothing yet, and what it begins with is not for us to say.
+    if (!lives.some((life) => life.incarnation === other.incarnation && life.hasBegun)) return;
+    // It compares what its own log holds.
+    await Task.open({ ...options, address: other, inherited: null });
   }
 
   /** Ends the newest of the earlier lives and takes its state: nobody appends to it from then on. */

@@ -22,6 +22,7 @@ import { BatchOutputs } from './batch-outputs';
 import { CommitReports } from './commit-reports';
 import { Delivery } from './delivery';
 import { draftCommit, nothingRead, type CommitContent } from './draft';
+import { assertSameCount, countKnown, noteCount } from './partition-counts';
 import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { LogMaintenance } from './log-maintenance';
@@ -117,6 +118,8 @@ export class TaskHold {
     const hold = new TaskHold(options, log, TaskState.fromBase(stage.plan, loaded));
     hold.#takeIn(loaded.records);
     const task = { address, log, plan: stage.plan, state: hold.state, services };
+    const known = countKnown({ plan: stage.plan, keyed: hold.state.keyed });
+    assertSameCount(stage.plan, { found: options.taskCount, known });
     await assertNotRestored(task, async () => hold.#takeIn(await log.catchUp()));
     await hold.#finishRoll();
     services.telemetry.emit('info', 'task.opened', {
@@ -161,6 +164,8 @@ export class TaskHold {
     const { incarnation, partition, stage } = this.#options.address;
     const isSource = this.#options.stage.plan.input.kind === 'source';
     this.program.beforeCommit();
+    const { stage: compiled, taskCount } = this.#options;
+    noteCount({ plan: compiled.plan, keyed: this.state.keyed }, taskCount);
     return draftCommit({
       task: this.state,
       log: this.log,
