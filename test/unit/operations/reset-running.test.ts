@@ -146,6 +146,7 @@ it('a task that no worker had begun before: what is read of it in the middle is 
     const done = await resetWith(run, at, async ({ world }) => {
       await orRefused(readAll(world, world.worker()));
     });
+    expect(done.report).toMatchObject({ isRight: true });
     operations = Math.min(operations, done.operations);
     await expectOnce(run);
   }
