@@ -3,17 +3,14 @@ import { IdleClaims } from './claimant';
 import { bothOf, forEachOf } from './each-of';
 import { HaltMarks } from './halt-marks';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
-import {
-  listKnownIncarnations,
-  newestLife,
-  type KnownIncarnation,
-} from '../commit-log/incarnations';
+import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
 import { withoutPlans, type TopologyPlans } from '../model/topology-plan';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
+import { assertSameCountAsOthers } from './other-logs';
 import { isFence, isSuperseded, unlessSuperseded } from './superseded';
 import type { SettledLetter, SettleRequest } from './settle-letters';
 import { Task, type BatchReport, type TendRequest } from './task';
@@ -356,30 +353,12 @@ export class Runtime {
     };
     const { address, earlier, isBegun } = inheritance;
     const inherited = isBegun ? null : await this.#bequeathed({ ...options, address }, earlier);
-    if (!isBegun) await this.#assertSameCountAsOthers({ ...options, address });
+    if (!isBegun) await assertSameCountAsOthers({ ...options, address });
     // Once, by whoever begins the first log of the new hub, and before it begins.
     const isFirst = !isBegun && partition === hub.partitionIds[0];
     if (isFirst) await this.#endFormerPartitions({ ...options, address }, hub);
     const beforeBegin = (): Promise<void> => assertMayBegin(appends, address, earlier);
     return Task.open({ ...options, address, inherited, beforeBegin });
-  }
-
-  /** A partition that is new has no log: those of the others know how many there were. */
-  async #assertSameCountAsOthers(options: Omit<TaskOptions, 'inherited'>): Promise<void> {
-    const { address, services, stage } = options;
-    if (stage.plan.isKeyedBySource !== true) return;
-    const { stage: name, version } = address;
-    const others = (await listLogs(services.appends, address.topology))
-      .filter((path) => path.version === version && path.stage === name)
-      .filter(({ partition }) => partition !== address.partition)
-      .sort((left, right) => (left.incarnation < right.incarnation ? 1 : -1));
-    const [other] = others;
-    if (other === undefined) return;
-    const lives = await listKnownIncarnations(services.appends, other);
-    // One that is about to begin holds nothing yet, and what it begins with is not for us to say.
-    if (!lives.some((life) => life.incarnation === other.incarnation && life.hasBegun)) return;
-    // It compares what its own log holds.
-    await Task.open({ ...options, address: other, inherited: null });
   }
 
   /** Ends the newest of the earlier lives and takes its state: nobody appends to it from then on. */
