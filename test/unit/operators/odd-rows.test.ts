@@ -1,7 +1,7 @@
 // Goal: events at the end of time and columns of odd names end as any others do.
 import { Type } from 'typebox';
 import { count, Nullable, Timestamp, topology, tumbling } from '../../../shared/dataflow';
-import { StageWorld } from '../../support/stage-world';
+import { testTopology } from '../../../shared/testing';
 
 it('an event that comes after a drain is late, also where late ones are adjusted', async () => {
   const defined = topology('drained', (t) => {
@@ -15,14 +15,14 @@ it('an event that comes after a drain is late, also where late ones are adjusted
       .map(({ events }) => ({ events }))
       .toLake('counts', { schema: Type.Object({ events: Type.Integer() }) });
   });
-  const world = new StageWorld({ topologies: [defined], partitionCount: 1 });
-  world.hub('events').append(0, Buffer.from('{"key":"a","time":1}'));
-  await world.finish(world.worker());
-  world.hub('events').append(0, Buffer.from('{"key":"a","time":2}'));
-  await world.finish(world.worker());
-  await world.finish(world.worker());
-  const [ledger] = await world.worker().ledgers('drained-events');
-  expect(ledger).toMatchObject({ read: 2, emitted: 1, late: 1 });
+  const test = testTopology(defined)
+    .send('events', [{ key: 'a', time: 1 }])
+    .end()
+    .send('events', [{ key: 'a', time: 2 }])
+    .restart()
+    .end();
+  expect((await test.ledger())['events']).toMatchObject({ read: 2, emitted: 1, late: 1 });
+  expect(await test.late()).toEqual([{ stage: 'events', event: { key: 'a', time: 2 } }]);
 });
 
 it('a column that is called as something every object has is null where the row has none', async () => {
@@ -36,9 +36,9 @@ it('a column that is called as something every object has is null where the row 
       .map(({ time }) => ({ time }) as never)
       .toLake('races', { schema: event });
   });
-  const world = new StageWorld({ topologies: [defined], partitionCount: 1 });
-  world.hub('events').append(0, Buffer.from('{"time":1}'));
-  await world.finish(world.worker());
-  const [ledger] = await world.worker().ledgers('races-events');
-  expect(ledger).toMatchObject({ read: 1, emitted: 1 });
+  const test = testTopology(defined)
+    .send('events', [{ time: 1 }])
+    .end();
+  expect(await test.table('races')).toEqual([{ time: 1, constructor: null, toString: null }]);
+  expect((await test.ledger())['events']).toMatchObject({ read: 1, emitted: 1 });
 });
