@@ -13,16 +13,36 @@ export interface PlanDocument {
   readonly topology: string;
   /** By id, so that the order of lines in the source does not matter. */
   readonly nodes: readonly PlanNode[];
+  /** By name. */
+  readonly stages: readonly PlanStage[];
+}
+
+/** What one stage reads and writes. */
+export interface PlanStage {
+  readonly name: string;
+  /** The hub. */
+  readonly reads: string;
+  /** Stages whose events come through it, with the port that they are for. Of a source none. */
+  readonly producers: readonly { readonly stage: string; readonly port: number }[];
+  readonly exchanges: readonly { readonly hub: string; readonly port: number }[];
+  readonly tables: readonly string[];
+}
+
+/** A function that a topology is written with. No part of its plan. */
+export interface FunctionNote {
+  /** `<node>.<setting>`. */
+  readonly place: string;
+  readonly textHash: string;
 }
 
 export interface PlanNode {
-  /** `<kind> <name>`: unique in the topology. A name identifies, never a position. */
+  /** `<kind> <name>`: unique in the topology. A name identifies, never a position: nodes without one are steps. */
   readonly id: string;
   readonly kind: string;
   readonly name: string;
-  /** The stage that it runs in: what a node keeps belongs to (stage, node). */
-  readonly stage: string;
-  /** Ids of the nodes that it takes values from, by port. */
+  /** Where it runs, by name: behind a union of sources in several. What a node keeps belongs to (stage, node). */
+  readonly stages: readonly string[];
+  /** Ids of the nodes that it takes values from, by port, with the unnamed steps between. */
   readonly inputs: readonly string[];
   /** Its settings, without functions. They act on what comes from now on. */
   readonly settings: Json;

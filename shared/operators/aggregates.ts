@@ -3,6 +3,10 @@
  * one, so that an event that fails elsewhere can be taken back.
  */
 export interface Aggregate<Value, Accumulator, Result> {
+  /** What it makes of values, as in `sum`: accumulators of another kind mean something else. */
+  readonly kind: string;
+  /** The function of the user's that it is made with, for notes on what changed. */
+  readonly select?: (value: Value) => unknown;
   readonly create: () => Accumulator;
   readonly add: (accumulator: Accumulator, value: Value) => Accumulator;
   readonly result: (accumulator: Accumulator) => Result;
@@ -19,12 +23,14 @@ function finite(number: number, what: string): number {
 
 /** How many values. */
 export function count<Value>(): Aggregate<Value, number, number> {
-  return { create: () => 0, add: (total) => total + 1, result: (total) => total };
+  return { kind: 'count', create: () => 0, add: (total) => total + 1, result: (total) => total };
 }
 
 /** The sum of a number of each value; 0 for none. */
 export function sum<Value>(select: (value: Value) => number): Aggregate<Value, number, number> {
   return {
+    kind: 'sum',
+    select,
     create: () => 0,
     add: (total, value) => finite(total + finite(select(value), 'sum'), 'sum'),
     result: (total) => total,
@@ -36,6 +42,8 @@ export function min<Value>(
   select: (value: Value) => number,
 ): Aggregate<Value, number | null, number | null> {
   return {
+    kind: 'min',
+    select,
     create: () => null,
     add: (least, value) => {
       const number = finite(select(value), 'min');
@@ -50,6 +58,8 @@ export function max<Value>(
   select: (value: Value) => number,
 ): Aggregate<Value, number | null, number | null> {
   return {
+    kind: 'max',
+    select,
     create: () => null,
     add: (greatest, value) => {
       const number = finite(select(value), 'max');
@@ -66,6 +76,8 @@ export function average<Value>(
   select: (value: Value) => number,
 ): Aggregate<Value, Mean, number | null> {
   return {
+    kind: 'average',
+    select,
     create: () => [0, 0],
     add: ([total, values], value) => [
       finite(total + finite(select(value), 'average'), 'average'),
@@ -79,7 +91,11 @@ export function average<Value>(
 export function share<Value>(
   isCounted: (value: Value) => boolean,
 ): Aggregate<Value, Mean, number | null> {
-  return average((value: Value) => (isCounted(value) ? 1 : 0));
+  return {
+    ...average((value: Value) => (isCounted(value) ? 1 : 0)),
+    kind: 'share',
+    select: isCounted,
+  };
 }
 
 /** A fold of your own. The accumulator must be JSON and must not be mutated. */
@@ -87,5 +103,5 @@ export function reduce<Value, Accumulator>(
   initial: Accumulator,
   add: (accumulator: Accumulator, value: Value) => Accumulator,
 ): Aggregate<Value, Accumulator, Accumulator> {
-  return { create: () => initial, add, result: (accumulator) => accumulator };
+  return { kind: 'reduce', create: () => initial, add, result: (accumulator) => accumulator };
 }

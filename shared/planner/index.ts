@@ -1,3 +1,3 @@
 export { emulatorConfig, explain } from './explain';
 export { defaultPartitionCount, plan, planTopology, type HubPlan, type Plan } from './plan';
-export { planDocument } from './plan-document';
+export { functionNotes, planDocument } from './plan-document';

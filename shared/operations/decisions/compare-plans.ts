@@ -31,7 +31,7 @@ export interface PlanDifference {
   /** One line: what changed, and what it means. */
   readonly text: string;
   /** Only a decision where the logs answer with more than 0; else it is compatible. */
-  readonly asks: OpenQuestion | null;
+  readonly asks: readonly OpenQuestion[];
   /** The node's state or rows can be given up alone: `millrace remove <topology> <node>` does it. */
   readonly isRemovable: boolean;
 }
@@ -66,27 +66,32 @@ export async function answered(
   const settled: PlanDifference[] = [];
   for (const difference of differences) {
     const { asks, text } = difference;
-    if (asks === null) {
+    if (asks.length === 0) {
       settled.push(difference);
       continue;
     }
-    const open = await count(asks);
-    const what = asks.kind === 'state' ? 'keys are open' : 'rows are not in the table yet';
+    let open = 0;
+    for (const question of asks) open += await count(question);
+    const what = asks[0]?.kind === 'state' ? 'keys are open' : 'rows are not in the table yet';
     settled.push(
       open === 0
         ? {
             ...difference,
-            asks: null,
+            asks: [],
             verdict: 'compatible',
             text: `${text}; nothing is open in it`,
           }
-        : { ...difference, asks: null, text: `${text}; ${open} ${what}` },
+        : { ...difference, asks: [], text: `${text}; ${open} ${what}` },
     );
   }
   return settled;
 }
 
-const plain = { asks: null, isRemovable: false } as const;
+function questionsOf(kind: OpenQuestion['kind'], { name, stages }: PlanNode): OpenQuestion[] {
+  return stages.map((stage) => ({ kind, stage, name }));
+}
+
+const plain = { asks: [], isRemovable: false } as const;
 
 function addition(node: PlanNode): PlanDifference {
   const text = `${node.id} is new: it begins with what comes from now on`;
@@ -94,14 +99,14 @@ function addition(node: PlanNode): PlanDifference {
 }
 
 function removal(node: PlanNode, added: readonly PlanNode[]): PlanDifference {
-  const { id, kind, name, stage } = node;
+  const { id, kind, name } = node;
   const place = { node: id, isRemovable: true };
   if (kind === 'source') {
     const text = `${id} is gone: nobody would read hub ${name} any more, and what its tasks owe would stay in their logs`;
     return { ...plain, verdict: 'decision', node: id, text };
   }
   if (kind === 'toLake') {
-    const asks = { kind: 'rows', stage, name } as const;
+    const asks = questionsOf('rows', node);
     const text = `${id} is gone: no more rows come into table ${name}`;
     return { ...place, verdict: 'decision', text, asks };
   }
@@ -121,7 +126,7 @@ function removal(node: PlanNode, added: readonly PlanNode[]): PlanDifference {
     twin === undefined
       ? 'is gone'
       : `is gone, or has the name ${twin.name} now: state belongs to a name`;
-  const asks = { kind: 'state', stage, name } as const;
+  const asks = questionsOf('state', node);
   return { ...place, verdict: 'decision', text: `${id} ${what}`, asks };
 }
 
@@ -130,7 +135,7 @@ function hasExchange({ settings }: PlanNode): boolean {
 }
 
 function changes(before: PlanNode, after: PlanNode): PlanDifference[] {
-  const { fingerprint, id, kind, name } = before;
+  const { fingerprint, id, kind } = before;
   const found: PlanDifference[] = [];
   const add = (
     verdict: Verdict,
@@ -139,12 +144,12 @@ function changes(before: PlanNode, after: PlanNode): PlanDifference[] {
   ): void => {
     found.push({ ...plain, ...more, verdict, node: id, text: `${id}: ${text}` });
   };
-  const asks = { kind: 'state', stage: before.stage, name } as const;
-  if (before.stage !== after.stage) {
-    const move = `it runs in stage ${after.stage} now, it was in ${before.stage}`;
+  const asks = questionsOf('state', before);
+  if (canonicalJson(before.stages) !== canonicalJson(after.stages)) {
+    const move = `it runs in stage ${after.stages.join(' and ')} now, it was in ${before.stages.join(' and ')}`;
     if (fingerprint !== null) add('decision', `${move}, where its state is`, { asks });
     else if (kind !== 'toLake') add('compatible', move);
-    else add('decision', move, { asks: { ...asks, kind: 'rows' } });
+    else add('decision', move, { asks: questionsOf('rows', before) });
   }
   if (canonicalJson(fingerprint) !== canonicalJson(after.fingerprint)) {
     const what = jsonChanges(fingerprint, after.fingerprint).join(', ');

@@ -27,7 +27,7 @@ const spec: OperatorSpec<TumblingConfig> = {
   }),
   describe: ({ aggregates, graceMs, late, sizeMs }) => ({
     ...{ kind: 'tumbling', sizeMs, graceMs, late },
-    aggregates: aggregates.map(([name]) => name),
+    aggregates: aggregates.map(([name, { kind }]) => `${kind} ${name}`),
   }),
   open: (config, context) => new TumblingWindow(config, context),
   openForMs: ({ graceMs, sizeMs }) => sizeMs + graceMs,

@@ -12,10 +12,10 @@ const topology = 'trades';
 
 function document(windows: Readonly<Record<string, number>>): PlanDocument {
   const nodes = Object.entries(windows).map(([name, sizeMs]) => ({
-    ...{ id: `window ${name}`, kind: 'window', name, stage: 'by-symbol', inputs: [] },
+    ...{ id: `window ${name}`, kind: 'window', name, stages: ['by-symbol'], inputs: [] },
     ...{ settings: {}, fingerprint: { kind: 'window', sizeMs } },
   }));
-  return { format: 1, topology, nodes };
+  return { format: 1, topology, nodes, stages: [] };
 }
 
 const small = document({ bars: 60_000 });

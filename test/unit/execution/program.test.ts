@@ -217,7 +217,7 @@ describe('a program', () => {
     if (stage === undefined) throw new Error('no stage');
     const bind = (state: KeyedState) => compileStage(stage, [wider]).bind(state, new Gathered());
     expect(() => bind(before.state)).toThrow(
-      /STREAM_STATE_MISMATCH: operator windows holds state that was made as .*"sizeMs":100,.*\["events","total"\]/,
+      /STREAM_STATE_MISMATCH: operator windows holds state that was made as .*"sizeMs":100,.*\["count events","sum total"\]/,
     );
     before.program.advanceWatermark(Number.MAX_SAFE_INTEGER);
     expect(() => bind(before.state)).not.toThrow();
