@@ -1,4 +1,5 @@
 import type { TObject } from 'typebox';
+import type { Key } from '../model/key';
 import type { TablePlan } from '../model/table';
 import type { AppliedOperator } from '../operators/contract';
 import type { EarlyPolicy, QuietPolicy } from '../time/source-time';
@@ -54,7 +55,7 @@ export interface OperatorNode extends Named, Versioned {
 export interface KeyByNode extends Named, Versioned {
   readonly kind: 'keyBy';
   readonly inputs: Inputs;
-  readonly key: AnyFunction<string>;
+  readonly key: AnyFunction<Key>;
   /** The source's partitions hold each key in one place already: no exchange. */
   readonly isPartitionedBySource: boolean;
 }

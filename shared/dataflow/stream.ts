@@ -1,4 +1,5 @@
 import type { Static, TObject } from 'typebox';
+import type { Key } from '../model/key';
 import type { FlushLimits, TablePlan } from '../model/table';
 import type { TypedOperator } from '../operators/contract';
 import { filter } from '../operators/filter';
@@ -6,8 +7,9 @@ import { flatMap } from '../operators/flat-map';
 import { map } from '../operators/map';
 import type { Aggregate } from '../operators/aggregates';
 import type { GraphBuilder } from './builder';
-import type { Edge, LatePolicy } from './graph';
+import type { AnyFunction, Edge, LatePolicy } from './graph';
 import { columnsOf } from './schema';
+import type { TableNameFor, Update, WindowResult } from './value-types';
 import type { TumblingWindow } from './windows';
 
 const defaultFlush: FlushLimits = { rowsMax: 50_000, bytesMax: 16 * 1024 * 1024, ageMaxMs: 60_000 };
@@ -38,6 +40,9 @@ export interface KeyByOptions extends Identity {
   readonly isPartitionedBySource?: boolean;
 }
 
+/** More than anybody writes: a union of a union of one stream doubles each time. */
+const edgesMax = 256;
+
 /** A stream of values in event time. Every method adds an operator; nothing runs here. */
 export class Stream<Value> {
   protected readonly graph: GraphBuilder;
@@ -54,48 +59,73 @@ export class Stream<Value> {
    * `map`, `flatMap` and `filter` are shorthands.
    */
   apply<Next>(operator: TypedOperator<Value, Next>, identity: Identity): Stream<Next> {
+    return new Stream(this.graph, this.applied(operator, identity));
+  }
+
+  protected applied(operator: TypedOperator<Value, unknown>, identity: Identity): readonly Edge[] {
     const id = this.graph.add(
       { kind: 'operator', inputs: [this.edges], operator, version: versionOf(identity) },
-      identity.name,
+      identity?.name,
     );
-    return new Stream(this.graph, [{ from: id, output: 0 }]);
+    return [{ from: id, output: 0 }];
   }
 
   /** One value for each value. A throw dead-letters the event. */
   map<Next>(apply: (value: Value) => Next): Stream<Next> {
-    return this.#applyUnnamed(map(apply));
+    return new Stream(this.graph, this.step(map(apply)));
   }
 
   /** Any number of values for each value. */
   flatMap<Next>(apply: (value: Value) => Iterable<Next>): Stream<Next> {
-    return this.#applyUnnamed(flatMap(apply));
+    return new Stream(this.graph, this.step(flatMap(apply)));
   }
 
   /** Keeps the values for which `isKept` is true; the ledger counts the others as filtered. */
   filter(isKept: (value: Value) => boolean): Stream<Value> {
-    return this.#applyUnnamed(filter(isKept));
+    return new Stream(this.graph, this.step(filter(isKept)));
   }
 
-  #applyUnnamed<Next>(operator: TypedOperator<Value, Next>): Stream<Next> {
+  /** The values of several streams, also of different sources. Values of one that is given twice come twice. */
+  union<Other>(...others: readonly Stream<Other>[]): Stream<Value | Other> {
+    return new Stream(this.graph, this.edgesWith(others));
+  }
+
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever they carry
+  protected edgesWith(others: readonly Stream<any>[]): readonly Edge[] {
+    if (others.some(({ graph }) => graph !== this.graph)) {
+      this.graph.fault('a stream of another topology cannot be united with one of this');
+    }
+    const edges = [this.edges, ...others.map((other) => other.edges)].flat();
+    if (edges.length > edgesMax) {
+      this.graph.fault(`a union of ${edges.length} streams, ${edgesMax} are allowed`);
+    }
+    return edges.slice(0, edgesMax);
+  }
+
+  /** Adds an operator that keeps nothing. */
+  protected step(operator: TypedOperator<Value, unknown>): readonly Edge[] {
     const id = this.graph.addUnnamed({
       kind: 'operator',
       inputs: [this.edges],
       operator,
       version: 1,
     });
-    return new Stream(this.graph, [{ from: id, output: 0 }]);
+    return [{ from: id, output: 0 }];
   }
 
   /**
    * Brings all values of a key together: through an exchange hub, unless the source's partitions
    * hold each key in one place already.
    */
-  keyBy(key: (value: Value) => string, options: KeyByOptions): KeyedStream<Value> {
+  keyBy<const K extends Key>(
+    key: (value: Value) => K,
+    options: KeyByOptions,
+  ): KeyedStream<K, Value> {
     const id = this.graph.add(
       {
         kind: 'keyBy',
         inputs: [this.edges],
-        key,
+        key: key as AnyFunction<Key>,
         version: versionOf(options),
         isPartitionedBySource: options?.isPartitionedBySource ?? false,
       },
@@ -109,8 +139,7 @@ export class Stream<Value> {
    * Delivery: exactly once for readers of the table's log.
    */
   toLake<Schema extends TObject>(
-    this: Stream<Static<Schema>>,
-    name: string,
+    name: TableNameFor<Value, Static<Schema>>,
     options: LakeOptions<Schema>,
   ): void {
     const partitionBy = options.partitionBy ?? [];
@@ -139,14 +168,51 @@ export interface WindowOptions extends Identity {
   readonly late?: LatePolicy;
 }
 
-/** A stream whose values of one key are in one task, in order. */
-export class KeyedStream<Value> {
-  readonly #graph: GraphBuilder;
-  readonly #edges: readonly Edge[];
+/** A stream whose values of one key are in one task, in order. What keeps its values keeps them by key. */
+export class KeyedStream<K extends Key, Value> extends Stream<Value> {
+  /** One value for each value, of the same key. A throw dead-letters the event. */
+  override map<Next>(apply: (value: Value) => Next): KeyedStream<K, Next> {
+    return new KeyedStream(this.graph, this.step(map(apply)));
+  }
 
-  constructor(graph: GraphBuilder, edges: readonly Edge[]) {
-    this.#graph = graph;
-    this.#edges = edges;
+  /** Any number of values for each value, of the same key. */
+  override flatMap<Next>(apply: (value: Value) => Iterable<Next>): KeyedStream<K, Next> {
+    return new KeyedStream(this.graph, this.step(flatMap(apply)));
+  }
+
+  /** Keeps the values for which `isKept` is true; the ledger counts the others as filtered. */
+  override filter(isKept: (value: Value) => boolean): KeyedStream<K, Value> {
+    return new KeyedStream(this.graph, this.step(filter(isKept)));
+  }
+
+  /** Adds an operator of your own, which gives out values of the same key. */
+  override apply<Next>(
+    operator: TypedOperator<Value, Next>,
+    identity: Identity,
+  ): KeyedStream<K, Next> {
+    return new KeyedStream(this.graph, this.applied(operator, identity));
+  }
+
+  /** As `apply`, for an operator whose results may be replaced by later ones of their key. */
+  applyUpdates<Next>(
+    operator: TypedOperator<Value, Update<Next>>,
+    identity: Identity,
+  ): Updates<K, Next> {
+    return new Updates(new KeyedStream(this.graph, this.applied(operator, identity)));
+  }
+
+  /**
+   * The values of several streams. Those of keyed streams stay together by key: they go through one exchange,
+   * and what keeps them has those of one key in one task.
+   */
+  override union<Other>(...others: readonly KeyedStream<K, Other>[]): KeyedStream<K, Value | Other>;
+  override union<Other>(...others: readonly Stream<Other>[]): Stream<Value | Other>;
+  override union<Other>(...others: readonly Stream<Other>[]): Stream<Value | Other> {
+    const edges = this.edgesWith(others);
+    const isKeyed = others.every((other) => other instanceof KeyedStream);
+    return isKeyed
+      ? new KeyedStream<K, Value | Other>(this.graph, edges)
+      : new Stream(this.graph, edges);
   }
 
   /** Adds an operator that keeps what it knows by key: one of your own, in a folder of its own. */
@@ -159,28 +225,29 @@ export class KeyedStream<Value> {
   }
 
   /** Groups values by key and window of event time. */
-  window(window: TumblingWindow, options: WindowOptions): WindowedStream<Value> {
-    return new WindowedStream(this.#graph, this.#edges, window, options);
+  window(window: TumblingWindow, options: WindowOptions): WindowedStream<K, Value> {
+    return new WindowedStream(this.graph, this.edges, window, options);
   }
 }
 
-/** What a window gives out: its key, its bounds (half-open, epoch milliseconds) and its results. */
-export type WindowResult<Aggregates> = {
-  readonly key: string;
-  readonly windowStart: number;
-  readonly windowEnd: number;
-} & {
-  readonly [Name in keyof Aggregates]: Aggregates[Name] extends Aggregate<
-    never,
-    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any accumulator will do
-    any,
-    infer Result
-  >
-    ? Result
-    : never;
-};
+/**
+ * Rows that replace each other, by key. They cannot be aggregated or joined, for a row that is replaced would
+ * have been counted: take the last of each with `finals`.
+ */
+export class Updates<K extends Key, Value> {
+  readonly #updates: KeyedStream<K, Update<Value>>;
 
-export class WindowedStream<Value> {
+  constructor(updates: KeyedStream<K, Update<Value>>) {
+    this.#updates = updates;
+  }
+
+  /** Only what no later one will replace: rows that are added, and stay. */
+  finals(): KeyedStream<K, Value> {
+    return this.#updates.filter(({ isFinal }) => isFinal).map(({ value }) => value);
+  }
+}
+
+export class WindowedStream<K extends Key, Value> {
   readonly #graph: GraphBuilder;
   readonly #edges: readonly Edge[];
   readonly #window: TumblingWindow;
@@ -202,7 +269,7 @@ export class WindowedStream<Value> {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- accumulators differ per aggregate
   aggregate<Aggregates extends Record<string, Aggregate<Value, any, any>>>(
     aggregates: Aggregates,
-  ): AggregatedStream<Value, WindowResult<Aggregates>> {
+  ): AggregatedStream<K, Value, WindowResult<K, Aggregates>> {
     const options = this.#options;
     const id = this.#graph.add(
       {
@@ -221,7 +288,7 @@ export class WindowedStream<Value> {
 }
 
 /** Window results, and beside them the values that came too late. */
-export class AggregatedStream<Value, Result> extends Stream<Result> {
+export class AggregatedStream<K extends Key, Value, Result> extends KeyedStream<K, Result> {
   readonly #id: number;
   readonly #hasLate: boolean;
 
@@ -232,8 +299,8 @@ export class AggregatedStream<Value, Result> extends Stream<Result> {
   }
 
   /** The values whose window was final; needs the late policy `sideOutput`. */
-  get late(): Stream<Value> {
+  get late(): KeyedStream<K, Value> {
     if (!this.#hasLate) this.graph.fault('late is read but the late policy is not sideOutput');
-    return new Stream<Value>(this.graph, [{ from: this.#id, output: 1 }]);
+    return new KeyedStream<K, Value>(this.graph, [{ from: this.#id, output: 1 }]);
   }
 }

@@ -4,12 +4,13 @@ import { days, hours } from './duration';
 import { allConsumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { notePlace, unsound } from './places';
 import { Stream } from './stream';
+import type { DeepReadonly } from './value-types';
 
 export interface SourceOptions<Schema extends TObject> {
   /** What an event must look like; one that does not is dead-lettered. */
   readonly schema: Schema;
   /** When the event happened, in epoch milliseconds. */
-  readonly eventTime: (event: Static<Schema>) => number;
+  readonly eventTime: (event: DeepReadonly<Static<Schema>>) => number;
   /** How far behind the latest event others may come, in milliseconds. Default 0. */
   readonly outOfOrderness?: number;
   /** An event dated too far after it was enqueued: one wrong clock must not make all others late. */
@@ -47,11 +48,11 @@ export class TopologyBuilder {
     this.#graph = graph;
   }
 
-  /** Reads a hub. Its name is the hub's name. */
+  /** Reads a hub. Its name is the hub's name. Its events are readonly: others may be given them too. */
   source<Schema extends TObject>(
     name: string,
     options: SourceOptions<Schema>,
-  ): Stream<Static<Schema>> {
+  ): Stream<DeepReadonly<Static<Schema>>> {
     const { early, eventTime, maxDrift, outOfOrderness, quiet, schema } = options;
     const id = this.#graph.add(
       {

@@ -12,8 +12,8 @@ function neverRun(): void {
     const readings = t.source('readings', options);
     // @ts-expect-error -- no such field
     readings.filter((event) => event.fahrenheit > 0);
-    // @ts-expect-error -- a key is a string
-    readings.keyBy((event) => event.celsius, { name: 'warmth' });
+    // @ts-expect-error -- an object is no key
+    readings.keyBy((event) => ({ of: event.celsius }), { name: 'warmth' });
     // @ts-expect-error -- the row lacks a column of the table
     readings.toLake('hot', { schema: Type.Object({ missing: Type.String() }) });
     // @ts-expect-error -- no such column to partition by

@@ -90,7 +90,7 @@ describe('an event', () => {
       })
         .map((e) => {
           if (e.id === 2) {
-            e.self = e;
+            (e as { self?: unknown }).self = e;
             throw new Error('no');
           }
           return { id: e.id };
