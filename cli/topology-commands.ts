@@ -1,5 +1,6 @@
 /** Commands that ask about topologies and their tables, or end one. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { tierNames, type TierName } from '../shared/planner';
 import { WrongUse } from './arguments';
 import type { CommandContext } from './command-context';
 import { assertKnown, explainPlan, showLedger } from './commands/inspect';
@@ -10,19 +11,30 @@ export function addTopologyCommands(program: Command, context: CommandContext): 
   const { app, output, store } = context;
   program
     .command('explain')
-    .description('the plan: stages, hubs, windows, lateness, tables, flush limits, guarantees')
+    .description(
+      'the plan: stages, hubs, windows, grace, quiet, tables, flush limits, guarantees; against the limits of a tier',
+    )
     .argument('[topology]')
     .option('--emulator-config', "hubs in the form of the emulator's Config.json")
-    .action((topology: string | undefined, options: { emulatorConfig?: boolean }) => {
-      explainPlan(
-        app.topologies,
-        {
-          ...(topology !== undefined && { topology }),
-          emulatorConfig: options.emulatorConfig === true,
-        },
-        output(),
-      );
-    });
+    .addOption(
+      new Option('--tier <tier>', 'of Event Hubs: a plan that it does not allow is refused')
+        .choices(tierNames)
+        .default('standard'),
+    )
+    .action(
+      (topology: string | undefined, options: { emulatorConfig?: boolean; tier: TierName }) => {
+        const isAllowed = explainPlan(
+          app.topologies,
+          {
+            ...(topology !== undefined && { topology }),
+            emulatorConfig: options.emulatorConfig === true,
+            tier: options.tier,
+          },
+          output(),
+        );
+        if (!isAllowed) process.exitCode = 1;
+      },
+    );
 
   program
     .command('ledger')

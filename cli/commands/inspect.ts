@@ -1,17 +1,29 @@
 import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import type { LedgerCounts } from '../../shared/model/commit';
-import { emulatorConfig, explain, plan } from '../../shared/planner';
+import { planHash } from '../../shared/model/plan-document';
+import {
+  emulatorConfig,
+  explain,
+  fitTo,
+  functionNotes,
+  plan,
+  planDocument,
+  type TierName,
+} from '../../shared/planner';
 import type { Topology } from '../../shared/dataflow';
 import { WrongUse } from '../arguments';
 import type { Output } from '../output';
 import type { Store } from '../store';
 
-/** Prints the plan; as JSON, or as the emulator's configuration. */
+/**
+ * Prints the plan; as JSON, or as the emulator's configuration.
+ * @returns false where the tier does not allow it
+ */
 export function explainPlan(
   topologies: readonly Topology[],
-  options: { topology?: string; emulatorConfig: boolean },
+  options: { topology?: string; emulatorConfig: boolean; tier: TierName },
   output: Output,
-): void {
+): boolean {
   const chosen = topologies.filter(
     ({ name }) => options.topology === undefined || options.topology === name,
   );
@@ -20,9 +32,15 @@ export function explainPlan(
   if (options.emulatorConfig) {
     const config = emulatorConfig(planned);
     output.result(config, JSON.stringify(config, null, 2));
-  } else {
-    output.result(planned, explain(planned, chosen));
+    return true;
   }
+  const fit = fitTo(planned, options.tier);
+  const documents = chosen.map((topology) => {
+    const document = planDocument(topology);
+    return { ...document, planHash: planHash(document), functions: functionNotes(topology) };
+  });
+  output.result({ ...planned, ...fit, topologies: documents }, explain(planned, chosen, fit));
+  return fit.exceeded.length === 0;
 }
 
 /** Recounts the ledger of one topology, or of all; false when one does not balance. */

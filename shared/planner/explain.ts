@@ -1,7 +1,9 @@
+import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import type { GraphNode, LatePolicy, Topology } from '../dataflow/graph';
 import type { QuietPolicy } from '../time/source-time';
 import { planTopology, type Plan } from './plan';
+import type { Fit } from './tiers';
 
 const lateTexts: Readonly<Record<LatePolicy, string>> = {
   drop: 'later ones are counted as late and dropped',
@@ -11,9 +13,10 @@ const lateTexts: Readonly<Record<LatePolicy, string>> = {
 
 /**
  * The plan as text: each stage with what it reads, how it keeps time, what it runs and writes, and what
- * is promised of that, in the data's order. `topologies`: those that were planned.
+ * is promised of that, in the data's order; then hubs, and what of the tier's limits is used.
+ * `topologies`: those that were planned.
  */
-export function explain(plan: Plan, topologies: readonly Topology[]): string {
+export function explain(plan: Plan, topologies: readonly Topology[], fit: Fit): string {
   const nodes = nodesByStage(topologies);
   const lines: string[] = [];
   for (const stage of plan.stages) {
@@ -21,7 +24,9 @@ export function explain(plan: Plan, topologies: readonly Topology[]): string {
     lines.push(
       `stage ${stage.topology}/${stage.name}   function ${stage.functionName}, one task per partition`,
       `  reads     ${stage.input.kind} hub ${stage.input.hub} (${hub?.partitionCount ?? '?'} partitions), consumer group ${stage.consumerGroup}`,
+      ...producerLines(stage),
       ...(nodes.get(stage.functionName) ?? []).flatMap(timeLines),
+      ...quietLines(stage, nodes.get(stage.functionName) ?? []),
       `  runs      ${stage.operators.join(' → ')}`,
     );
     for (const table of stage.tables) {
@@ -45,7 +50,46 @@ export function explain(plan: Plan, topologies: readonly Topology[]): string {
       '',
     );
   }
-  return lines.join('\n');
+  return [...lines, ...hubLines(plan), ...fitLines(fit)].join('\n');
+}
+
+function producerLines({ input }: StagePlan): string[] {
+  if (input.kind === 'source') return [];
+  const from = input.producers.map(({ port, stage }) => `${stage} (port ${port})`);
+  return [`  from      ${from.join(', ')}`];
+}
+
+/** Whether time goes on when input ceases; of sources before windows. */
+function quietLines({ openForMs }: StagePlan, nodes: readonly GraphNode[]): string[] {
+  return nodes.flatMap((node) => {
+    if (node.kind !== 'source') return [];
+    const { quiet } = node;
+    if (quiet !== null) {
+      return [
+        `  quiet     after ${duration(quiet.afterMs)} without input time goes on by wall clock; an event that comes more than ${duration(quiet.maxDelayMs)} after its time is late`,
+      ];
+    }
+    if (openForMs === 0) return [];
+    return [
+      '  quiet     not set: when input ceases, the last windows wait for the next event or a drain',
+    ];
+  });
+}
+
+function hubLines({ hubs }: Plan): string[] {
+  return hubs.flatMap(({ consumerGroups, kind, name, partitionCount }) => [
+    `hub ${name}   ${kind}, ${partitionCount} partitions, ${consumerGroups.length} consumer groups: ${consumerGroups.join(', ')}`,
+  ]);
+}
+
+function fitLines({ exceeded, lines, tier }: Fit): string[] {
+  return [
+    '',
+    `tier ${tier}`,
+    ...lines.map((line) => `  ${line}`),
+    ...exceeded.map((line) => `  TOO MANY ${line}`),
+    '',
+  ];
 }
 
 function nodesByStage(topologies: readonly Topology[]): Map<string, readonly GraphNode[]> {

@@ -1,6 +1,6 @@
 // Goal: stages, hubs, consumer groups and names are what the dataflow asks for, and stay the same.
 import { Type } from 'typebox';
-import { emulatorConfig, explain, plan } from '../../../shared/planner';
+import { emulatorConfig, explain, fitTo, plan } from '../../../shared/planner';
 import { count, days, Timestamp, topology, tumbling } from '../../../shared/dataflow';
 import { topologies } from '../../../topologies';
 
@@ -41,7 +41,7 @@ describe('plan', () => {
 
   it('explains the shipped topologies and configures the emulator for them', () => {
     const planned = plan(topologies);
-    const text = explain(planned, topologies);
+    const text = explain(planned, topologies, fitTo(planned, 'standard'));
     expect(text).toContain(
       'up to 1 h out of order; a dead letter from 1 d ahead of when it was enqueued',
     );
