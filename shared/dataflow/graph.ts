@@ -144,5 +144,7 @@ export function roleOf({ kind }: { readonly kind: GraphNode['kind'] }): Role {
 
 /** True of what keeps values by their keys: all values of one key must come to one task. */
 export function needsKeys(node: GraphNode): boolean {
-  return node.kind === 'window';
+  if (node.kind !== 'operator') return node.kind === 'window';
+  const { config, spec } = node.operator;
+  return spec.shape(config).inputs.some((port) => port.isKeyed === true);
 }

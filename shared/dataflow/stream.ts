@@ -1,13 +1,13 @@
 import type { Static, TObject } from 'typebox';
 import type { Key } from '../model/key';
 import type { FlushLimits, TablePlan } from '../model/table';
-import type { TypedOperator } from '../operators/contract';
+import type { AppliedOperator, OperatorSpec, TypedOperator } from '../operators/contract';
 import { filter } from '../operators/filter';
 import { flatMap } from '../operators/flat-map';
 import { map } from '../operators/map';
 import type { Aggregate } from '../operators/aggregates';
 import type { GraphBuilder } from './builder';
-import type { AnyFunction, Edge, LatePolicy } from './graph';
+import type { Edge, LatePolicy } from './graph';
 import { columnsOf } from './schema';
 import type { TableNameFor, Update, WindowResult } from './value-types';
 import type { TumblingWindow } from './windows';
@@ -40,6 +40,11 @@ export interface KeyByOptions extends Identity {
   readonly isPartitionedBySource?: boolean;
 }
 
+type Applied =
+  | readonly [operator: AppliedOperator, identity: Identity]
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each operator has settings of its own type
+  | readonly [spec: OperatorSpec<any>, config: unknown, identity: Identity];
+
 /** More than anybody writes: a union of a union of one stream doubles each time. */
 const edgesMax = 256;
 
@@ -55,18 +60,37 @@ export class Stream<Value> {
   }
 
   /**
-   * Adds an operator: one of shared/operators, or one of your own, in a file of its own.
-   * `map`, `flatMap` and `filter` are shorthands.
+   * Adds an operator of your own, in a file of its own: a specification with its settings, or what a function
+   * made of both. One that keeps values by key is for keyed streams.
    */
-  apply<Next>(operator: TypedOperator<Value, Next>, identity: Identity): Stream<Next> {
-    return new Stream(this.graph, this.applied(operator, identity));
+  apply<Next>(operator: TypedOperator<Value, Next>, identity: Identity): Stream<Next>;
+  apply<Config, Next = Value>(
+    spec: OperatorSpec<Config>,
+    config: Config,
+    identity: Identity,
+  ): Stream<Next>;
+  apply<Next>(...given: Applied): Stream<Next> {
+    return new Stream(this.graph, this.applied(given, [this.edges], false));
   }
 
-  protected applied(operator: TypedOperator<Value, unknown>, identity: Identity): readonly Edge[] {
-    const id = this.graph.add(
-      { kind: 'operator', inputs: [this.edges], operator, version: versionOf(identity) },
-      identity?.name,
-    );
+  protected applied(
+    given: Applied,
+    inputs: readonly (readonly Edge[])[],
+    isKeyed: boolean,
+  ): readonly Edge[] {
+    const [operator, identity] =
+      given.length === 3 ? [{ spec: given[0], config: given[1] }, given[2]] : [given[0], given[1]];
+    const ports = operator.spec.shape(operator.config).inputs;
+    if (ports.length !== inputs.length) {
+      this.graph.fault(
+        `operator ${operator.spec.kind} has ${ports.length} inputs, ${inputs.length} are given`,
+      );
+    }
+    if (!isKeyed && ports.some((port) => port.isKeyed === true)) {
+      this.graph.fault(`operator ${operator.spec.kind} keeps values by key: keyBy first`);
+    }
+    const version = versionOf(identity);
+    const id = this.graph.add({ kind: 'operator', inputs, operator, version }, identity?.name);
     return [{ from: id, output: 0 }];
   }
 
@@ -125,7 +149,7 @@ export class Stream<Value> {
       {
         kind: 'keyBy',
         inputs: [this.edges],
-        key: key as AnyFunction<Key>,
+        key: key,
         version: versionOf(options),
         isPartitionedBySource: options?.isPartitionedBySource ?? false,
       },
@@ -189,8 +213,30 @@ export class KeyedStream<K extends Key, Value> extends Stream<Value> {
   override apply<Next>(
     operator: TypedOperator<Value, Next>,
     identity: Identity,
+  ): KeyedStream<K, Next>;
+  override apply<Config, Next = Value>(
+    spec: OperatorSpec<Config>,
+    config: Config,
+    identity: Identity,
+  ): KeyedStream<K, Next>;
+  override apply<Next>(...given: Applied): KeyedStream<K, Next> {
+    return new KeyedStream(this.graph, this.applied(given, [this.edges], true));
+  }
+
+  /**
+   * As `apply`, for an operator of two inputs: this stream comes through the first, the other one through the
+   * second. Values of one key come to one task, through one exchange.
+   */
+  applyWith<Other, Next>(
+    other: KeyedStream<K, Other>,
+    operator: TypedOperator<Value | Other, Next>,
+    identity: Identity,
   ): KeyedStream<K, Next> {
-    return new KeyedStream(this.graph, this.applied(operator, identity));
+    this.edgesWith([other]);
+    return new KeyedStream(
+      this.graph,
+      this.applied([operator, identity], [this.edges, other.edges], true),
+    );
   }
 
   /** As `apply`, for an operator whose results may be replaced by later ones of their key. */
@@ -198,7 +244,9 @@ export class KeyedStream<K extends Key, Value> extends Stream<Value> {
     operator: TypedOperator<Value, Update<Next>>,
     identity: Identity,
   ): Updates<K, Next> {
-    return new Updates(new KeyedStream(this.graph, this.applied(operator, identity)));
+    return new Updates(
+      new KeyedStream(this.graph, this.applied([operator, identity], [this.edges], true)),
+    );
   }
 
   /**
@@ -213,15 +261,6 @@ export class KeyedStream<K extends Key, Value> extends Stream<Value> {
     return isKeyed
       ? new KeyedStream<K, Value | Other>(this.graph, edges)
       : new Stream(this.graph, edges);
-  }
-
-  /** Adds an operator that keeps what it knows by key: one of your own, in a folder of its own. */
-  apply<Next>(operator: TypedOperator<Value, Next>, identity: Identity): Stream<Next> {
-    const id = this.#graph.add(
-      { kind: 'operator', inputs: [this.#edges], operator, version: versionOf(identity) },
-      identity.name,
-    );
-    return new Stream(this.#graph, [{ from: id, output: 0 }]);
   }
 
   /** Groups values by key and window of event time. */

@@ -23,6 +23,7 @@ export class Fingerprints {
             : JSON.stringify({
                 kind: node.spec.kind,
                 stateVersion: node.spec.stateVersion,
+                version: node.version,
                 ...(node.spec.describe(node.config) as object | null),
               });
         return { runtime, make };

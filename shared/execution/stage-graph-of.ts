@@ -21,8 +21,11 @@ export function stageGraph({ exits, inside, plan, roots }: PlannedStage): StageG
     if (edge === undefined) return [];
     return [edge.from < 0 ? edge : { from: edge.from, output }];
   };
-  const add = (name: string, operator: AppliedOperator, inputs: StageNode['inputs']): number =>
-    nodes.push({ ...operator, name, inputs }) - 1;
+  const add = (
+    { name, version }: { readonly name: string; readonly version?: number },
+    operator: AppliedOperator,
+    inputs: StageNode['inputs'],
+  ): number => nodes.push({ ...operator, name, version: version ?? 1, inputs }) - 1;
   // Nodes are numbered in the order in which they were made: after those that they take from.
   const ordered = [...inside, ...exits].sort((left, right) => left.id - right.id);
   const exchangeNodes: number[] = exits.map(() => -1);
@@ -30,11 +33,11 @@ export function stageGraph({ exits, inside, plan, roots }: PlannedStage): StageG
     if (node.kind === 'source') continue;
     const position = exits.findIndex(({ id }) => id === node.id);
     const inputs = node.inputs.map((port) => port.flatMap(sourceOf));
-    const place = add(node.name, operatorOf(node, plan, position >= 0), inputs);
+    const place = add(node, operatorOf(node, plan, position >= 0), inputs);
     edges.set(node.id, { from: place, output: 0 });
     if (position < 0) continue;
     const sink = exchange(position, plan.exchanges[position]?.port ?? 0);
-    exchangeNodes[position] = add(node.name, sink, [[{ from: place, output: 0 }]]);
+    exchangeNodes[position] = add(node, sink, [[{ from: place, output: 0 }]]);
   }
   return { ports: roots.length, nodes, exchangeNodes };
 }

@@ -11,6 +11,8 @@ export interface StageEdge {
 export interface StageNode extends AppliedOperator {
   /** The node's name in the topology: its state and its dead letters are known by it. */
   readonly name: string;
+  /** The user's, of what the functions in the settings mean. */
+  readonly version: number;
   /** By input port. */
   readonly inputs: readonly (readonly StageEdge[])[];
 }

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { inputsOf, kindOf, type Edge, type GraphNode, type Topology } from '../dataflow/graph';
+import {
+  inputsOf,
+  kindOf,
+  type Edge,
+  type GraphNode,
+  type OperatorNode,
+  type Topology,
+} from '../dataflow/graph';
 import { faultOf, unsound } from '../dataflow/places';
 import type { FunctionNote, Json, PlanDocument, PlanNode, PlanStage } from '../model/plan-document';
 import { keysOfNodes } from './key-groups';
@@ -129,7 +136,7 @@ function settingsOf(node: GraphNode): unknown {
       return { columns, partitionBy, format, flush };
     }
     case 'operator':
-      return {};
+      return node.operator.spec.describe(node.operator.config);
     default:
       return node satisfies never;
   }
@@ -155,7 +162,7 @@ function fingerprintOf(
         aggregates: node.aggregates.map(([name, { kind }]) => ({ name, kind })),
       };
     case 'operator':
-      return { kind: node.operator.kind, stateVersion: 1, version: node.version, keyedBy };
+      return operatorFingerprint(node, keyedBy);
     case 'source':
     case 'toLake':
       return null;
@@ -164,6 +171,19 @@ function fingerprintOf(
   }
 }
 
+function operatorFingerprint(node: OperatorNode, keyedBy: readonly string[]): unknown {
+  const { config, spec } = node.operator;
+  if (spec.shape(config).stores.length === 0) return null;
+  const { kind, stateVersion } = spec;
+  return {
+    kind,
+    stateVersion,
+    version: node.version,
+    keyedBy,
+    configuration: spec.describe(config),
+  };
+}
+
 function asJson(value: unknown): Json {
-  return JSON.parse(JSON.stringify(value)) as Json;
+  return JSON.parse(JSON.stringify(value ?? null)) as Json;
 }

@@ -3,10 +3,6 @@ import type { Plan } from './plan';
 export const tierNames = ['basic', 'standard', 'premium', 'dedicated'] as const;
 export type TierName = (typeof tierNames)[number];
 
-export function isTierName(name: string): name is TierName {
-  return (tierNames as readonly string[]).includes(name);
-}
-
 /** What a tier of Event Hubs allows, as "Azure Event Hubs quotas and limits" has it. */
 interface Tier {
   /** Of a namespace; on Premium and Dedicated for each unit that is bought. */

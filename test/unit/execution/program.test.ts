@@ -223,6 +223,32 @@ describe('a program', () => {
     expect(() => bind(before.state)).not.toThrow();
   });
 
+  it('halts on open windows of another version, for the functions mean something else', () => {
+    const event = Type.Object({ key: Type.String(), time: Timestamp() });
+    const versioned = (version: number) => {
+      const subject = topology('versioned', (t) => {
+        t.source('events', { schema: event, eventTime: (e) => e.time })
+          .keyBy((e) => e.key, { name: 'key', isPartitionedBySource: true })
+          .window(tumbling(sizeMs), { name: 'windows', version })
+          .aggregate({ events: count() })
+          .map(({ events }) => ({ events }))
+          .toLake('totals', { schema: Type.Object({ events: Type.Integer() }) });
+      });
+      const [stage] = plan([subject]).stages;
+      if (stage === undefined) throw new Error('no stage');
+      return (state: KeyedState) => compileStage(stage, [subject]).bind(state, new Gathered());
+    };
+    const state = new KeyedState();
+    const program = versioned(1)(state);
+    program.process({
+      ...{ sequenceNumber: 0, index: 0, enqueuedTimeMs: 10, key: null, eventTimeMs: null },
+      value: { key: 'a', time: 10 },
+    });
+    program.beforeCommit();
+    expect(() => versioned(1)(state)).not.toThrow();
+    expect(() => versioned(2)(state)).toThrow(/STREAM_STATE_MISMATCH.*"version":1.*"version":2/);
+  });
+
   it('does not let an event from the far future move the watermark', () => {
     const { process, program } = aProgram('drop');
     process({ key: 'a', time: 1_000, value: 1 });

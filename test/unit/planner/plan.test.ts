@@ -57,3 +57,73 @@ describe('plan', () => {
     );
   });
 });
+
+describe('explain', () => {
+  const explained = (quiet?: { after: number; maxDelay: number }) => {
+    const subject = topology('counting', (t) => {
+      const options = { schema: event, eventTime: (e: { time: number }) => e.time };
+      t.source('events', { ...options, ...(quiet && { quiet }) })
+        .keyBy((e) => e.key, { name: 'key' })
+        .window(tumbling(days(1)), { name: 'days' })
+        .aggregate({ events: count() })
+        .toLake('counts', { schema: row });
+    });
+    const planned = plan([subject]);
+    return explain(planned, [subject], fitTo(planned, 'standard'));
+  };
+
+  it('says where the last windows wait, because no quiet is set', () => {
+    expect(explained()).toContain('the last windows wait for the next event or a drain');
+    const quiet = explained({ after: 60_000, maxDelay: 5_000 });
+    expect(quiet).toContain('after 1 min without input time goes on by wall clock');
+    expect(quiet).not.toContain('the last windows wait');
+  });
+
+  it('says which stages send to an exchange, and what of the tier is used', () => {
+    const text = explained();
+    expect(text).toContain('  from      events (port 0)');
+    expect(text).toContain(
+      'hub counting-key   exchange, 4 partitions, 2 consumer groups: millrace-recovery, counting-by-key',
+    );
+    expect(text).toMatch(/tier standard\n {2}hubs +2 of 10\n/);
+  });
+});
+
+describe('a tier of Event Hubs', () => {
+  const many = (topologies: number) =>
+    plan(
+      Array.from({ length: topologies }, (_, index) =>
+        topology(`counting${index}`, (t) => {
+          t.source('events', { schema: event, eventTime: (e) => e.time })
+            .keyBy((e) => e.key, { name: 'key' })
+            .window(tumbling(days(1)), { name: 'days' })
+            .aggregate({ events: count() })
+            .toLake(`counts${index}`, { schema: row });
+        }),
+      ),
+    );
+
+  it('allows what fits to the last hub, and nothing more', () => {
+    expect(fitTo(many(9), 'standard').exceeded).toEqual([]);
+    expect(fitTo(many(10), 'standard').exceeded).toEqual([
+      expect.stringMatching(/^hubs of the namespace: 11, standard allows 10: /),
+    ]);
+    expect(fitTo(many(10), 'premium').exceeded).toEqual([]);
+  });
+
+  it('bounds consumer groups and partitions of a hub', () => {
+    expect(fitTo(many(20), 'standard').exceeded).toContainEqual(
+      expect.stringMatching(/^consumer groups of hub events: 21, standard allows 20: /),
+    );
+    const subject = counting(true);
+    const wide = plan([subject], { partitionCounts: { events: 33 } });
+    expect(fitTo(wide, 'standard').exceeded).toEqual([
+      'partitions of hub events: 33, standard allows 32: take fewer',
+    ]);
+    expect(fitTo(wide, 'premium').exceeded).toEqual([]);
+  });
+
+  it('is never basic: readers for recovery need a consumer group of their own', () => {
+    expect(fitTo(plan([counting(true)]), 'basic').exceeded).toHaveLength(1);
+  });
+});
