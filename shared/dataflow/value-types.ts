@@ -1,5 +1,5 @@
 /** Types of the values that streams carry, and of what is wrong with them, as the compiler tells it. */
-import type { Aggregate } from './aggregates';
+import type { Aggregate } from '../operators/aggregates';
 
 /** A value that others are given too: nobody may change it. */
 export type DeepReadonly<Value> = Value extends (...args: never[]) => unknown
@@ -16,7 +16,16 @@ export type TableNameFor<Row, TableRow> = [Row] extends [TableRow]
   ? string
   : [RowFault<Row, TableRow>] extends [never]
     ? 'the rows do not fit the schema of the table'
-    : RowFault<Row, TableRow>;
+    : OneOf<RowFault<Row, TableRow>>;
+
+/** Of several faults one: of a union the compiler would say only what it is called here. */
+type OneOf<Faults> = (
+  (Faults extends string ? (fault: () => Faults) => void : never) extends (fault: infer All) => void
+    ? All
+    : never
+) extends (() => infer Fault extends string)
+  ? Fault
+  : never;
 
 type RowFault<Row, TableRow> = {
   [Column in keyof TableRow & string]-?: Column extends keyof Row
