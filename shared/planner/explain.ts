@@ -26,7 +26,6 @@ export function explain(plan: Plan, topologies: readonly Topology[], fit: Fit): 
       `  reads     ${stage.input.kind} hub ${stage.input.hub} (${hub?.partitionCount ?? '?'} partitions), consumer group ${stage.consumerGroup}`,
       ...producerLines(stage),
       ...(nodes.get(stage.functionName) ?? []).flatMap(timeLines),
-      ...quietLines(stage, nodes.get(stage.functionName) ?? []),
       `  runs      ${stage.operators.join(' → ')}`,
     );
     for (const table of stage.tables) {
@@ -57,23 +56,6 @@ function producerLines({ input }: StagePlan): string[] {
   if (input.kind === 'source') return [];
   const from = input.producers.map(({ port, stage }) => `${stage} (port ${port})`);
   return [`  from      ${from.join(', ')}`];
-}
-
-/** Whether time goes on when input ceases; of sources before windows. */
-function quietLines({ openForMs }: StagePlan, nodes: readonly GraphNode[]): string[] {
-  return nodes.flatMap((node) => {
-    if (node.kind !== 'source') return [];
-    const { quiet } = node;
-    if (quiet !== null) {
-      return [
-        `  quiet     after ${duration(quiet.afterMs)} without input time goes on by wall clock; an event that comes more than ${duration(quiet.maxDelayMs)} after its time is late`,
-      ];
-    }
-    if (openForMs === 0) return [];
-    return [
-      '  quiet     not set: when input ceases, the last windows wait for the next event or a drain',
-    ];
-  });
 }
 
 function hubLines({ hubs }: Plan): string[] {
