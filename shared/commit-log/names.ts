@@ -1,6 +1,9 @@
 import type { TaskAddress } from '../model/task-address';
 import { versionNumber } from '../model/version-name';
 
+/** What the writer of a seal begins with where a decision ended a version; the next version follows. */
+export const versionWriterPrefix = 'version/';
+
 const generationDigits = 8;
 const commitDigits = 15;
 const partDigits = 4;

@@ -10,6 +10,7 @@ import type {
   TaskSummary,
 } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
+import { fencedBy } from '../model/superseded';
 import { appendWithReadBack, type AppendOutcome, type BlockOutcome } from './append-with-read-back';
 import { corruptLog } from './corruption';
 import type { CommitLogFaultPoint } from './fault-points';
@@ -22,6 +23,7 @@ import { readEarlierRecords } from './earlier-records';
 import { encodeRecord, recordVersion } from './record';
 import { getParts, putPart } from './snapshots';
 import type { TaskLogOptions } from './task-log-options';
+import { versionWriterPrefix } from './names';
 import { resetWriterPrefix, unfinishedReset } from './unfinished-reset';
 
 /** What `load` gives: the state is that of the parts, changed by the records after `base.commit`. */
@@ -463,6 +465,9 @@ export class TaskLog {
   #ended(): StreamError {
     const { path } = this.#options;
     const { name, sealedBy } = this.#current;
+    if (sealedBy?.startsWith(versionWriterPrefix) === true) {
+      return fencedBy(name, null, { ...path, sealedBy });
+    }
     if (!this.isEndedByReset) return this.#movedOn('its incarnation has ended');
     return unfinishedReset(name, path.topology, { ...path, sealedBy });
   }

@@ -2,6 +2,7 @@
  * Which build may commit to a topology. During a rolling deploy two builds run at once: the plan's number says
  * whose turn it is, and every log knows it (`plan` records). See docs/adr on versions and plans.
  */
+import type { PlanNode } from './plan-document';
 import { firstVersion } from './version-name';
 
 /** A build of the app. Two of one id are the same code. */
@@ -29,6 +30,10 @@ export interface AdoptedPlan {
   readonly number: number;
   readonly hash: string;
   readonly buildId: string;
+  /** What this build keeps, reads and writes. Absent: nobody keeps plans here. */
+  readonly nodes?: readonly PlanNode[];
+  /** Names of nodes whose open state somebody has decided to give up. */
+  readonly givenUp?: readonly string[];
 }
 
 /** Asked for what this process may do; see shared/operations/decisions/plan-adoption.ts. */

@@ -11,7 +11,7 @@ import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
 import { assertSameCountAsOthers } from './other-logs';
-import { isFence, isSuperseded, unlessSuperseded } from './superseded';
+import { isFence, isSuperseded, unlessSuperseded } from '../model/superseded';
 import type { SettledLetter, SettleRequest } from './settle-letters';
 import { Task, type BatchReport, type TendRequest } from './task';
 import type { TaskOptions } from './task-hold';

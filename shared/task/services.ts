@@ -16,6 +16,8 @@ import type { KeyedState } from '../state/keyed-state';
 
 /** Names of the points of the commit order where tests kill the process; each is awaited in task.ts. */
 export const stageFaultPoints = [
+  'stage.before-plan',
+  'stage.after-plan',
   'stage.before-attempt',
   'stage.after-attempt',
   'stage.before-process',

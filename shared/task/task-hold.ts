@@ -12,6 +12,7 @@ import {
   type WatermarkReason,
 } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
+import { fencedBy } from '../model/superseded';
 import type { AdoptedPlan } from '../model/topology-plan';
 import type { Program } from '../model/program';
 import { Producers, producingStages } from '../delivery/exchange/producers';
@@ -22,15 +23,13 @@ import { BatchOutputs } from './batch-outputs';
 import { CommitReports } from './commit-reports';
 import { Delivery } from './delivery';
 import { draftCommit, nothingRead, type CommitContent } from './draft';
+import { KeptState } from './kept-state';
 import { assertSameCount, countKnown, noteCount } from './partition-counts';
 import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { LogMaintenance } from './log-maintenance';
 import { TaskState } from './task-state';
 import type { TaskAddress } from '../model/task-address';
-
-/** Until builds are told apart. */
-const firstPlanNumber = 1;
 
 /** What a commit says beside what is in it. */
 export interface CommitMeans {
@@ -72,6 +71,7 @@ export class TaskHold {
   readonly delivery: Delivery;
   readonly reports: CommitReports;
   readonly maintenance: LogMaintenance;
+  readonly #kept: KeptState;
   commitsByThisProcess = 0;
   readonly #options: TaskOptions;
   readonly #services: StageServices;
@@ -93,6 +93,10 @@ export class TaskHold {
     this.producers = new Producers(state.keyed, producingStages(stage.plan.input));
     this.delivery = new Delivery({ address, plan: stage.plan, state, services });
     this.reports = new CommitReports(address, services);
+    this.#kept = new KeptState({
+      ...{ keyed: state.keyed, address, plan: options.plan, tables: stage.plan.tables },
+      telemetry: services.telemetry,
+    });
     this.maintenance = new LogMaintenance({
       ...{ log, state, address, services },
       attempts: this.attempts,
@@ -122,6 +126,7 @@ export class TaskHold {
     assertSameCount(stage.plan, { found: options.taskCount, known });
     await assertNotRestored(task, async () => hold.#takeIn(await log.catchUp()));
     await hold.#finishRoll();
+    hold.#kept.check();
     services.telemetry.emit('info', 'task.opened', {
       ...address,
       commit: hold.state.commit,
@@ -166,13 +171,14 @@ export class TaskHold {
     this.program.beforeCommit();
     const { stage: compiled, taskCount } = this.#options;
     noteCount({ plan: compiled.plan, keyed: this.state.keyed }, taskCount);
+    this.#kept.note();
     return draftCommit({
       task: this.state,
       log: this.log,
       outputs: this.outputs,
       producer: {
         ...{ stage, partition, incarnation },
-        ...{ topologyVersion: this.topologyVersion, planNumber: firstPlanNumber },
+        ...{ topologyVersion: this.topologyVersion, planNumber: this.#options.plan.number },
         producers: this.#options.taskCount,
       },
       services: this.#services,
@@ -239,8 +245,10 @@ export class TaskHold {
   }
 
   async append(record: CommitRecord): Promise<'committed' | 'conflict'> {
+    const turn = await this.takeTurn();
     const { generation, position } = this.log;
-    if ((await this.log.append(record)) === 'conflict') {
+    const isRefused = turn === 'conflict' || (await this.log.append(record)) === 'conflict';
+    if (isRefused) {
       this.rollback();
       await this.catchUp();
       return 'conflict';
@@ -253,6 +261,37 @@ export class TaskHold {
     this.#assertStateFits();
     await this.#services.faultPoint('stage.after-commit');
     return 'committed';
+  }
+
+  /**
+   * What a build appends first to a log that is written under a plan before its own: from then on no older
+   * build can append. Costs nothing once the log knows.
+   */
+  async takeTurn(): Promise<'appended' | 'conflict'> {
+    const { buildId, hash, number } = this.#options.plan;
+    this.#assertTurn();
+    if ((this.log.plan?.number ?? 0) === number) return 'appended';
+    const { clock, faultPoint, writer } = this.#services;
+    // Rows of former columns leave with these: a snapshot that comes later knows the columns of now alone.
+    if (this.#kept.hasOtherColumns()) await this.delivery.flushAll();
+    await faultPoint('stage.before-plan');
+    const outcome = await this.log.append({
+      kind: 'plan',
+      writer,
+      writtenAtMs: clock.nowMs(),
+      plan: { number, hash, buildId },
+    });
+    if (outcome === 'appended') await faultPoint('stage.after-plan');
+    return outcome;
+  }
+
+  /** Another build goes on with the task: what this process would make of it is of a former plan. */
+  #assertTurn(): void {
+    const { address, plan } = this.#options;
+    const known = this.log.plan;
+    if (known === null || known.number <= plan.number) return;
+    const { hash, number } = known;
+    throw fencedBy(generationName(address, this.log.generation), { number, hash }, { ...address });
   }
 
   /** After the commit: outputs leave, each repeatable from the log. */
@@ -287,6 +326,7 @@ export class TaskHold {
   /** The program reads its fields anew where the state changed under it: that costs all keys. */
   #takeIn(records: readonly LogRecord[]): void {
     if (records.length === 0) return;
+    this.#assertTurn();
     for (const record of records) {
       if (record.kind === 'commit') this.#assertFollows(record);
       this.state.take(record);

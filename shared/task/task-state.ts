@@ -17,6 +17,7 @@ import { invariant } from '../model/errors';
 import type { StagePlan } from '../model/program';
 import type { Row } from '../model/table';
 import { Producers, producingStages } from '../delivery/exchange/producers';
+import { columnsKept } from './kept-state';
 import { KeyedState, type SnapshotUnderWay } from '../state/keyed-state';
 
 /** Rows of one commit that are in the log and not yet known to be in the lake. */
@@ -60,9 +61,14 @@ export class TaskState {
   baseCommit = 0;
 
   readonly #plan: StatePlan;
+  /** Names of the columns of each table. */
+  readonly #columns: ReadonlyMap<string, readonly string[]>;
 
   constructor(plan: StatePlan) {
     this.#plan = plan;
+    this.#columns = new Map(
+      plan.tables.map(({ columns, name }) => [name, columns.map((column) => column.name)]),
+    );
     this.pendingRows = new Map(plan.tables.map((table) => [table.name, []]));
   }
 
@@ -138,8 +144,11 @@ export class TaskState {
     this.cursor = record.to;
     for (const rows of record.rows) {
       const pending = this.pendingRows.get(rows.table);
-      if (pending !== undefined) pending.push(pendingRows(rows, record, place));
-      else this.rowsWithoutTable.set(rows.table, commit);
+      const columns = this.#columns.get(rows.table);
+      if (pending !== undefined && columns !== undefined) {
+        const kept = columnsKept(this.keyed, rows.table);
+        pending.push(pendingRows(rows, record, place, placesOf(columns, kept)));
+      } else this.rowsWithoutTable.set(rows.table, commit);
     }
     if (record.outbox.length > 0)
       this.pendingOutbox.push({ commit, place, messages: record.outbox });
@@ -218,15 +227,33 @@ function pendingRows(
   { count, lines }: TableRows,
   { commit, committedAtMs, summary, watermarkMs: reachedMs }: CommitRecord,
   place: LogPosition,
+  columns: readonly number[] | null,
 ): PendingRows {
   // What is due by then and not given out yet is not in these rows.
   const watermarkMs = summary.isFiringDue ? null : reachedMs;
   const bytes = lines.byteLength;
-  return { commit, place, committedAtMs, watermarkMs, bytes, count, rows: () => parseRows(lines) };
+  const rowsOf = (): readonly Row[] => parseRows(lines, columns);
+  return { commit, place, committedAtMs, watermarkMs, bytes, count, rows: rowsOf };
 }
 
-function parseRows(lines: Uint8Array): Row[] {
+/**
+ * Where a row of the log has what the table's columns ask for: a build before this one may have had fewer columns,
+ * or in another order. Null: each in its place.
+ */
+function placesOf(
+  columns: readonly string[],
+  kept: readonly string[] | null,
+): readonly number[] | null {
+  if (kept === null) return null;
+  const places = columns.map((column) => kept.indexOf(column));
+  const isSame = places.length === kept.length && places.every((place, at) => place === at);
+  return isSame ? null : places;
+}
+
+function parseRows(lines: Uint8Array, places: readonly number[] | null): Row[] {
   const text = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength).toString('utf8');
   // Our own encoder wrote one JSON array a line and the record's CRC vouches for it.
-  return JSON.parse(`[${text.replaceAll('\n', ',')}]`) as Row[];
+  const rows = JSON.parse(`[${text.replaceAll('\n', ',')}]`) as Row[];
+  if (places === null) return rows;
+  return rows.map((row) => places.map((place) => row[place] ?? null));
 }

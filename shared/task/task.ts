@@ -257,7 +257,10 @@ export class Task {
       ...({ kind: 'attempt', writer, startedAtMs: clock.nowMs(), from: this.cursor } as const),
       ...{ attempt, scope, count, suspectMessages, suspectEvents },
     };
-    if ((await this.#hold.log.append(record)) === 'conflict') {
+    const isRefused =
+      (await this.#hold.takeTurn()) === 'conflict' ||
+      (await this.#hold.log.append(record)) === 'conflict';
+    if (isRefused) {
       await this.#hold.catchUp();
       return false;
     }

@@ -11,6 +11,7 @@ import { StageWorld, WorkerDied, type StageWorldOptions } from '../support/stage
 
 const faultPoints = [...stageFaultPoints, ...commitLogFaultPoints, ...lakeFaultPoints];
 const source = 'orders';
+const build = { id: 'a-build', builtAtMs: 1 };
 
 function aWorld(orders: readonly Order[], options: Partial<StageWorldOptions> = {}): StageWorld {
   const world = new StageWorld({ topologies, partitionCount: 2, ...options });
@@ -31,7 +32,7 @@ async function survive(work: Promise<unknown>): Promise<void> {
 }
 
 async function ledgerOf(world: StageWorld, stage: string): Promise<LedgerCounts> {
-  const runtime = world.worker();
+  const runtime = world.workerOf(build, topologies);
   let total = emptyLedger;
   for (const ledger of await runtime.ledgers(stage)) total = addLedgers(total, ledger);
   return total;
@@ -133,9 +134,9 @@ describe('a topology of two stages', () => {
         return true;
       };
       for (let life = 0; life < 3; life += 1) {
-        await survive(world.finish(world.worker(dieOnce), 40));
+        await survive(world.finish(world.workerOf(build, topologies, dieOnce), 40));
       }
-      await world.finish(world.worker());
+      await world.finish(world.workerOf(build, topologies));
       expect([point, deaths]).toEqual([point, 1]);
       await expectOracle(world, orders);
     }

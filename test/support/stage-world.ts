@@ -12,6 +12,7 @@ import type {
   ObjectStore,
   Telemetry,
 } from '../../shared/model/ports';
+import type { BuildIdentity, TopologyPlans } from '../../shared/model/topology-plan';
 import type { StagePlan } from '../../shared/model/program';
 import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
@@ -24,6 +25,7 @@ import {
 } from '../../shared/task/services';
 import type { Topology } from '../../shared/dataflow';
 import { MemoryHub, MemorySender } from '../../shared/testing/memory-hub';
+import { ownPlans, planAdoption } from '../../shared/world/own-plans';
 
 /** Thrown at a fault point: the worker is gone, with all it had in memory. */
 export class WorkerDied extends Error {}
@@ -58,13 +60,7 @@ export class StageWorld {
   constructor(options: StageWorldOptions) {
     this.#options = options;
     this.appends = options.appends ?? new MemoryAppendStore();
-    this.stages = plan(options.topologies).stages.map((stagePlan) => ({
-      ...stagePlan,
-      tables: stagePlan.tables.map((table) => ({
-        ...table,
-        flush: { ...table.flush, rowsMax: options.flushRowsMax ?? 100 },
-      })),
-    }));
+    this.stages = this.#stagesOf(options.topologies);
     for (const { input } of this.stages) {
       const partitionCount =
         input.kind === 'source'
@@ -72,6 +68,16 @@ export class StageWorld {
           : (options.exchangePartitionCount ?? options.partitionCount);
       this.hubs.set(input.hub, new MemoryHub({ partitionCount, createdAtMs: 1_000 }));
     }
+  }
+
+  #stagesOf(topologies: readonly Topology[]): readonly StagePlan[] {
+    return plan(topologies).stages.map((stagePlan) => ({
+      ...stagePlan,
+      tables: stagePlan.tables.map((table) => ({
+        ...table,
+        flush: { ...table.flush, rowsMax: this.#options.flushRowsMax ?? 100 },
+      })),
+    }));
   }
 
   hub(name: string): MemoryHub {
@@ -82,11 +88,43 @@ export class StageWorld {
 
   /** A worker with nothing in memory; it dies (throws WorkerDied) when `dieAt` says so. */
   worker(dieAt: (point: string) => boolean = () => false): Runtime {
+    return this.#worker(dieAt, { stages: this.stages, topologies: this.#options.topologies });
+  }
+
+  /** A worker of a build: its own topologies, and the plans in the store. */
+  workerOf(
+    build: BuildIdentity,
+    topologies: readonly Topology[],
+    dieAt: (point: string) => boolean = () => false,
+  ): Runtime {
+    const stages = this.#stagesOf(topologies);
+    const writer = `worker-${this.#workers + 1}`;
+    const [first] = stages;
+    if (first === undefined) throw new Error('a build without a stage');
+    const plans = planAdoption(this.#services(first, writer, dieAt), {
+      ...{ build, mayMove: true },
+      plans: ownPlans(
+        topologies,
+        stages.map((one) => ({ plan: one })),
+      ),
+    });
+    return this.#worker(dieAt, { stages, topologies, plans });
+  }
+
+  #worker(
+    dieAt: (point: string) => boolean,
+    app: {
+      readonly stages: readonly StagePlan[];
+      readonly topologies: readonly Topology[];
+      readonly plans?: TopologyPlans;
+    },
+  ): Runtime {
     this.#workers += 1;
     const writer = `worker-${this.#workers}`;
     return new Runtime({
-      stages: this.stages.map((stagePlan) => ({
-        stage: compileStage(stagePlan, this.#options.topologies),
+      ...(app.plans !== undefined && { plans: app.plans }),
+      stages: app.stages.map((stagePlan) => ({
+        stage: compileStage(stagePlan, app.topologies),
         services: this.#services(stagePlan, writer, dieAt),
       })),
       hubCheckIntervalMs: this.#options.hubCheckIntervalMs ?? 0,

@@ -8,6 +8,7 @@ import { versionNumber } from '../../model/version-name';
 import type { LakeTable } from '../../lake/lake-table';
 import { defaultStageLimits } from '../../task/services';
 import { taskIdOf } from '../../task/task-identity';
+import { keysHeld } from '../../task/kept-state';
 import { TaskState } from '../../task/task-state';
 import type { OpenQuestion } from './compare-plans';
 import type { PlanEntry } from './plan-store';
@@ -57,15 +58,10 @@ export async function countOpen(
     const state = await readState(world, plan, path);
     open +=
       question.kind === 'state'
-        ? keysOf(state, question.name)
+        ? keysHeld(state.keyed, question.name)
         : await owedRows(world, { plan, path, state, table: question.name });
   }
   return open;
-}
-
-/** Keys that a node holds something for. */
-export function keysOf(state: TaskState, node: string): number {
-  return state.keyed.store(`window:${node}`).size;
 }
 
 async function owedRows(

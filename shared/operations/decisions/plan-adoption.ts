@@ -104,8 +104,9 @@ export class PlanAdoption implements TopologyPlans {
         const entry = await this.#moved(own, newest);
         if (entry === null) continue;
         await this.#tell(own, entry, { standing: 'current', reason: null });
-        const { hash, number, version } = entry;
-        return { version, number, hash, buildId: this.#options.build.id };
+        const { givenUp, hash, number, version } = entry;
+        const buildId = this.#options.build.id;
+        return { version, number, hash, buildId, nodes: own.document.nodes, givenUp };
       } catch (error) {
         if (newest !== null && isRefusal(error)) {
           const isOther = error.code === 'STREAM_BUILD_SUPERSEDED';

@@ -112,6 +112,8 @@ export class Checker implements StoreWatcher, HubWatcher {
       case 'attempt':
         model.onAttempt(record);
         break;
+      case 'plan':
+        break;
       case 'seal':
         if (record.isFinal) this.#owesNothing(model.name, model.commit);
         break;

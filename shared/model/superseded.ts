@@ -1,5 +1,5 @@
-import { StreamError } from '../model/errors';
-import type { FoundPlan } from '../model/topology-plan';
+import { StreamError } from './errors';
+import type { FoundPlan } from './topology-plan';
 
 /** Somebody else's plan counts in a log: what this process holds of the topology is of the former one. */
 export interface Fence extends StreamError {

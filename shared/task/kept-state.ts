@@ -1,0 +1,133 @@
+import { StreamError } from '../model/errors';
+import { canonicalJson } from '../model/plan-document';
+import type { Telemetry } from '../model/ports';
+import type { TaskAddress } from '../model/task-address';
+import type { TablePlan } from '../model/table';
+import type { AdoptedPlan } from '../model/topology-plan';
+import type { KeyedState, KeyedStore } from '../state/keyed-state';
+
+/** By node: the fingerprint of what its stores hold. By `table <name>`: the columns of rows in the log. */
+const keptStore = '$kept';
+
+interface KeptStateOptions {
+  readonly keyed: KeyedState;
+  readonly address: TaskAddress;
+  readonly plan: AdoptedPlan;
+  readonly tables: readonly TablePlan[];
+  readonly telemetry: Telemetry;
+}
+
+/** Keys that a node holds something for. */
+export function keysHeld(keyed: KeyedState, node: string): number {
+  return keyed.store(`window:${node}`).size;
+}
+
+/**
+ * What a task's state means, kept with the state itself: by the log alone it is known whether the plan at work
+ * is the one that wrote it, though control was deleted or tampered with. A store is kept or refused before the
+ * first event; nothing open is dropped uncounted.
+ */
+export class KeptState {
+  readonly #options: KeptStateOptions;
+  readonly #store: KeyedStore<string>;
+  /** What the log is to say from the next commit on. */
+  readonly #wanted: ReadonlyMap<string, string>;
+
+  constructor(options: KeptStateOptions) {
+    const { address, keyed, plan, tables } = options;
+    this.#options = options;
+    this.#store = keyed.store(keptStore);
+    const own = (plan.nodes ?? []).filter(
+      ({ fingerprint, stage }) => stage === address.stage && fingerprint !== null,
+    );
+    this.#wanted = new Map([
+      ...own.map((node) => [node.name, canonicalJson(node.fingerprint)] as const),
+      ...tables.map((table) => [entryOf(table.name), columnsText(table)] as const),
+    ]);
+  }
+
+  /** @throws StreamError STREAM_STATE_MISMATCH where something is open that this plan has no use for */
+  check(): void {
+    const { keyed, plan } = this.#options;
+    if (plan.nodes === undefined) return;
+    for (const [name, text] of this.#store.entries()) {
+      if (isTable(name) || this.#wanted.get(name) === text) continue;
+      const keys = keysHeld(keyed, name);
+      if (keys > 0 && !this.#isGivenUp(name)) throw this.#mismatch(name, { text, keys });
+    }
+  }
+
+  /** Before each commit: what has changed since the log was written goes into it. */
+  note(): void {
+    const { address, keyed, plan, telemetry } = this.#options;
+    for (const [name, text] of this.#wanted) {
+      if (this.#store.get(name) !== text) this.#store.put(name, text);
+    }
+    if (plan.nodes === undefined || this.#store.size === this.#wanted.size) return;
+    for (const [name] of Array.from(this.#store.entries())) {
+      if (this.#wanted.has(name) || isTable(name)) continue;
+      const keys = keysHeld(keyed, name);
+      const held = keyed.store(`window:${name}`);
+      for (const [key] of Array.from(held.entries())) held.delete(key);
+      this.#store.delete(name);
+      if (keys > 0) telemetry.emit('warn', 'task.state-given-up', { ...address, node: name, keys });
+    }
+  }
+
+  /** Rows that wait in the log may have other columns than the plan's tables. */
+  hasOtherColumns(): boolean {
+    return Array.from(this.#wanted).some(([name, text]) => {
+      const kept = this.#store.get(name);
+      return isTable(name) && kept !== undefined && kept !== text;
+    });
+  }
+
+  #isGivenUp(name: string): boolean {
+    return !this.#wanted.has(name) && (this.#options.plan.givenUp ?? []).includes(name);
+  }
+
+  #mismatch(name: string, { keys, text }: { text: string; keys: number }): StreamError {
+    const { stage, topology } = this.#options.address;
+    const wanted = this.#wanted.get(name);
+    const difference =
+      wanted === undefined
+        ? `the topology has no ${name} in stage ${stage} any more`
+        : `the topology now says ${wanted}`;
+    const remove =
+      wanted === undefined
+        ? `; or millrace remove ${topology} ${name} gives up what is open in it`
+        : '';
+    return new StreamError(
+      'STREAM_STATE_MISMATCH',
+      `${name} of stage ${stage} has ${keys} keys open, kept as ${text}; ${difference}. Put it back, or decide what becomes of it: ` +
+        `millrace decide ${topology} new-version begins a new version, and counts what is given up${remove}`,
+      {
+        details: {
+          ...this.#options.address,
+          node: name,
+          found: text,
+          wanted: wanted ?? null,
+          keys,
+        },
+      },
+    );
+  }
+}
+
+/** The columns that rows of a table in the log have, by the log itself; null: those of the plan. */
+export function columnsKept(keyed: KeyedState, table: string): readonly string[] | null {
+  const text = keyed.store<string>(keptStore).get(entryOf(table));
+  return text === undefined ? null : (JSON.parse(text) as readonly string[]);
+}
+
+function entryOf(table: string): string {
+  return `table ${table}`;
+}
+
+function isTable(name: string): boolean {
+  return name.startsWith('table ');
+}
+
+function columnsText({ columns }: TablePlan): string {
+  return JSON.stringify(columns.map(({ name }) => name));
+}

@@ -1,0 +1,191 @@
+// Goal: two builds of one topology that take turns on a task give what one build alone would have given;
+// an old one commits nothing over what it does not know, however long it slept, wherever the new one died.
+import { Type } from 'typebox';
+import {
+  count,
+  minutes,
+  Nullable,
+  Timestamp,
+  topology,
+  tumbling,
+  type Topology,
+} from '../../../shared/dataflow';
+import type { BuildIdentity } from '../../../shared/model/topology-plan';
+import type { Runtime } from '../../../shared/task/runtime';
+import { StageWorld, WorkerDied } from '../../support/stage-world';
+
+const event = Type.Object({ k: Type.String(), time: Timestamp() });
+const row = Type.Object({ k: Type.String(), n: Type.Integer() });
+const wideRow = Type.Object({ k: Type.String(), more: Nullable(Type.String()), n: Type.Integer() });
+
+interface Shape {
+  readonly second?: boolean;
+  readonly sink?: boolean;
+  readonly column?: boolean;
+  readonly plus?: number;
+}
+
+const app = ({ column = false, plus = 0, second = false, sink = false }: Shape): Topology[] => [
+  topology('turns', (t) => {
+    const events = t.source('in', { schema: event, eventTime: (e) => e.time });
+    const keyed = events.keyBy((e) => e.k, { name: 'kk', isPartitionedBySource: true });
+    const window = (name: string): void => {
+      const results = keyed
+        .window(tumbling(minutes(1)), { name })
+        .aggregate({ n: count() })
+        .map((w) => ({ k: String(w.key), n: w.n + plus }));
+      if (column && name === 'aa') results.toLake(name, { schema: wideRow } as never);
+      else results.toLake(name, { schema: row });
+    };
+    window('aa');
+    if (second) window('bb');
+    if (sink) {
+      events.map((e) => ({ k: e.k, n: 1 })).toLake('all', { schema: row });
+    }
+  }),
+];
+
+const oldBuild: BuildIdentity = { id: 'old', builtAtMs: 1_000 };
+const newBuild: BuildIdentity = { id: 'new', builtAtMs: 2_000 };
+const functionName = 'turns-in';
+
+class Turns {
+  readonly world: StageWorld;
+  #sent = 0;
+
+  constructor(before: Shape, after: Shape) {
+    this.world = new StageWorld({ topologies: app({ ...before, ...after }), partitionCount: 1 });
+  }
+
+  /** Events of one batch, and what a worker makes of it; whoever is refused leaves it to the next. */
+  async batch(runtime: Runtime, events: number, time: number): Promise<number> {
+    const hub = this.world.hub('in');
+    for (let index = 0; index < events; index += 1) {
+      hub.append(0, Buffer.from(JSON.stringify({ k: 'x', time })));
+    }
+    const from = this.#sent;
+    this.#sent += events;
+    const messages = hub.messages(0).filter(({ sequenceNumber }) => sequenceNumber >= from);
+    const report = await runtime.processBatch({
+      ...{ functionName, partition: '0', messages, deadlineMs: Infinity },
+    });
+    return report.committedEvents;
+  }
+
+  async end(runtime: Runtime): Promise<void> {
+    this.world.isDraining = true;
+    await runtime.tendHeld(Infinity);
+    await runtime.tendAbandoned({ deadlineMs: Infinity, abandonedAfterMs: -Infinity });
+    const [ledger] = await runtime.ledgers(functionName);
+    expect(ledger).toMatchObject({ read: this.#sent, emitted: this.#sent, late: 0, gap: 0 });
+  }
+}
+
+describe('two builds that take turns on a task', () => {
+  it('aa 30, bb 20: the old build commits no more once the new one has begun', async () => {
+    const turns = new Turns({}, { second: true });
+    const older = turns.world.workerOf(oldBuild, app({}));
+    const newer = turns.world.workerOf(newBuild, app({ second: true }));
+    expect(await turns.batch(newer, 10, 1_000)).toBe(10);
+    expect(await turns.batch(older, 10, 2_000)).toBe(0);
+    // What the old build left is read from the hub before the batch.
+    expect(await turns.batch(newer, 10, 3_000)).toBe(20);
+    await turns.end(newer);
+    expect(await turns.world.rows('aa')).toEqual(['["x",30]']);
+    expect(await turns.world.rows('bb')).toEqual(['["x",30]']);
+  });
+
+  it.each<[string, Shape, Record<string, string[]>]>([
+    ['an operator was added', { second: true }, { aa: ['["x",30]'], bb: ['["x",20]'] }],
+    [
+      'a sink was added',
+      { sink: true },
+      { aa: ['["x",30]'], all: Array<string>(20).fill('["x",1]') },
+    ],
+    ['a nullable column was added', { column: true }, { aa: ['["x",null,30]'] }],
+    ['stateless code was changed', { plus: 1 }, { aa: ['["x",31]'] }],
+  ])('give one table where %s while the old one was at work', async (_what, after, tables) => {
+    const turns = new Turns({}, after);
+    const older = turns.world.workerOf(oldBuild, app({}));
+    expect(await turns.batch(older, 10, 1_000)).toBe(10);
+    const newer = turns.world.workerOf(newBuild, app(after));
+    expect(await turns.batch(newer, 10, 2_000)).toBe(10);
+    // With one plan both may commit; else the old one returns its batch.
+    const isSame = after.plus !== undefined;
+    expect((await turns.batch(older, 5, 3_000)) > 0).toBe(isSame);
+    await turns.batch(newer, 5, 4_000);
+    await turns.end(newer);
+    for (const [table, rows] of Object.entries(tables)) {
+      expect(await turns.world.rows(table)).toEqual(rows);
+    }
+  });
+
+  it('rows that the old build left in the log have the values of their own columns', async () => {
+    const turns = new Turns({}, { column: true });
+    const older = turns.world.workerOf(oldBuild, app({}));
+    await turns.batch(older, 10, 1_000);
+    // The first window closes: its row waits in the log, which has no column `more`.
+    await turns.batch(older, 10, 61_000);
+    const newer = turns.world.workerOf(newBuild, app({ column: true }));
+    await turns.batch(newer, 10, 62_000);
+    await turns.end(newer);
+    expect(await turns.world.rows('aa')).toEqual(['["x",null,10]', '["x",null,20]']);
+  });
+
+  it.each(['stage.before-plan', 'stage.after-plan', 'stage.after-process', 'stage.after-commit'])(
+    'lose and double nothing where the new build is killed at %s',
+    async (point) => {
+      const turns = new Turns({}, { second: true });
+      const older = turns.world.workerOf(oldBuild, app({}));
+      await turns.batch(older, 10, 1_000);
+      const dying = turns.world.workerOf(newBuild, app({ second: true }), (at) => at === point);
+      await expect(turns.batch(dying, 10, 2_000)).rejects.toThrow(WorkerDied);
+      // Until the log knows of the new plan the old build may go on; from then on it may not.
+      await turns.batch(older, 10, 3_000);
+      const newer = turns.world.workerOf(newBuild, app({ second: true }));
+      await turns.batch(newer, 1, 4_000);
+      await turns.end(newer);
+      expect(await turns.world.rows('aa')).toEqual(['["x",31]']);
+      const seenByNew = point === 'stage.before-plan' ? 1 : 21;
+      expect(await turns.world.rows('bb')).toEqual([JSON.stringify(['x', seenByNew])]);
+    },
+  );
+
+  it('a frozen old worker that wakes after the new build has committed leaves no trace', async () => {
+    const turns = new Turns({}, { second: true });
+    let wake = (): void => undefined;
+    const frozen = new Promise<void>((resolve) => (wake = resolve));
+    let isFrozen = false;
+    const sleeper = turns.world.workerOf(oldBuild, app({}));
+    await turns.batch(sleeper, 10, 1_000);
+    const append = turns.world.appends.append.bind(turns.world.appends);
+    turns.world.appends.append = async (request) => {
+      if (!isFrozen) {
+        isFrozen = true;
+        await frozen;
+      }
+      return append(request);
+    };
+    const late = turns.batch(sleeper, 10, 2_000);
+    const newer = turns.world.workerOf(newBuild, app({ second: true }));
+    expect(await turns.batch(newer, 10, 3_000)).toBe(20);
+    wake();
+    expect(await late).toBe(0);
+    await turns.end(newer);
+    expect(await turns.world.rows('aa')).toEqual(['["x",30]']);
+    expect(await turns.world.rows('bb')).toEqual(['["x",20]']);
+  });
+
+  it('a rolling deploy marks no task as halted', async () => {
+    const turns = new Turns({}, { second: true });
+    const older = turns.world.workerOf(oldBuild, app({}));
+    await turns.batch(older, 10, 1_000);
+    await turns.batch(turns.world.workerOf(newBuild, app({ second: true })), 10, 2_000);
+    await turns.batch(older, 10, 3_000);
+    await older.tendHeld(Infinity);
+    expect(
+      await older.tendTask({ functionName, partition: '0', deadlineMs: Infinity }),
+    ).toMatchObject({ isElsewhere: true });
+    expect(await turns.world.objects.list('control/halted/')).toEqual([]);
+  });
+});
