@@ -1,4 +1,5 @@
 import { listLogs, readLog, type LogPosition } from '../commit-log/log-reader';
+import { logPrefix } from '../commit-log/names';
 import {
   addLedgers,
   emptyLedger,
@@ -7,6 +8,7 @@ import {
   type LogRecord,
 } from '../model/commit';
 import type { AppendStore } from '../model/ports';
+import { versionNumber } from '../model/version-name';
 import { taskIdPrefix } from '../task/task-identity';
 import type { TaskAddress } from '../model/task-address';
 
@@ -49,7 +51,7 @@ export class LedgerReader {
       const name = `${path.stage}/${path.partition}`;
       const known = this.#tasks.get(name);
       const following =
-        known !== undefined && known.account.path.incarnation === path.incarnation
+        known !== undefined && logPrefix(known.account.path) === logPrefix(path)
           ? known
           : { account: emptyAccount(path), next: null };
       const stretch = await readLog(this.#appends, path, following.next);
@@ -92,15 +94,20 @@ function count(account: TaskAccount, record: LogRecord): TaskAccount {
   }
 }
 
-/** An incarnation begins with the totals of the one before: counting both would count twice. */
+/** A life of a task (incarnation, version) begins with the totals of the one before: counting both would count twice. */
 function newestIncarnations(paths: readonly TaskAddress[]): TaskAddress[] {
   const newest = new Map<string, TaskAddress>();
   for (const path of paths) {
     const name = `${path.stage}/${path.partition}`;
     const known = newest.get(name);
-    if (known === undefined || known.incarnation < path.incarnation) newest.set(name, path);
+    if (known === undefined || isNewerLife(path, known)) newest.set(name, path);
   }
   return Array.from(newest.values());
+}
+
+function isNewerLife(path: TaskAddress, than: TaskAddress): boolean {
+  if (path.version === than.version) return path.incarnation > than.incarnation;
+  return (versionNumber(path.version) ?? 0) > (versionNumber(than.version) ?? 0);
 }
 
 function emptyAccount(path: TaskAddress): TaskAccount {

@@ -3,7 +3,6 @@
  * whose turn it is, and every log knows it (`plan` records). See docs/adr on versions and plans.
  */
 import type { PlanNode } from './plan-document';
-import { firstVersion } from './version-name';
 
 /** A build of the app. Two of one id are the same code. */
 export interface BuildIdentity {
@@ -51,10 +50,3 @@ export interface TopologyPlans {
 
 /** What a log says of the plan under which it is written; null: its version has ended. */
 export type FoundPlan = { readonly number: number; readonly hash: string } | null;
-
-/** Where one build works alone and nobody keeps plans: scratch stores of a backfill, tests of one stage. */
-export const withoutPlans: TopologyPlans = {
-  adopted: async () => ({ version: firstVersion, number: 0, hash: '', buildId: unbuilt.id }),
-  versionOf: async () => firstVersion,
-  fenced: () => undefined,
-};

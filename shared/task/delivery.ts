@@ -8,6 +8,9 @@ import { taskIdOf } from './task-identity';
 import type { PendingRows, TaskState } from './task-state';
 import type { TaskAddress } from '../model/task-address';
 
+/** What of the world a delivery needs. */
+export type DeliveryServices = Omit<StageServices, 'hub' | 'checkpoints'>;
+
 /**
  * What leaves a task after its commit: exchange messages and lake rows. All of it can be repeated
  * from the log by anyone.
@@ -19,13 +22,13 @@ export class Delivery {
   readonly #address: TaskAddress;
   readonly #plan: StagePlan;
   readonly #state: TaskState;
-  readonly #services: StageServices;
+  readonly #services: DeliveryServices;
 
   constructor(options: {
     address: TaskAddress;
     plan: StagePlan;
     state: TaskState;
-    services: StageServices;
+    services: DeliveryServices;
   }) {
     this.#address = options.address;
     this.#plan = options.plan;

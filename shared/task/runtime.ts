@@ -6,12 +6,12 @@ import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
-import { withoutPlans, type TopologyPlans } from '../model/topology-plan';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
 import type { HubDescription, HubMessage } from '../model/ports';
 import type { CompiledStage, StageServices } from './services';
 import { assertSameCountAsOthers } from './other-logs';
 import { isFence, isSuperseded, unlessSuperseded } from '../model/superseded';
+import { withoutPlans, type TaskPlans } from './task-plans';
 import type { SettledLetter, SettleRequest } from './settle-letters';
 import { Task, type BatchReport, type TendRequest } from './task';
 import type { TaskOptions } from './task-hold';
@@ -57,7 +57,7 @@ export interface RuntimeOptions {
   readonly stages: readonly { readonly stage: CompiledStage; readonly services: StageServices }[];
   readonly hubCheckIntervalMs: number;
   /** Which version and plan of a topology this process may commit to. Default: nobody keeps plans. */
-  readonly plans?: TopologyPlans;
+  readonly plans?: TaskPlans;
   /** True while the topology is to end: sources are drained and everything is flushed. */
   readonly isDraining: (topology: string) => Promise<boolean>;
 }
@@ -66,7 +66,7 @@ export interface RuntimeOptions {
 export class Runtime {
   readonly #stages: ReadonlyMap<string, StageEntry>;
   readonly #options: RuntimeOptions;
-  readonly #plans: TopologyPlans;
+  readonly #plans: TaskPlans;
   readonly #claims: IdleClaims;
 
   constructor(options: RuntimeOptions) {
@@ -352,7 +352,10 @@ export class Runtime {
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
     };
     const { address, earlier, isBegun } = inheritance;
-    const inherited = isBegun ? null : await this.#bequeathed({ ...options, address }, earlier);
+    const inherited = isBegun
+      ? null
+      : ((await this.#bequeathed({ ...options, address }, earlier)) ??
+        (await this.#plans.bequest(address, stage.plan)));
     if (!isBegun) await assertSameCountAsOthers({ ...options, address });
     // Once, by whoever begins the first log of the new hub, and before it begins.
     const isFirst = !isBegun && partition === hub.partitionIds[0];

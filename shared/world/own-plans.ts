@@ -6,7 +6,7 @@ import { PlanAdoption } from '../operations/decisions/plan-adoption';
 import type { OwnPlan } from '../operations/decisions/plan-store';
 import { planDocument } from '../planner';
 import type { SurveyedStage } from '../supervision/survey/surveyor';
-import type { StageServices } from '../task/services';
+import type { DeliveryServices } from '../task/delivery';
 
 /** What this code would do with its topologies, as far as it can be written down. */
 export function ownPlans(
@@ -24,21 +24,16 @@ export function ownPlans(
 
 /** Adopts plans in the world that a process works in. */
 export function planAdoption(
-  services: Pick<
-    StageServices,
-    'appends' | 'objects' | 'clock' | 'randomness' | 'telemetry' | 'writer' | 'lakeTable'
-  >,
+  services: DeliveryServices,
   own: {
     readonly build: BuildIdentity;
     readonly plans: readonly OwnPlan[];
     readonly mayMove: boolean;
   },
 ): PlanAdoption {
-  const { appends, clock, lakeTable, objects, randomness, telemetry, writer } = services;
   return new PlanAdoption({
-    ...{ objects, clock, randomness, telemetry, writer, ...own },
-    countOpen: (entry, question) =>
-      countOpen({ appends, objects, clock, lakeTable }, entry, question),
-    newestVersion: (topology) => newestVersionOf(appends, topology),
+    ...{ services, ...own },
+    countOpen: (entry, question) => countOpen(services, entry, question),
+    newestVersion: (topology) => newestVersionOf(services.appends, topology),
   });
 }

@@ -12,7 +12,7 @@ import type {
   ObjectStore,
   Telemetry,
 } from '../../shared/model/ports';
-import type { BuildIdentity, TopologyPlans } from '../../shared/model/topology-plan';
+import type { BuildIdentity } from '../../shared/model/topology-plan';
 import type { StagePlan } from '../../shared/model/program';
 import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
@@ -24,6 +24,8 @@ import {
   type StageServices,
 } from '../../shared/task/services';
 import type { Topology } from '../../shared/dataflow';
+import type { DecisionWorld } from '../../shared/operations/decisions/decide';
+import type { TaskPlans } from '../../shared/task/task-plans';
 import { MemoryHub, MemorySender } from '../../shared/testing/memory-hub';
 import { ownPlans, planAdoption } from '../../shared/world/own-plans';
 
@@ -111,12 +113,28 @@ export class StageWorld {
     return this.#worker(dieAt, { stages, topologies, plans });
   }
 
+  /** Where decisions are taken, with the code of a build. */
+  decisionWorld(
+    build: BuildIdentity,
+    topologies: readonly Topology[],
+    dieAt: (point: string) => boolean = () => false,
+  ): DecisionWorld {
+    const stages = this.#stagesOf(topologies);
+    const [first] = stages;
+    const [own] = ownPlans(
+      topologies,
+      stages.map((one) => ({ plan: one })),
+    );
+    if (first === undefined || own === undefined) throw new Error('a build without a stage');
+    return { services: this.#services(first, 'decider', dieAt), build, own };
+  }
+
   #worker(
     dieAt: (point: string) => boolean,
     app: {
       readonly stages: readonly StagePlan[];
       readonly topologies: readonly Topology[];
-      readonly plans?: TopologyPlans;
+      readonly plans?: TaskPlans;
     },
   ): Runtime {
     this.#workers += 1;

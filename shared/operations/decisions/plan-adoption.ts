@@ -1,24 +1,24 @@
 import { StreamError } from '../../model/errors';
-import type { Clock, ObjectStore, Randomness, Telemetry } from '../../model/ports';
+import type { StagePlan } from '../../model/program';
+import type { TaskAddress } from '../../model/task-address';
 import {
   isNewer,
   type AdoptedPlan,
   type BuildIdentity,
   type FoundPlan,
-  type TopologyPlans,
 } from '../../model/topology-plan';
 import { firstVersion } from '../../model/version-name';
+import type { Bequest } from '../../commit-log/task-log-options';
+import type { DeliveryServices } from '../../task/delivery';
+import type { TaskPlans } from '../../task/task-plans';
 import { putBuildRecord, type BuildStanding } from './build-records';
 import { answered, comparePlans, verdictOf, type OpenQuestion } from './compare-plans';
 import { PlanStore, type OwnPlan, type PlanChange, type PlanEntry } from './plan-store';
 import { controlBehind, decisionNeeded, superseded, topologyRemoved } from './plan-texts';
+import { beginVersion, bequestOf } from './versions';
 
 export interface PlanAdoptionOptions {
-  readonly objects: ObjectStore;
-  readonly clock: Clock;
-  readonly randomness: Randomness;
-  readonly telemetry: Telemetry;
-  readonly writer: string;
+  readonly services: DeliveryServices;
   readonly build: BuildIdentity;
   /** Of every topology that this process runs. */
   readonly plans: readonly OwnPlan[];
@@ -46,7 +46,7 @@ interface Answer {
  * Any number of builds may do so at once: the next plan is put under the next number by one of them. Every move
  * is to a newer build (decisions apart), so two builds cannot send it to and fro.
  */
-export class PlanAdoption implements TopologyPlans {
+export class PlanAdoption implements TaskPlans {
   readonly #options: PlanAdoptionOptions;
   readonly #store: PlanStore;
   readonly #answers = new Map<string, Answer>();
@@ -55,7 +55,7 @@ export class PlanAdoption implements TopologyPlans {
 
   constructor(options: PlanAdoptionOptions) {
     this.#options = options;
-    this.#store = new PlanStore(options.objects);
+    this.#store = new PlanStore(options.services.objects);
   }
 
   adopted(topology: string): Promise<AdoptedPlan> {
@@ -64,10 +64,20 @@ export class PlanAdoption implements TopologyPlans {
     const answer: Answer = { plan: this.#adopt(topology), refusedAtMs: null };
     this.#answers.set(topology, answer);
     answer.plan.catch((error: unknown) => {
-      if (isRefusal(error)) answer.refusedAtMs = this.#options.clock.nowMs();
+      if (isRefusal(error)) answer.refusedAtMs = this.#options.services.clock.nowMs();
       else this.#answers.delete(topology);
     });
     return answer.plan;
+  }
+
+  async bequest(task: TaskAddress, plan: StagePlan): Promise<Bequest | null> {
+    const history = await this.#store.history(task.topology);
+    const entry = history.find(({ version }) => version === task.version);
+    const former = history.filter(({ version }) => version !== task.version).at(-1);
+    // Only a decision has a version before it: a log of the first begins with nothing.
+    if (entry === undefined || former === undefined) return null;
+    const beginning = await beginVersion(this.#options.services, entry, former);
+    return bequestOf(beginning, task, plan);
   }
 
   async versionOf(topology: string): Promise<string> {
@@ -89,7 +99,7 @@ export class PlanAdoption implements TopologyPlans {
 
   #isOver({ refusedAtMs }: Answer): boolean {
     if (refusedAtMs === null) return false;
-    const sinceMs = this.#options.clock.nowMs() - refusedAtMs;
+    const sinceMs = this.#options.services.clock.nowMs() - refusedAtMs;
     return sinceMs < 0 || sinceMs >= refusalBelievedMs;
   }
 
@@ -168,7 +178,8 @@ export class PlanAdoption implements TopologyPlans {
     own: OwnPlan,
     move: { version: string; change: PlanChange; after: number; differences: readonly string[] },
   ): PlanEntry {
-    const { build, clock, randomness, writer } = this.#options;
+    const { build, services } = this.#options;
+    const { clock, randomness, writer } = services;
     const { change, differences, version } = move;
     return {
       ...own,
@@ -184,7 +195,8 @@ export class PlanAdoption implements TopologyPlans {
     entry: PlanEntry,
     how: { readonly standing: BuildStanding; readonly reason: string | null },
   ): Promise<void> {
-    const { build, clock, mayMove, objects, telemetry, writer } = this.#options;
+    const { build, mayMove, services } = this.#options;
+    const { clock, objects, telemetry, writer } = services;
     const { number, topology, version } = entry;
     const { reason, standing } = how;
     const fields = { topology, version, number, build: build.id, standing };

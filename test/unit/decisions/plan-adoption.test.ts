@@ -6,6 +6,7 @@ import { planHash, type PlanDocument } from '../../../shared/model/plan-document
 import type { BuildIdentity } from '../../../shared/model/topology-plan';
 import { readBuildRecords } from '../../../shared/operations/decisions/build-records';
 import { PlanAdoption } from '../../../shared/operations/decisions/plan-adoption';
+import type { DeliveryServices } from '../../../shared/task/delivery';
 import { PlanStore, type PlanEntry } from '../../../shared/operations/decisions/plan-store';
 
 const topology = 'trades';
@@ -51,11 +52,15 @@ class World {
 
   adoption(own: BuildIdentity, plan: PlanDocument, more: { mayMove?: boolean } = {}): PlanAdoption {
     return new PlanAdoption({
-      objects: this.objects,
-      clock: { nowMs: () => this.nowMs },
-      randomness: { uniqueId: () => `id-${(this.#ids += 1)}` },
-      telemetry: { emit: () => undefined },
-      ...{ writer: own.id, build: own, mayMove: more.mayMove ?? true },
+      // Of the world an adoption needs the store, a clock and names.
+      services: {
+        objects: this.objects,
+        clock: { nowMs: () => this.nowMs },
+        randomness: { uniqueId: () => `id-${(this.#ids += 1)}` },
+        telemetry: { emit: () => undefined },
+        writer: own.id,
+      } as unknown as DeliveryServices,
+      ...{ build: own, mayMove: more.mayMove ?? true },
       plans: [{ topology, hash: planHash(plan), document: plan, stages: [] }],
       countOpen: async () => this.open,
       newestVersion: async () => this.newestVersion,
