@@ -38,8 +38,9 @@ export class Fingerprints {
       if (found === undefined || found === make || stores === null || stores.isEmpty) continue;
       throw new StreamError(
         'STREAM_STATE_MISMATCH',
-        `operator ${name} holds state that was made as ${found}; the topology now says ${make}: put it ` +
-          'back until the topology is drained, or give the changed operator another name, which begins anew',
+        `operator ${name} holds state that was made as ${found}; the topology now says ${make}. Put it ` +
+          `back, or decide what becomes of what is open: millrace decide <topology> new-version gives it up and counts it; ` +
+          `millrace drain <topology> under the former build, then millrace begin <topology>, lets it come to its end`,
         { details: { operator: name, found, wanted: make } },
       );
     }

@@ -76,6 +76,11 @@ export class KeyedState {
     return this.#stores.values();
   }
 
+  /** Stores whose names begin so, of those that there are. */
+  storesUnder(prefix: string): readonly KeyedStore[] {
+    return Array.from(this.#stores.values()).filter(({ name }) => name.startsWith(prefix));
+  }
+
   /** A point to roll back to. */
   mark(): number {
     return this.#journal.length;

@@ -19,7 +19,8 @@ interface KeptStateOptions {
 
 /** Keys that a node holds something for. */
 export function keysHeld(keyed: KeyedState, node: string): number {
-  return keyed.store(`window:${node}`).size;
+  // An operator has a map per store, and one for its timers, which are of keys that hold something.
+  return Math.max(0, ...keyed.storesUnder(`${node}/`).map(({ size }) => size));
 }
 
 /**
@@ -67,8 +68,9 @@ export class KeptState {
     for (const [name] of Array.from(this.#store.entries())) {
       if (this.#wanted.has(name) || isTable(name)) continue;
       const keys = keysHeld(keyed, name);
-      const held = keyed.store(`window:${name}`);
-      for (const [key] of Array.from(held.entries())) held.delete(key);
+      for (const held of keyed.storesUnder(`${name}/`)) {
+        for (const [key] of Array.from(held.entries())) held.delete(key);
+      }
       this.#store.delete(name);
       if (keys > 0) telemetry.emit('warn', 'task.state-given-up', { ...address, node: name, keys });
     }

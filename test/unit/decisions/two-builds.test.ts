@@ -34,7 +34,7 @@ const app = ({ column = false, plus = 0, second = false, sink = false }: Shape):
         .window(tumbling(minutes(1)), { name })
         .aggregate({ n: count() })
         .map((w) => ({ k: String(w.key), n: w.n + plus }));
-      if (column && name === 'aa') results.toLake(name, { schema: wideRow } as never);
+      if (column && name === 'aa') results.toLake(name, { schema: wideRow });
       else results.toLake(name, { schema: row });
     };
     window('aa');
