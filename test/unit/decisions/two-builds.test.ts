@@ -30,12 +30,13 @@ const app = ({ column = false, plus = 0, second = false, sink = false }: Shape):
     const events = t.source('in', { schema: event, eventTime: (e) => e.time });
     const keyed = events.keyBy((e) => e.k, { name: 'kk', isPartitionedBySource: true });
     const window = (name: string): void => {
-      const results = keyed
-        .window(tumbling(minutes(1)), { name })
-        .aggregate({ n: count() })
-        .map((w) => ({ k: String(w.key), n: w.n + plus }));
-      if (column && name === 'aa') results.toLake(name, { schema: wideRow });
-      else results.toLake(name, { schema: row });
+      const counts = keyed.window(tumbling(minutes(1)), { name }).aggregate({ n: count() });
+      if (column && name === 'aa') {
+        const values = counts.map((w) => ({ k: String(w.key), n: w.n + plus, more: null }));
+        values.toLake(name, { schema: wideRow });
+      } else {
+        counts.map((w) => ({ k: String(w.key), n: w.n + plus })).toLake(name, { schema: row });
+      }
     };
     window('aa');
     if (second) window('bb');
