@@ -11,6 +11,7 @@ import { readAddress, usualHubs, usualStorage } from './ports';
 import { addJobCommands, addRecoveryCommands } from './recovery-commands';
 import { addStackCommands } from './stack-commands';
 import { openStore } from './store';
+import { addDecisionCommands } from './decision-commands';
 import { addTopologyCommands } from './topology-commands';
 
 /** They have nothing to do with the app's topologies. */
@@ -81,6 +82,7 @@ export async function run(app: App): Promise<void> {
   });
   addStackCommands(program, context);
   addTopologyCommands(program, context);
+  addDecisionCommands(program, context);
   addRecoveryCommands(program, context);
   addJobCommands(program, context);
   try {
