@@ -126,7 +126,8 @@ describe('a topology of two stages', () => {
   it('dies at every named point at least once, and recovers from each', async () => {
     const orders = someOrders(900);
     for (const point of faultPoints) {
-      const world = aWorld(orders, { limits: { log: smallLogs } });
+      // Many small files: their table comes to a checkpoint.
+      const world = aWorld(orders, { limits: { log: smallLogs }, flushRowsMax: 20 });
       let deaths = 0;
       const dieOnce = (reached: string): boolean => {
         if (reached !== point || deaths > 0) return false;
