@@ -5,6 +5,7 @@ import { TaskLog } from '../commit-log/task-log';
 import type { Bequest } from '../commit-log/task-log-options';
 import {
   compareCursors,
+  type AttemptRecord,
   type CommitRecord,
   type Cursor,
   type LogRecord,
@@ -283,6 +284,10 @@ export class TaskHold {
     });
     if (outcome === 'appended') await faultPoint('stage.after-plan');
     return outcome;
+  }
+
+  async appendAttempt(record: AttemptRecord): Promise<'appended' | 'conflict'> {
+    return (await this.takeTurn()) === 'conflict' ? 'conflict' : this.log.append(record);
   }
 
   /** Another build goes on with the task: what this process would make of it is of a former plan. */

@@ -257,10 +257,7 @@ export class Task {
       ...({ kind: 'attempt', writer, startedAtMs: clock.nowMs(), from: this.cursor } as const),
       ...{ attempt, scope, count, suspectMessages, suspectEvents },
     };
-    const isRefused =
-      (await this.#hold.takeTurn()) === 'conflict' ||
-      (await this.#hold.log.append(record)) === 'conflict';
-    if (isRefused) {
+    if ((await this.#hold.appendAttempt(record)) === 'conflict') {
       await this.#hold.catchUp();
       return false;
     }
