@@ -39,7 +39,7 @@ export class KeptState {
     this.#options = options;
     this.#store = keyed.store(keptStore);
     const own = (plan.nodes ?? []).filter(
-      ({ fingerprint, stage }) => stage === address.stage && fingerprint !== null,
+      ({ fingerprint, stages }) => stages.includes(address.stage) && fingerprint !== null,
     );
     this.#wanted = new Map([
       ...own.map((node) => [node.name, canonicalJson(node.fingerprint)] as const),

@@ -101,9 +101,12 @@ export async function newVersion(
 
 /** A drain that is under way is waited for: beginning now would give up what is about to come to its end. */
 async function assertDrained(services: DeliveryServices, entry: PlanEntry): Promise<void> {
-  for (const { fingerprint, id, kind, name, stage } of entry.document.nodes) {
+  for (const { fingerprint, id, kind, name, stages } of entry.document.nodes) {
     if (fingerprint === null || kind === 'keyBy') continue;
-    const open = await countOpen(services, entry, { kind: 'state', stage, name });
+    let open = 0;
+    for (const stage of stages) {
+      open += await countOpen(services, entry, { kind: 'state', stage, name });
+    }
     if (open === 0) continue;
     throw new StreamError(
       'STREAM_CONFIGURATION_INVALID',

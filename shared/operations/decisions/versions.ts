@@ -118,8 +118,8 @@ async function endOnce(
   await log.seal();
   await faultPoint('version.after-seal');
   const nodes = former.document.nodes.filter(
-    ({ fingerprint, kind, stage }) =>
-      stage === path.stage && fingerprint !== null && kind !== 'keyBy',
+    ({ fingerprint, kind, stages }) =>
+      stages.includes(path.stage) && fingerprint !== null && kind !== 'keyBy',
   );
   const open = nodes
     .map(({ name }) => [name, keysHeld(state.keyed, name)] as const)
