@@ -137,6 +137,8 @@ describe('an event', () => {
         t.source('events', {
           schema: Type.Object({ key: Type.String(), time: Timestamp() }),
           eventTime: (e) => e.time,
+          // The bounds of time itself, not what a source takes for too early.
+          early: { limit: Number.MAX_SAFE_INTEGER },
         })
           .keyBy((e) => e.key, { name: 'key', isPartitionedBySource: true })
           .window(tumbling(1_000), { name: 'windows' })
