@@ -2,8 +2,10 @@ import type { Static, TObject } from 'typebox';
 import type { Key } from '../model/key';
 import type { FlushLimits, TablePlan } from '../model/table';
 import type { AppliedOperator, OperatorSpec, TypedOperator } from '../operators/contract';
+import { dedupe, type DedupeOptions } from '../operators/dedupe';
 import { filter } from '../operators/filter';
 import { flatMap } from '../operators/flat-map';
+import { join } from '../operators/join';
 import { map } from '../operators/map';
 import type { Aggregate } from '../operators/aggregates';
 import type { GraphBuilder } from './builder';
@@ -192,6 +194,13 @@ export interface WindowOptions extends Identity {
   readonly late?: LatePolicy;
 }
 
+export interface JoinOptions {
+  /** How far apart in event time the values of a pair may be, in milliseconds. */
+  readonly within: number;
+  /** How far behind the watermark of its source a value may come and still be joined. Default 0. */
+  readonly grace?: number;
+}
+
 /** A stream whose values of one key are in one task, in order. What keeps its values keeps them by key. */
 export class KeyedStream<K extends Key, Value> extends Stream<Value> {
   /** One value for each value, of the same key. A throw dead-letters the event. */
@@ -261,6 +270,28 @@ export class KeyedStream<K extends Key, Value> extends Stream<Value> {
     return isKeyed
       ? new KeyedStream<K, Value | Other>(this.graph, edges)
       : new Stream(this.graph, edges);
+  }
+
+  /**
+   * Lets the first of values through that are one: of one key (and one `by`), less than `within` milliseconds
+   * apart in event time. The others are counted and end as filtered.
+   */
+  dedupe(options: Identity & DedupeOptions<Value>): KeyedStream<K, Value> {
+    return this.apply(dedupe(options), options);
+  }
+
+  /**
+   * Pairs of this stream's values with another's, of one key and not more than `within` milliseconds apart in
+   * event time: each pair once.
+   */
+  join<Right, Pair>(
+    other: KeyedStream<K, Right>,
+    options: Identity & JoinOptions,
+    pair: (left: Value, right: Right) => Pair,
+  ): KeyedStream<K, Pair> {
+    const { grace = 0, within } = options;
+    const operator = join({ withinMs: within, graceMs: grace, pair });
+    return this.applyWith(other, operator as TypedOperator<Value | Right, Pair>, options);
   }
 
   /** Groups values by key and window of event time. */

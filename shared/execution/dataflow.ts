@@ -2,7 +2,7 @@ import type { ProgramOutputs } from '../model/program';
 import type { Columns, OperatorInstance, Rows } from '../operators/contract';
 import type { KeyedState } from '../state/keyed-state';
 import type { Books } from './books';
-import { freezeDeep, ownCopy } from './freeze';
+import { freezeDeep, ownCopy } from '../model/freeze';
 import { KeyedOperatorStores } from './keyed-stores';
 import { NodeContext } from './node-context';
 import { addRow, RowBuffer } from './rows';

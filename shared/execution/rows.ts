@@ -51,8 +51,8 @@ export class RowBuffer implements Rows {
   clear(): void {
     this.#passed = null;
     if (this.length === 0) return;
-    // Values may be large: none is kept for the next segment.
-    this.values.length = 0;
+    // Values may be large: none is kept for the next segment. The array is.
+    for (let at = 0; at < this.length; at += 1) this.values[at] = undefined;
     this.length = 0;
   }
 }

@@ -26,6 +26,8 @@ export class TimerQueue implements KeyTimers {
   readonly #store: KeyedStore<true>;
   readonly #keyUnderWay: () => string;
   readonly #heap: Entry[] = [];
+  /** The first of the heap may be no timer any more. */
+  #isFirstGone = true;
   /** Those that left the heap since the changes were last settled: an undo may bring them back. */
   #left: Entry[] = [];
 
@@ -49,6 +51,7 @@ export class TimerQueue implements KeyTimers {
     if (this.#store.get(storeKey) === undefined) return;
     this.#store.delete(storeKey);
     this.#left.push({ timeMs, key });
+    this.#isFirstGone = true;
   }
 
   get isEmpty(): boolean {
@@ -56,7 +59,7 @@ export class TimerQueue implements KeyTimers {
   }
 
   get earliestMs(): number {
-    this.#passOver();
+    if (this.#isFirstGone) this.#passOver();
     return this.#heap[0]?.timeMs ?? Infinity;
   }
 
@@ -67,11 +70,13 @@ export class TimerQueue implements KeyTimers {
     this.#pop();
     this.#store.delete(storeKeyOf(first.timeMs, first.key));
     this.#left.push(first);
+    this.#isFirstGone = true;
     return first;
   }
 
   /** The store was rolled back to an undo point. */
   afterUndo(): void {
+    this.#isFirstGone = true;
     for (const entry of this.#left) {
       if (this.#store.get(storeKeyOf(entry.timeMs, entry.key)) !== undefined) this.#push(entry);
     }
@@ -84,6 +89,7 @@ export class TimerQueue implements KeyTimers {
 
   /** Reads all of them anew from the store. */
   reload(): void {
+    this.#isFirstGone = true;
     this.#heap.length = 0;
     this.#left = [];
     for (const [storeKey] of this.#store.entries()) {
@@ -93,6 +99,7 @@ export class TimerQueue implements KeyTimers {
   }
 
   #passOver(): void {
+    this.#isFirstGone = false;
     for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {
       if (this.#store.get(storeKeyOf(first.timeMs, first.key)) !== undefined) return;
       this.#pop();

@@ -1,5 +1,14 @@
 import type { ErrorCode } from './errors';
+import type { HubMessage } from './ports';
 import type { EventEnd, InexactNumber, ProgramEvent } from './program';
+
+const noBytes = new Uint8Array();
+
+/** What of a decoded event a segment takes. */
+interface DecodedValue {
+  readonly value: unknown;
+  readonly inexact?: readonly InexactNumber[];
+}
 
 /** How many events a segment holds at most. The clock is looked at between segments. */
 export const segmentEventsMax = 64;
@@ -58,6 +67,21 @@ export class EventSegment {
     this.refusals[at] = undefined;
   }
 
+  /** An event of a source: apart, for there are many and an object for each costs. */
+  addValue(message: HubMessage, index: number, event: DecodedValue): void {
+    const at = this.length;
+    this.length = at + 1;
+    this.sequenceNumbers[at] = message.sequenceNumber;
+    this.indexes[at] = index;
+    this.enqueuedTimesMs[at] = message.enqueuedTimeMs;
+    this.bodies[at] = message.body;
+    this.values[at] = event.value;
+    this.keys[at] = null;
+    this.ports[at] = 0;
+    this.inexact[at] = event.inexact;
+    this.refusals[at] = undefined;
+  }
+
   /** An event that ends as a dead letter in its place. */
   addRefused(
     position: { sequenceNumber: number; index: number; enqueuedTimeMs: number },
@@ -88,9 +112,11 @@ export class EventSegment {
   }
 
   clear(): void {
+    // Values and bodies may be large: none is kept. The arrays are.
+    for (let at = 0; at < this.length; at += 1) {
+      this.values[at] = undefined;
+      this.bodies[at] = noBytes;
+    }
     this.length = 0;
-    // Values and bodies may be large.
-    this.values.length = 0;
-    this.bodies.length = 0;
   }
 }

@@ -75,6 +75,8 @@ class RangeRun {
   }
 
   run(): RangeResult {
+    // What is there already, were it only results that were due, is a commit of its own.
+    this.#stopWhereFull();
     for (const message of this.#request.messages) {
       if (this.#isOver()) break;
       invariant(message.sequenceNumber >= this.#cursor.sequenceNumber, 'a cursor never goes back');
@@ -146,10 +148,13 @@ class RangeRun {
       : this.#runMessage(message);
   }
 
+  /** Asked where something may have changed it, not for every event. */
+  #stopWhereFull(): void {
+    if (this.#request.outputs.isFull || this.#request.program.isFiringDue) this.#isStopped = true;
+  }
+
   #isOver(): boolean {
     if (this.#isStopped) return true;
-    // What is there already, were it only results that were due, is a commit of its own.
-    if (this.#request.outputs.isFull || this.#request.program.isFiringDue) return true;
     return this.#events + this.#segment.length >= this.#request.eventsMax;
   }
 
@@ -185,15 +190,19 @@ class RangeRun {
   }
 
   #gatherSourceEvent(message: HubMessage, index: number, events: MessageEvents): void {
-    const { body, enqueuedTimeMs, sequenceNumber } = message;
-    const position = { sequenceNumber, index, enqueuedTimeMs };
-    if (this.#gatheredQuarantined(position, body)) return;
-    const event = events.at(index);
-    if (event.ok) {
-      const { inexact, value } = event;
-      this.#segment.add({ ...position, key: null, eventTimeMs: null, value, inexact }, body);
+    if (
+      this.#quarantine !== null &&
+      this.#gatheredQuarantined({ ...message, index }, message.body)
+    ) {
       return;
     }
+    const event = events.at(index);
+    if (event.ok) {
+      this.#segment.addValue(message, index, event);
+      return;
+    }
+    const { body, enqueuedTimeMs, sequenceNumber } = message;
+    const position = { sequenceNumber, index, enqueuedTimeMs };
     const { code, message: reason } = new StreamError('STREAM_EVENT_UNDECODABLE', event.reason);
     this.#segment.addRefused(position, body, { code, message: reason, operator: 'ingest' });
   }
@@ -238,6 +247,7 @@ class RangeRun {
     const { producers, program } = this.#request;
     const watermarkMs = producers.watermarkMs();
     if (watermarkMs !== null) program.advanceWatermark(watermarkMs);
+    this.#stopWhereFull();
   }
 
   /** All of an envelope's events are run before it is noted as taken in, and time is moved by it. */
@@ -301,6 +311,7 @@ class RangeRun {
       operator,
       enqueuedTimeMs: message.enqueuedTimeMs,
     });
+    this.#stopWhereFull();
   }
 }
 

@@ -55,12 +55,17 @@ class TumblingWindow implements OperatorInstance {
   readonly #context: TaskContext;
   readonly #windows;
   readonly #make: () => unknown[];
+  /** The window under way was made by its last `update`. */
+  #isNew = false;
 
   constructor(config: TumblingConfig, context: TaskContext) {
     this.#config = config;
     this.#context = context;
     this.#windows = context.map<unknown[]>('windows');
-    this.#make = () => config.aggregates.map(([, aggregate]) => aggregate.create());
+    this.#make = () => {
+      this.#isNew = true;
+      return config.aggregates.map(([, aggregate]) => aggregate.create());
+    };
   }
 
   process(_port: number, rows: Parameters<OperatorInstance['process']>[1]): void {
@@ -87,14 +92,14 @@ class TumblingWindow implements OperatorInstance {
 
   #add(endMs: number, value: unknown): void {
     const { aggregates, graceMs } = this.#config;
-    const isNew = this.#windows.get(endMs) === undefined;
+    this.#isNew = false;
     const accumulators = this.#windows.update(endMs, this.#make);
     for (let index = 0; index < aggregates.length; index += 1) {
       const aggregate = aggregates[index]?.[1];
       if (aggregate === undefined) continue;
       accumulators[index] = aggregate.add(accumulators[index], value as never);
     }
-    if (isNew) this.#context.setTimer(endMs + graceMs);
+    if (this.#isNew) this.#context.setTimer(endMs + graceMs);
   }
 
   onTimer({ timeMs }: { readonly timeMs: number }): void {

@@ -11,6 +11,7 @@ import { compileStage } from '../../../shared/execution';
 import type { Row } from '../../../shared/model/table';
 import { plan } from '../../../shared/planner';
 import { KeyedState } from '../../../shared/state/keyed-state';
+import { runOf } from '../../support/program-run';
 
 interface SilenceConfig {
   readonly afterMs: number;
@@ -112,6 +113,13 @@ describe('an operator of its own', () => {
     ]);
     expect(letters).toEqual([['STREAM_RESULT_FAILED', 'map-1']]);
     expect(program.takeCounters()).toEqual({ 'silences:silent': 3, deadLetteredResults: 1 });
+  });
+
+  it('has its timers fired between events of one segment, where they are reached', () => {
+    const { outcome, run } = runOf(machines);
+    const value = (time: number, machine: string) => ({ time, machine, state: 'on' });
+    run([value(0, 'a'), value(40, 'b'), value(41, 'a'), value(42, 'a')]);
+    expect(outcome.lines).toEqual(['silences [0,"a","on"]']);
   });
 
   it('goes on from what the log says of it', () => {
