@@ -291,7 +291,7 @@ export class KeyedStream<K extends Key, Value> extends Stream<Value> {
   ): KeyedStream<K, Pair> {
     const { grace = 0, within } = options;
     const operator = join({ withinMs: within, graceMs: grace, pair });
-    return this.applyWith(other, operator as TypedOperator<Value | Right, Pair>, options);
+    return this.applyWith(other, operator, options);
   }
 
   /** Groups values by key and window of event time. */
