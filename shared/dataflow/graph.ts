@@ -36,8 +36,6 @@ export interface SourceNode extends Named {
   readonly early: EarlyPolicy;
   /** Null: wall clock never moves this source's time. */
   readonly quiet: QuietPolicy | null;
-  /** How far a partition may be ahead of the one that is furthest behind, in event time. */
-  readonly maxDriftMs: number;
 }
 
 interface Versioned {

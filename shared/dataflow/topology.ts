@@ -1,6 +1,6 @@
 import type { Static, TObject } from 'typebox';
 import { GraphBuilder } from './builder';
-import { days, hours } from './duration';
+import { days } from './duration';
 import { allConsumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { notePlace, unsound } from './places';
 import { Stream } from './stream';
@@ -33,11 +33,6 @@ export interface SourceOptions<Schema extends TObject> {
     /** An event that is enqueued later than this after it happened is behind time, in milliseconds. */
     readonly maxDelay: number;
   };
-  /**
-   * A partition further ahead in event time than this of the one that is furthest behind waits for it, in
-   * milliseconds: what it reads meanwhile would only fill the state of the next stage. Default one hour.
-   */
-  readonly maxDrift?: number;
 }
 
 /** What a topology is defined with. */
@@ -53,7 +48,7 @@ export class TopologyBuilder {
     name: string,
     options: SourceOptions<Schema>,
   ): Stream<DeepReadonly<Static<Schema>>> {
-    const { early, eventTime, maxDrift, outOfOrderness, quiet, schema } = options;
+    const { early, eventTime, outOfOrderness, quiet, schema } = options;
     const id = this.#graph.add(
       {
         kind: 'source',
@@ -62,7 +57,6 @@ export class TopologyBuilder {
         outOfOrdernessMs: outOfOrderness ?? 0,
         early: { limitMs: early?.limit ?? days(1), policy: early?.policy ?? 'deadLetter' },
         quiet: quiet === undefined ? null : { afterMs: quiet.after, maxDelayMs: quiet.maxDelay },
-        maxDriftMs: maxDrift ?? hours(1),
       },
       name,
     );
@@ -148,7 +142,6 @@ function* faultsOf(node: GraphNode): Generator<string> {
       'early.limit': node.early.limitMs,
       'quiet.after': node.quiet?.afterMs ?? 0,
       'quiet.maxDelay': node.quiet?.maxDelayMs ?? 0,
-      maxDrift: node.maxDriftMs,
     };
     for (const [name, milliseconds] of Object.entries(durations)) {
       if (!(milliseconds >= 0)) yield `source ${node.name}: ${name} must not be negative`;

@@ -124,8 +124,8 @@ function tooManyWays(node: GraphNode, count: number): Error {
 function settingsOf(node: GraphNode): unknown {
   switch (node.kind) {
     case 'source': {
-      const { early, maxDriftMs, outOfOrdernessMs, quiet, schema } = node;
-      return { schema, outOfOrdernessMs, early, quiet, maxDriftMs };
+      const { early, outOfOrdernessMs, quiet, schema } = node;
+      return { schema, outOfOrdernessMs, early, quiet };
     }
     case 'keyBy':
       return { isPartitionedBySource: node.isPartitionedBySource };

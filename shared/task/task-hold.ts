@@ -188,7 +188,10 @@ export class TaskHold {
       watermarkMs: this.program.watermarkMs,
       watermarkReason: reason,
       exchangeTime: (exchange) => this.program.exchangeTime(exchange),
-      through: isSource ? { [`${stage}/${partition}`]: positionOf(incarnation, content.to) } : {},
+      // Behind an exchange, what it has been told of: a claim of idleness further on may be void by it.
+      through: isSource
+        ? { [`${stage}/${partition}`]: positionOf(incarnation, content.to) }
+        : this.producers.heard(),
       ...{ isEnding, tick: tick ?? null },
       late: lateByOperator(this.program.takeCounters()),
       isFiringDue: this.program.isFiringDue,

@@ -163,7 +163,7 @@ export class Producers {
 
   /** The source positions that this task has been told of. */
   heard(): Positions {
-    return heardOf(this.#times());
+    return heardOf(this.#times().filter(({ isFinished }) => !isFinished));
   }
 
   /**

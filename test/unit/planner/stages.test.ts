@@ -16,7 +16,7 @@ class Graph {
 
   source(name: string): Edge {
     const early = { limitMs: 0, policy: 'deadLetter' } as const;
-    const times = { outOfOrdernessMs: 0, idleAfterMs: 0, maxDriftMs: 0, quiet: null, early };
+    const times = { outOfOrdernessMs: 0, quiet: null, early };
     const id = this.#graph.add({ kind: 'source', schema, eventTime: () => 0, ...times }, name);
     return this.#edge(id);
   }

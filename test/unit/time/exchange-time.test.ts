@@ -162,3 +162,23 @@ describe('a partition that is claimed to be idle', () => {
     expect(consumer.say('0', 90, { read: 9 })).toBe(90);
   });
 });
+
+it('a claim is void also where another stage tells of input beyond the ends', () => {
+  const stages = ['in', 'sums'].map((stage) => ({ stage, port: 0 }));
+  const producers = new Producers(new KeyedState(), stages);
+  let commit = 0;
+  const say = (stage: string, partition: string, watermarkMs: number, through: Positions): void => {
+    const head = envelopeHead({ stage, partition, producers: stage === 'in' ? 2 : 1, through });
+    commit += 1;
+    producers.take({ ...head, commit, watermarkMs, kind: 'events', events: [] }, 0);
+  };
+  say('in', '0', 50, { 'in/0': at(5) });
+  say('in', '1', 20, { 'in/1': at(2) });
+  say('sums', '0', 40, { 'in/0': at(4), 'in/1': at(2) });
+  const claims = [{ stage: 'in', partition: '1', epoch: 1, cursor: at(2) }];
+  const ends = { 'in/0': at(5), 'in/1': at(2) };
+  producers.claim({ kind: 'claims', topologyVersion: 'v1', ends, claims });
+  expect(producers.watermarkMs()).toBe(40);
+  say('sums', '0', 60, { 'in/0': at(6), 'in/1': at(2) });
+  expect(producers.watermarkMs()).toBe(20);
+});
