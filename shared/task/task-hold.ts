@@ -383,7 +383,7 @@ export class TaskHold {
     if (keys <= stateKeysMax) return;
     throw new StreamError(
       'STREAM_STATE_TOO_LARGE',
-      `this task holds ${keys} keys, ${stateKeysMax} are allowed: use more partitions, shorter windows or a lower lateness`,
+      `this task holds ${keys} keys, ${stateKeysMax} are allowed: use more partitions, shorter windows or less grace`,
       { details: { ...this.#options.address } },
     );
   }
