@@ -50,6 +50,8 @@ export interface SurveyResult {
 /** One task in a stored survey page. */
 export interface SurveyedTask {
   readonly partition: string;
+  /** Of the topology: another version's log is another one. */
+  readonly version: string;
   readonly incarnation: string;
   readonly digest: TaskDigest;
   readonly hubLast: number;
@@ -66,7 +68,7 @@ export interface SurveyedTask {
 }
 
 export interface SurveyPage {
-  readonly format: 3;
+  readonly format: 4;
   readonly functionName: string;
   readonly topology: string;
   readonly stage: string;
@@ -162,7 +164,7 @@ export class Surveyor {
     tasks.sort((left, right) => Number(left.partition) - Number(right.partition));
     const { topology, name: stageName } = stage.plan;
     const page: SurveyPage = {
-      format: 3,
+      format: 4,
       functionName: request.functionName,
       topology,
       stage: stageName,
@@ -199,7 +201,7 @@ export class Surveyor {
 export function readSurveyPage(bytes: Uint8Array | undefined): SurveyPage | null {
   if (bytes === undefined) return null;
   const page = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<SurveyPage>;
-  return page.format === 3 ? (page as SurveyPage) : null;
+  return page.format === 4 ? (page as SurveyPage) : null;
 }
 
 /** One survey of one page. */
@@ -245,8 +247,9 @@ class StageSurvey {
     const { services } = this.#stage;
     const path = this.#path(partition);
     const last = this.#before.get(partition);
-    // What is known of another life of the task says nothing of this one.
-    const before = last?.incarnation === path.incarnation ? last : undefined;
+    // What is known of another life of the task, or of another version, says nothing of this one.
+    const isSameLog = last?.incarnation === path.incarnation && last.version === path.version;
+    const before = isSameLog ? last : undefined;
     const read = await surveyLog(services, path, {
       digest: before?.digest ?? emptyDigest,
       generations: this.#lives.get(partition)?.generations ?? [],
@@ -284,9 +287,9 @@ class StageSurvey {
       digest = await this.#withTables(partition, read);
       assessed = assess({ ...facts(), digest }, limits);
     }
-    const { incarnation } = this.#path(partition);
+    const { incarnation, version } = path;
     return {
-      ...{ partition, incarnation, digest, hubLast, hubEnd, lag, settledThrough },
+      ...{ partition, version, incarnation, digest, hubLast, hubEnd, lag, settledThrough },
       ...{ lagSinceMs, lagAtCursor, isLagExact },
       ...assessed,
     };

@@ -18,12 +18,13 @@ async function shown(
   }
   if (surveyedAtMs !== null) {
     const task = {
-      ...{ partition: '0', incarnation: '1', digest: emptyDigest, hubLast: 6, hubEnd: 7, lag: 7 },
+      ...{ partition: '0', version: 'v1', incarnation: '1', digest: emptyDigest },
+      ...{ hubLast: 6, hubEnd: 7, lag: 7 },
       ...{ lagSinceMs: null, lagAtCursor: 'null', isLagExact: false, settledThrough: 0 },
       ...{ needs: [], why: '' },
     };
     const page: SurveyPage = {
-      ...{ format: 3, functionName: 'orders', topology: 'orders', stage: 'orders' },
+      ...{ format: 4, functionName: 'orders', topology: 'orders', stage: 'orders' },
       ...{ surveyedAtMs, tasks: [task] },
     };
     await commits.put(surveyPageName('orders', 0), Buffer.from(JSON.stringify(page)));
