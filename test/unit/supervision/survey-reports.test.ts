@@ -43,11 +43,7 @@ const supervisors: [string, (world: StageWorld) => () => Promise<unknown>][] = [
   ],
 ];
 
-function plain(
-  world: StageWorld,
-  runtime = world.worker(),
-  versionOf?: (topology: string) => Promise<string>,
-): PlainSupervisor {
+function plain(world: StageWorld, runtime = world.worker()): PlainSupervisor {
   return new PlainSupervisor({
     ...{ stages: world.served('surveyor'), runtime, objects: world.objects, periodMs },
     clock: { nowMs: () => world.nowMs },
@@ -55,7 +51,6 @@ function plain(
     isDraining: async () => world.isDraining,
     graceMs: 4_000,
     abandonedAfterMs: 30_000,
-    ...(versionOf !== undefined && { versionOf }),
   });
 }
 
@@ -174,17 +169,6 @@ describe('the ledger of a survey', () => {
     await world.objects.delete(surveyPageName('orders-orders', 0));
     await plain(world, worker).cycle(Infinity);
     expect(await read(world)).toEqual([150, 150]);
-  });
-
-  it('is not that of the version before, whose logs are others', async () => {
-    const world = aWorld();
-    const worker = world.worker();
-    await world.deliver(worker, { stage: 'orders', partition: 0 });
-    await plain(world, worker).cycle(Infinity);
-    expect(await read(world)).toEqual([100, 100]);
-    world.nowMs += periodMs;
-    await plain(world, worker, async () => 'v2').cycle(Infinity);
-    expect(await read(world)).toEqual([0, 0]);
   });
 });
 
