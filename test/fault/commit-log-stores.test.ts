@@ -137,7 +137,7 @@ it.each(['lost-response', 'reset'] as const)('rolls through any %s', async (kind
   for (let after = 0; after < 8; after += 1) {
     const clear = proxy.inject({ fault: { kind }, times: 1, after });
     const generation = process.log.generation;
-    expect(await process.roll()).toBe('rolled');
+    expect(await process.roll()).toBe('appended');
     expect(process.log.generation).toBe(generation + 1);
     clear();
     await process.commitOnce(`after ${after}`);
