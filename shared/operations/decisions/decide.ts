@@ -148,7 +148,8 @@ export async function removeTopology(world: DecisionWorld): Promise<Decided> {
 
 /**
  * Gives up what is open in nodes that this plan does not have any more: tasks count and drop it with their first
- * commit. Rows of theirs leave first, as they do with every commit. Repeatable.
+ * commit. Rows of a table that the plan no longer has stay in the log, where an error tells of them
+ * (`task.rows-without-table`). Repeatable.
  */
 export async function removeNodes(
   world: DecisionWorld,
