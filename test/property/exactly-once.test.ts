@@ -27,7 +27,9 @@ async function survive(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {
-    if (!(error instanceof WorkerDied)) throw error;
+    // Tasks of one tend are apart from each other: each may have met its end.
+    const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+    if (!met.every((one) => one instanceof WorkerDied)) throw error;
   }
 }
 
