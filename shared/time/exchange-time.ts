@@ -23,18 +23,20 @@ export interface ProducerTime {
 }
 
 /**
- * The watermark behind an exchange: the minimum over its producers, but for those that have finished and those
- * that are claimed to be idle; where all the others are claimed, the latest of theirs; where all have finished,
- * the end of time. Null: somebody has not spoken yet.
+ * The watermark behind an exchange: the minimum over its producers, but for those whose time is over (finished, or
+ * drained) and those that are claimed to be idle; where all the others are claimed, the latest of theirs; where
+ * time is over for all, the end of time. Null: somebody has not spoken yet.
  *
  * A claim about B says that nothing had come in B when the ends of all other source partitions had been read. So
  * it holds until B speaks again, and while nothing has been heard of another beyond its end: what comes in B
  * later came after all of that. No clock is asked, and none can be wrong.
  */
 export function exchangeWatermarkMs(producers: readonly ProducerTime[]): number | null {
-  const working = producers.filter(({ isFinished }) => !isFinished);
+  const unfinished = producers.filter(({ isFinished }) => !isFinished);
+  // A drain reaches one partition before another: a claim about the other is no word that its time is over.
+  const working = unfinished.filter(({ watermarkMs }) => watermarkMs !== endOfTimeMs);
   if (working.length === 0) return producers.length === 0 ? null : endOfTimeMs;
-  const heard = working.some(({ claim }) => claim !== null) ? heardOf(working) : {};
+  const heard = working.some(({ claim }) => claim !== null) ? heardOf(unfinished) : {};
   let earliest = Infinity;
   let latestClaimed: number | null = null;
   for (const producer of working) {

@@ -144,12 +144,17 @@ export class WindowTaskModel extends TaskModel {
   /** The earliest of those that may still speak; where none may, the latest of all. */
   #advance(): void {
     if (this.#producers.size < this.#counted) return;
-    const all = Array.from(this.#producers);
+    // Drained ones have no part in time, until all are.
+    const all = Array.from(this.#producers).filter(
+      ([, { watermarkMs }]) => watermarkMs !== Number.MAX_SAFE_INTEGER,
+    );
     const working = all.filter(([name, producer]) => !this.#isLeftOut(name, producer));
-    const watermarkMs =
-      working.length > 0
-        ? Math.min(...working.map(([, producer]) => producer.watermarkMs))
-        : Math.max(...all.map(([, producer]) => producer.watermarkMs));
+    let watermarkMs: number = Number.MAX_SAFE_INTEGER;
+    if (working.length > 0) {
+      watermarkMs = Math.min(...working.map(([, producer]) => producer.watermarkMs));
+    } else if (all.length > 0) {
+      watermarkMs = Math.max(...all.map(([, producer]) => producer.watermarkMs));
+    }
     if (watermarkMs <= this.watermarkMs) return;
     this.watermarkMs = watermarkMs;
     const due = Array.from(this.#windows.keys())

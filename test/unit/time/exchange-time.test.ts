@@ -49,6 +49,16 @@ it('waits until every producer has spoken, then is the minimum', () => {
   expect(consumer.say('1', 7)).toBe(7);
 });
 
+it('is not over for an idle partition because a drain has reached another', () => {
+  const consumer = new Consumer();
+  consumer.say('0', 10, { read: 2 });
+  consumer.say('1', 40, { read: 5 });
+  expect(consumer.claim('0', at(2), { 'in/0': at(2), 'in/1': at(6) })).toBe(40);
+  expect(consumer.say('1', endOfTimeMs, { read: 6 })).toBeLessThan(endOfTimeMs);
+  expect(consumer.say('0', 50, { read: 3 })).toBe(50);
+  expect(consumer.say('0', endOfTimeMs, { read: 3 })).toBe(endOfTimeMs);
+});
+
 describe('the count of producers', () => {
   it('is waited for from the first message on that says more', () => {
     const consumer = new Consumer();
