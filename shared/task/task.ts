@@ -12,7 +12,7 @@ import type { StageServices } from './services';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { comeToRest } from './rest';
 import type { RestFacts } from '../time/claims';
-import { endTime, noteInput, tellEnd, tick, type TickRequest } from './tick';
+import { endTime, noteInput, tellEnd, tick, type TickRequest, patienceOf } from './tick';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
 import { TaskHold, type CommitMeans, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
@@ -350,7 +350,7 @@ export class Task {
       await this.#hold.delivery.flushDue();
       const { hub, limits } = this.#services;
       const quietMs = await this.#quietMs();
-      const patienceMs = Math.min(limits.stallAfterMs, limits.claimEveryMs / 2);
+      const patienceMs = patienceOf(this.#options.stage.plan, limits);
       const { isDraining, isRecovery = false } = request;
       if (quietMs < patienceMs && !isDraining && !isRecovery) return false;
       const commitBefore = this.#hold.state.commit;

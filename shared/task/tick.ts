@@ -58,6 +58,14 @@ export async function tick(
   return moveTime(hold, { toMs: Math.floor(toMs), reason: 'idle', count: count + 1 });
 }
 
+/** For how long nothing comes before a task is looked at for what time alone asks for. */
+export function patienceOf(
+  { quiet }: Pick<StagePlan, 'quiet'>,
+  limits: { readonly stallAfterMs: number; readonly claimEveryMs: number },
+): number {
+  return Math.min(limits.stallAfterMs, limits.claimEveryMs / 2, quiet?.afterMs ?? Infinity);
+}
+
 /** Ends a source's time: all its windows close. Null: it has ended, or is its producers'. */
 export async function endTime(
   hold: TaskHold,

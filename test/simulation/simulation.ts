@@ -369,8 +369,8 @@ function hubCheckIntervalOf(random: Random, kinds: ReadonlySet<FaultKind>): numb
  */
 function quietOf(random: Random, kinds: ReadonlySet<FaultKind>): Quiet | null {
   if (!kinds.has('idle')) return null;
-  const delayMs = startMs - firstOrderMs - random.pick([240_000, 330_000, 420_000, 500_000]);
-  return { after: random.pick([200, 800]), maxDelay: delayMs };
+  const delayMs = startMs - firstOrderMs - random.pick([420_000, 600_000, 900_000]);
+  return { after: random.pick([10, 40]), maxDelay: delayMs };
 }
 
 function stagesOf(random: Random, quiet: Quiet | null): WorkerWorld['stages'] {

@@ -3,7 +3,7 @@ import { simulate, type SimulationReport } from './simulation';
 import { allFaultKinds, type FaultKind } from './world/faults';
 
 /** Seeds of a whole run, as CI does it: enough for each kind of fault to strike in so many of them. */
-export const seedsOfWholeRun = 5_200;
+export const seedsOfWholeRun = 6_000;
 export const seedsPerKindLeast = 1_000;
 
 /** What many runs came to. */
