@@ -1,4 +1,5 @@
 import type { OperatorSpec, TypedOperator } from '../contract';
+import { statelessShape } from '../stateless';
 
 interface Config {
   readonly isKept: (value: unknown) => boolean;
@@ -7,12 +8,7 @@ interface Config {
 const spec: OperatorSpec<Config> = {
   kind: 'filter',
   stateVersion: 1,
-  shape: () => ({
-    inputs: [{ name: 'in' }],
-    outputs: [{ name: 'out' }],
-    stores: [],
-    timers: 'none',
-  }),
+  shape: statelessShape,
   describe: () => null,
   open: ({ isKept }, context) => ({
     process: (_port, rows) => {

@@ -1,4 +1,5 @@
 import type { OperatorSpec, TypedOperator } from '../contract';
+import { statelessShape } from '../stateless';
 
 interface Config {
   readonly apply: (value: unknown) => Iterable<unknown>;
@@ -7,12 +8,7 @@ interface Config {
 const spec: OperatorSpec<Config> = {
   kind: 'flatMap',
   stateVersion: 1,
-  shape: () => ({
-    inputs: [{ name: 'in' }],
-    outputs: [{ name: 'out' }],
-    stores: [],
-    timers: 'none',
-  }),
+  shape: statelessShape,
   describe: () => null,
   open: ({ apply }, context) => ({
     process: (_port, rows) => {

@@ -117,8 +117,6 @@ export class Checker implements StoreWatcher, HubWatcher {
       case 'seal':
         if (record.isFinal) this.#owesNothing(model.name, model.commit);
         break;
-      case 'plan':
-        break;
       case 'header':
         this.#onHeader(model, place, record);
         break;
