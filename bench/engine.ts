@@ -20,6 +20,7 @@ import {
 } from '../shared/dataflow';
 import { plan } from '../shared/planner';
 import { compileStage } from '../shared/execution';
+import { noStateLimits, StateBudget } from '../shared/state/state-budget';
 import { Runtime } from '../shared/task/runtime';
 import { defaultStageLimits } from '../shared/task/services';
 import { machineLine, median, seededRandom } from './machine';
@@ -145,6 +146,7 @@ async function runEngine(
       services: {
         appends,
         objects: new MemoryObjectStore(),
+        stateBudget: new StateBudget(noStateLimits),
         hub: noHub,
         checkpoints: null,
         sender: noSender,

@@ -5,7 +5,6 @@
  *
  * npm run bench:state -- [keys] [keys that fire]
  */
-import { decodePart } from '../shared/state/snapshot';
 import type { MapStore, OperatorStores, OperatorStoresShape } from '../shared/state/stores';
 import { TaskStores } from '../shared/state/task-stores';
 import { machineLine, median, seededRandom } from './machine';
@@ -176,7 +175,7 @@ async function load(parts: readonly Uint8Array[]): Promise<void> {
   const startedAtCpuMs = cpuMs();
   const slices: number[] = [];
   for (const part of parts) {
-    const steps = opened.stores.applying(decodePart(part, 'a part'));
+    const steps = opened.stores.restoring(part);
     for (let isDone = false; !isDone;) {
       slices.push(
         timed(() => {

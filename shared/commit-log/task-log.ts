@@ -115,12 +115,13 @@ export class TaskLog {
   }
 
   /** Reads what the state is made of: a snapshot, and the records since. Repeatable. */
-  async load(): Promise<LoadedLog> {
+  async load(beforeParts: (partsBytes: number) => void = () => undefined): Promise<LoadedLog> {
     const newest = await this.#newestGeneration();
     if (newest === undefined) throw this.#movedOn('it was deleted');
     const bytes = await this.#readGenerationToLoad(newest);
     const records = this.#current.takeIn(bytes);
     const { base } = this.#current;
+    beforeParts((base?.parts ?? []).reduce((sum, { bytes: of }) => sum + of, 0));
     const [earlier, parts] = await this.#unlessMovedOn(() =>
       Promise.all([
         readEarlierRecords(this.#options, this.#current),

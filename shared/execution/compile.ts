@@ -2,7 +2,7 @@ import { Compile } from 'typebox/compile';
 import { StreamError } from '../model/errors';
 import type { Program, ProgramOutputs, StagePlan } from '../model/program';
 import { planTopology } from '../planner/plan';
-import type { KeyedState } from '../state/keyed-state';
+import type { TaskStores } from '../state/task-stores';
 import type { Topology } from '../dataflow/graph';
 import { withSafeIntegers } from './exact-numbers';
 import { SourceEvents } from './source-events';
@@ -12,7 +12,7 @@ import { StageProgram } from './stage-program';
 /** A stage ready to be bound to the state of each of its tasks. */
 export interface CompiledProgram {
   readonly plan: StagePlan;
-  readonly bind: (state: KeyedState, outputs: ProgramOutputs) => Program;
+  readonly bind: (state: TaskStores, outputs: ProgramOutputs) => Program;
 }
 
 /** Compiles one planned stage of the topologies it was planned from. */

@@ -1,9 +1,9 @@
 import type { ProgramOutputs } from '../model/program';
 import type { Columns, OperatorInstance, Rows } from '../operators/contract';
-import type { KeyedState } from '../state/keyed-state';
+import type { TaskStores } from '../state/task-stores';
 import type { Books } from './books';
 import { freezeDeep, ownCopy } from '../model/freeze';
-import { KeyedOperatorStores } from './keyed-stores';
+import type { OperatorStores } from '../state/stores';
 import { NodeContext } from './node-context';
 import { addRow, RowBuffer } from './rows';
 import type { StageGraph, StageNode } from './stage-graph';
@@ -25,7 +25,7 @@ export interface NodeRuntime {
   readonly name: string;
   readonly instance: OperatorInstance;
   readonly context: NodeContext;
-  readonly stores: KeyedOperatorStores | null;
+  readonly stores: OperatorStores | null;
   readonly hasTimers: boolean;
   /** By port, then by edge. */
   readonly inboxes: readonly Inbox[];
@@ -51,7 +51,7 @@ export class Dataflow {
   constructor(
     graph: StageGraph,
     world: {
-      readonly state: KeyedState;
+      readonly state: TaskStores;
       readonly outputs: ProgramOutputs;
       readonly books: Books;
       readonly isKeyed: boolean;
@@ -79,7 +79,7 @@ export class Dataflow {
       const hasTimers = timers !== 'none';
       const stores =
         shapes.length > 0 || hasTimers
-          ? new KeyedOperatorStores(world.state, node.name, shapes)
+          ? world.state.open(node.name, { stores: shapes, timers })
           : null;
       const outputs = ports.map(() => new RowBuffer(isKeyed));
       const context = new NodeContext({

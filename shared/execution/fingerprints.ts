@@ -1,5 +1,6 @@
 import { StreamError } from '../model/errors';
-import type { KeyedState, KeyedStore } from '../state/keyed-state';
+import type { KeyedStore } from '../state/stores';
+import type { TaskStores } from '../state/task-stores';
 import type { NodeRuntime } from './dataflow';
 import type { StageGraph } from './stage-graph';
 
@@ -11,7 +12,7 @@ export class Fingerprints {
   readonly #made: KeyedStore<string>;
   readonly #nodes: readonly { readonly runtime: NodeRuntime; readonly make: string }[];
 
-  constructor(graph: StageGraph, nodes: readonly NodeRuntime[], state: KeyedState) {
+  constructor(graph: StageGraph, nodes: readonly NodeRuntime[], state: TaskStores) {
     this.#made = state.store('$made-as');
     this.#nodes = nodes
       .filter(({ stores }) => stores !== null)

@@ -68,7 +68,9 @@ export class NodeContext implements TaskContext {
     this.#markMs = rows.marks[index] ?? -Infinity;
     this.#timeMs = rows.times[index] ?? 0;
     this.#key = rows.keys?.[index] ?? noKey;
-    if (this.#stores !== null) this.#stores.setKey(this.#key);
+    if (this.#stores === null) return;
+    this.#stores.setKey(this.#key);
+    this.#stores.setTime(this.#markMs);
   }
 
   beginTimer({ key, timeMs }: FiredTimer): void {
@@ -76,6 +78,7 @@ export class NodeContext implements TaskContext {
     this.#markMs = -Infinity;
     this.#timeMs = timeMs;
     this.#key = key;
+    this.#stores?.setTime(timeMs);
   }
 
   key(): Key {

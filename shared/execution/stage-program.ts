@@ -8,7 +8,8 @@ import type {
   ProgramOutputs,
 } from '../model/program';
 import { EventSegment, segmentEventsMax } from '../model/segment';
-import type { KeyedState, KeyedStore } from '../state/keyed-state';
+import type { KeyedStore } from '../state/stores';
+import type { TaskStores } from '../state/task-stores';
 import { Books } from './books';
 import { Dataflow, type NodeRuntime } from './dataflow';
 import { Fingerprints } from './fingerprints';
@@ -28,7 +29,7 @@ const noBytes = new Uint8Array();
 
 export interface StageProgramOptions {
   readonly graph: StageGraph;
-  readonly state: KeyedState;
+  readonly state: TaskStores;
   readonly outputs: ProgramOutputs;
   /** Null for a stage that reads an exchange. */
   readonly source: SourceEvents | null;
@@ -42,14 +43,13 @@ export interface StageProgramOptions {
  * batches are cut.
  */
 export class StageProgram implements Program {
-  readonly #state: KeyedState;
+  readonly #state: TaskStores;
   readonly #outputs: ProgramOutputs;
   readonly #source: SourceEvents | null;
   readonly #exchangeNodes: readonly number[];
   readonly #books: Books;
   readonly #dataflow: Dataflow;
   readonly #time: StageTime;
-  readonly #stateful: readonly NodeRuntime[];
   readonly #fingerprints: Fingerprints;
   readonly #rows: readonly RowBuffer[];
   readonly #savedTimes: KeyedStore<SavedTime>;
@@ -77,7 +77,6 @@ export class StageProgram implements Program {
     const isKeyed = source === null;
     this.#dataflow = new Dataflow(graph, { state, outputs, books: this.#books, isKeyed });
     this.#time = new StageTime(graph, this.#dataflow);
-    this.#stateful = this.#dataflow.nodes.filter(({ stores }) => stores !== null);
     this.#fingerprints = new Fingerprints(graph, this.#dataflow.nodes, state);
     this.#fingerprints.assertSame();
     this.#rows = Array.from({ length: graph.ports }, () => new RowBuffer(isKeyed));
@@ -369,7 +368,6 @@ export class StageProgram implements Program {
   #setUndoPoint(): void {
     this.#undoPoint = this.#state.mark();
     this.#outputs.mark();
-    for (const { stores } of this.#stateful) stores?.atUndoPoint();
   }
 
   /** Back to the undo point. The events that run again are made anew: functions may have changed them. */
@@ -377,7 +375,6 @@ export class StageProgram implements Program {
     this.#state.rollback(this.#undoPoint);
     this.#outputs.rollbackToMark();
     this.#books.undo();
-    for (const { stores } of this.#stateful) stores?.afterUndo();
     if (segment === null) return;
     invariant(segment.reader !== null, 'a segment of several events can be read again');
     segment.reader.refresh(segment, from, to);
@@ -403,7 +400,6 @@ export class StageProgram implements Program {
   afterRollback(): void {
     this.#readTimes();
     this.#books.forgetCounts();
-    for (const { stores } of this.#stateful) stores?.reload();
     this.#fingerprints.assertSame();
   }
 

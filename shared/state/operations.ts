@@ -1,6 +1,6 @@
 import { StreamError } from '../model/errors';
 import { ByteReader, ByteWriter, ValueError } from './bytes';
-import type { StateSection } from './stores';
+import type { StateSection } from '../model/commit';
 
 /**
  * What a section of a store's changes is made of: the store's kind, the length of the buckets of its time to

@@ -95,6 +95,11 @@ export class TaskOperatorStores implements OperatorStores {
     throw new TypeError(`store ${name} of operator ${this.#options.operator} is no ${kind} store`);
   }
 
+  get isEmpty(): boolean {
+    const { tables } = this.#options;
+    return (this.#timers?.keys ?? 0) === 0 && tables.every(({ keys }) => keys === 0);
+  }
+
   get earliestTimerMs(): number {
     return this.#timers?.earliestMs ?? Infinity;
   }

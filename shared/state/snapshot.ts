@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter, ValueError } from './bytes';
 import type { Journal, JournalWatcher, Slot, SlotEntry } from './journal';
 import { OperationWriter } from './operations';
 import type { SavedSlots, StoreTable } from './store-table';
-import type { StateSection } from './stores';
+import type { StateSection } from '../model/commit';
 
 const defaultPartBytes = 4 * 1024 * 1024;
 const magic = Buffer.from('MLSP');
@@ -39,6 +39,7 @@ export class StateSnapshot implements JournalWatcher {
   #sectionBytes = 0;
   #tableUnderWay = 0;
   #groupUnderWay = 0;
+  #keys = 0;
   readonly #saved = new Map<Slot, SavedSlot>();
   /** Keys that were saved, by table and key group; and entries, by key. */
   readonly #savedKeys: Map<number, Slot<string>[]>[];
@@ -133,7 +134,6 @@ export class StateSnapshot implements JournalWatcher {
     const savedKeys = this.#savedKeys[this.#tableUnderWay];
     const saved = savedKeys?.get(group);
     if (live === undefined && saved === undefined) return;
-    let keys = 0;
     const slots = new Set(saved);
     for (const slot of live ?? []) slots.add(slot);
     for (const slot of Array.from(slots).sort(byKey)) {
@@ -145,8 +145,8 @@ export class StateSnapshot implements JournalWatcher {
         if (rest !== null) yield* rest;
       }
       this.#savedEntries.delete(slot);
-      keys += 1;
-      if (keys % keysPerStep === 0) yield;
+      this.#keys += 1;
+      if (this.#keys % keysPerStep === 0) yield;
     }
     savedKeys?.delete(group);
   }
@@ -224,7 +224,7 @@ function encodePart(sections: readonly StateSection[]): Uint8Array {
  * The sections of a part; views on its bytes.
  * @throws StreamError STREAM_LOG_VERSION_UNKNOWN: a newer build wrote it; STREAM_SNAPSHOT_CORRUPT
  */
-export function decodePart(bytes: Uint8Array, name: string): StateSection[] {
+export function decodePart(bytes: Uint8Array): StateSection[] {
   const reader = new ByteReader(bytes);
   try {
     if (Buffer.compare(reader.bytes(magic.length), magic) !== 0) {
@@ -235,8 +235,7 @@ export function decodePart(bytes: Uint8Array, name: string): StateSection[] {
     if (version !== formatVersion || kind !== stateKind) {
       throw new StreamError(
         'STREAM_LOG_VERSION_UNKNOWN',
-        `${name} is a part of kind ${kind} in format ${version}, this build reads kind ${stateKind} in format ${formatVersion}: deploy the newer build again`,
-        { details: { name } },
+        `a part of a snapshot is of kind ${kind} in format ${version}, this build reads kind ${stateKind} in format ${formatVersion}: deploy the newer build again`,
       );
     }
     const sections: StateSection[] = [];
@@ -248,8 +247,8 @@ export function decodePart(bytes: Uint8Array, name: string): StateSection[] {
     if (!(cause instanceof ValueError)) throw cause;
     throw new StreamError(
       'STREAM_SNAPSHOT_CORRUPT',
-      `${name}, at byte ${reader.position} of ${bytes.byteLength}: ${cause.message}`,
-      { cause, details: { name } },
+      `a part of a snapshot, at byte ${reader.position} of ${bytes.byteLength}: ${cause.message}`,
+      { cause },
     );
   }
 }

@@ -1,5 +1,5 @@
 import { StreamError } from '../model/errors';
-import type { StateSize } from './task-stores';
+import { memoryOfEncoded, type StateSize } from './task-stores';
 
 export interface StateLimits {
   /** Encoded state of one task. */
@@ -8,19 +8,29 @@ export interface StateLimits {
   readonly processBytesMax: number;
 }
 
+type TaskSize = Pick<StateSize, 'bytes' | 'memoryBytes'>;
+type MemorySize = Pick<StateSize, 'memoryBytes'>;
+
 /** What one task of a process takes of its memory. */
 export interface StateAccount {
   /**
-   * Says no before a task is loaded, or a commit appended, that would pass a limit; a commit that makes a
-   * state smaller always may.
+   * Says no before a task is loaded that has no room in this process.
+   * @throws StreamError STREAM_WORKER_FULL
+   */
+  assertRoom(size: MemorySize): void;
+  /**
+   * Says no before a commit is appended that would pass a limit; one that makes a state smaller always may.
    * @throws StreamError STREAM_STATE_TOO_LARGE, STREAM_WORKER_FULL
    */
-  assertFits(size: Pick<StateSize, 'bytes' | 'memoryBytes'>): void;
+  assertFits(size: TaskSize): void;
   /** So much is in memory now. */
-  holds(size: Pick<StateSize, 'bytes' | 'memoryBytes'>): void;
+  holds(size: TaskSize): void;
   /** The task was let go. */
   close(): void;
 }
+
+/** For tests and tools that end when their work is done. */
+export const noStateLimits: StateLimits = { taskBytesMax: Infinity, processBytesMax: Infinity };
 
 /** The memory that the tasks of one process share. */
 export class StateBudget {
@@ -45,6 +55,7 @@ export class StateBudget {
       if (isOpen) this.#memoryBytes += memoryBytes;
     };
     return {
+      assertRoom: (size) => this.#assertRoom(task, held, size),
       assertFits: (size) => this.#assertFits(task, held, size),
       holds: ({ bytes, memoryBytes }) => {
         take(memoryBytes - held.memoryBytes);
@@ -59,12 +70,8 @@ export class StateBudget {
     };
   }
 
-  #assertFits(
-    task: Readonly<Record<string, unknown>>,
-    held: Pick<StateSize, 'bytes' | 'memoryBytes'>,
-    size: Pick<StateSize, 'bytes' | 'memoryBytes'>,
-  ): void {
-    const { processBytesMax, taskBytesMax } = this.limits;
+  #assertFits(task: Readonly<Record<string, unknown>>, held: TaskSize, size: TaskSize): void {
+    const { taskBytesMax } = this.limits;
     if (size.bytes > taskBytesMax && size.bytes > held.bytes) {
       throw new StreamError(
         'STREAM_STATE_TOO_LARGE',
@@ -73,15 +80,28 @@ export class StateBudget {
         { details: { ...task, bytes: size.bytes, bytesMax: taskBytesMax } },
       );
     }
-    const inAll = this.#memoryBytes - held.memoryBytes + size.memoryBytes;
-    if (inAll > processBytesMax && size.memoryBytes > held.memoryBytes) {
-      throw new StreamError(
-        'STREAM_WORKER_FULL',
-        `the state of this process's ${this.#tasks} tasks would take about ${inAll} bytes of memory with this one, ` +
-          `${processBytesMax} are allowed; nothing was committed: run more workers, take larger instances or use ` +
-          'shorter windows, or raise MILLRACE_WORKER_STATE_BYTES_MAX',
-        { details: { ...task, memoryBytes: inAll, memoryBytesMax: processBytesMax } },
-      );
-    }
+    if (size.memoryBytes > held.memoryBytes) this.#assertRoom(task, held, size);
   }
+
+  #assertRoom(
+    task: Readonly<Record<string, unknown>>,
+    held: MemorySize,
+    { memoryBytes }: MemorySize,
+  ): void {
+    const { processBytesMax } = this.limits;
+    const inAll = this.#memoryBytes - held.memoryBytes + memoryBytes;
+    if (inAll <= processBytesMax) return;
+    throw new StreamError(
+      'STREAM_WORKER_FULL',
+      `the state of this process's ${this.#tasks} tasks would take about ${inAll} bytes of memory with this one, ` +
+        `${processBytesMax} are allowed; nothing was committed: run more workers, take larger instances or use ` +
+        'shorter windows, or raise MILLRACE_WORKER_STATE_BYTES_MAX',
+      { details: { ...task, memoryBytes: inAll, memoryBytesMax: processBytesMax } },
+    );
+  }
+}
+
+/** What parts of a snapshot will take in memory once they are loaded, at most. */
+export function sizeOfParts(bytes: number): MemorySize {
+  return { memoryBytes: memoryOfEncoded(bytes) };
 }

@@ -3,12 +3,6 @@
  * operator says which key that is; what it changes is undone whole when the event, or the commit, fails.
  */
 
-/** Changes of one store, as bytes that nobody but the state reads. */
-export interface StateSection {
-  readonly store: string;
-  readonly bytes: Uint8Array;
-}
-
 /** Names an entry of a map store. */
 export type MapEntryName = string | number;
 
@@ -95,10 +89,12 @@ export interface OperatorStores {
   map<Value>(name: string): MapStore<Value>;
   list<Value>(name: string): ListStore<Value>;
   readonly timers: KeyTimers;
+  /** No key has content or timers. */
+  readonly isEmpty: boolean;
   /** The time of the operator's earliest timer, of any key; Infinity: there is none. */
   readonly earliestTimerMs: number;
   /**
-   * Takes the earliest timer at or before a time: the least by (time, key group, canonical key). Its key is
+   * Takes the earliest timer at or before a time: the least by (time, canonical key). Its key is
    * the one under way then. Null: there is none.
    */
   takeDue(throughMs: number): { readonly timeMs: number; readonly key: string } | null;

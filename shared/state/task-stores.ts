@@ -1,16 +1,16 @@
+import type { StateSection } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import { TaskOperatorStores, type StoreFinder } from './operator-stores';
 import { ListTable } from './list-table';
 import { Journal, type JournalEntry, type JournalOwner } from './journal';
 import { MapTable } from './map-table';
 import { OperationWriter, readSection, storeKinds, type StoreHead } from './operations';
-import { StateSnapshot } from './snapshot';
+import { decodePart, StateSnapshot } from './snapshot';
 import { bucketsPerLife, plainCodec, type StateSizes, type StoreTable } from './store-table';
 import type {
   KeyedStore,
   OperatorStores,
   OperatorStoresShape,
-  StateSection,
   StoreCodec,
   StoreShape,
 } from './stores';
@@ -20,6 +20,14 @@ import { ValueTable } from './value-table';
 /** What one key, entry or timer takes in memory beside its bytes, and how much larger values are there. */
 const memoryBytesPerSlot = 120;
 const memoryPerEncodedByte = 3;
+
+/** Of keys with small values, which are the most that a snapshot's bytes can hold. */
+const memoryPerSnapshotByte = 12;
+
+/** What a state takes in memory that takes so many bytes in a snapshot, where no more is known of it. */
+export function memoryOfEncoded(bytes: number): number {
+  return memoryPerSnapshotByte * bytes;
+}
 
 /** How much a task holds. */
 export interface StateSize {
@@ -53,6 +61,13 @@ export class TaskStores {
     return new PlainStore<Value>(table);
   }
 
+  /** Stores of the engine's own that hold anything. */
+  *stores(): Generator<KeyedStore> {
+    for (const table of this.#tables.values()) {
+      if (table instanceof ValueTable && table.name.startsWith('$')) yield new PlainStore(table);
+    }
+  }
+
   /** The stores of an operator. What was taken in for them before is theirs. */
   open(operator: string, shape: OperatorStoresShape): OperatorStores {
     const tables = new Map(
@@ -74,6 +89,23 @@ export class TaskStores {
       throw new TypeError(`operator ${operator} has no store ${name}: its shape is to declare it`);
     };
     return new TaskOperatorStores({ operator, find, tables: [...tables.values()], timers });
+  }
+
+  /** Keys that an operator holds something for. */
+  keysOf(operator: string): number {
+    let keys = 0;
+    for (const table of this.#tables.values()) {
+      if (table.name.startsWith(`${operator}/`)) keys = Math.max(keys, table.keys);
+    }
+    return keys;
+  }
+
+  /** Gives up all that an operator holds, its timers too. */
+  clear(operator: string): void {
+    for (const table of this.#tables.values()) {
+      if (!table.name.startsWith(`${operator}/`)) continue;
+      for (const { name } of Array.from(table.slots())) table.deleteKey(name);
+    }
   }
 
   /** Stores with content that nobody has declared: of operators that the topology no longer has. */
@@ -173,6 +205,20 @@ export class TaskStores {
     invariant(this.#journal.entries.length === 0, 'nothing is half-done when changes are replayed');
     for (const section of sections) yield* readSection(section, (head) => this.#known(head));
     this.settle();
+  }
+
+  /**
+   * Takes in a part of a snapshot; those of one snapshot in their order, into a state that holds nothing else.
+   * @param isWanted by the store's name; absent: all are
+   * @throws StreamError STREAM_LOG_VERSION_UNKNOWN, STREAM_SNAPSHOT_CORRUPT, STREAM_STATE_MISMATCH
+   */
+  restore(part: Uint8Array, isWanted: (store: string) => boolean = () => true): void {
+    for (const step of this.restoring(part, isWanted)) void step;
+  }
+
+  /** The same, step by step; in between nothing else may be done with the state. */
+  restoring(part: Uint8Array, isWanted: (store: string) => boolean = () => true): Generator<void> {
+    return this.applying(decodePart(part).filter(({ store }) => isWanted(store)));
   }
 
   #known(head: StoreHead): StoreTable {

@@ -1,8 +1,8 @@
 import { invariant } from '../model/errors';
 import { keyGroupCount, keyGroupOf } from '../model/key';
 
-/** From so many keys on, a time keeps them by key group: each group is sorted when its turn comes. */
-const flatKeysMax = 1_024;
+/** From so many keys on, a time keeps them by key group; not yet: results are told to come in the order of keys. */
+const flatKeysMax = Infinity;
 /** A list is cleaned where more than half of it, and at least so much, is no timer any more. */
 const staleMin = 64;
 
@@ -32,7 +32,7 @@ interface TimerBucket {
 }
 
 /**
- * Which keys have timers at which time, in the order (time, key group, key). It follows what the timers' store
+ * Which keys have timers at which time, in the order (time, key). It follows what the timers' store
  * holds, also when that is undone: every timer is named here, in its place; what is named and is no timer any
  * more is passed over.
  */
@@ -202,8 +202,7 @@ type CompareKeys = (left: string, right: string) => number;
 
 const compareKeys: CompareKeys = (left, right) => (left < right ? -1 : Number(left > right));
 
-const compareByGroup: CompareKeys = (left, right) =>
-  keyGroupOf(left) - keyGroupOf(right) || compareKeys(left, right);
+const compareByGroup: CompareKeys = (left, right) => compareKeys(left, right);
 
 /** Puts a key in its place of a sorted list, and begins again there. */
 function insert(list: KeyList, key: string, compare: CompareKeys): void {

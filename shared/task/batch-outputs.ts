@@ -5,7 +5,7 @@ import type { ExchangeEvent, NewDeadLetter, ProgramOutputs, StagePlan } from '..
 import { rowText } from '../model/cells';
 import type { Row } from '../model/table';
 import { Outbox } from '../delivery/exchange/outbox';
-import type { KeyedState } from '../state/keyed-state';
+import type { TaskStores } from '../state/task-stores';
 import { tooLarge } from './commit-cut';
 import { keptPayload } from './dead-letter-payload';
 
@@ -43,7 +43,7 @@ export class BatchOutputs implements ProgramOutputs {
 
   constructor(options: {
     readonly plan: StagePlan;
-    readonly state: KeyedState;
+    readonly state: TaskStores;
     readonly exchangePartitionCounts: readonly number[];
     /** What one commit may hold. */
     readonly blockBytesMax: number;

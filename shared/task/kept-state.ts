@@ -4,23 +4,18 @@ import type { Telemetry } from '../model/ports';
 import type { TaskAddress } from '../model/task-address';
 import type { TablePlan } from '../model/table';
 import type { AdoptedPlan } from '../model/topology-plan';
-import type { KeyedState, KeyedStore } from '../state/keyed-state';
+import type { KeyedStore } from '../state/stores';
+import type { TaskStores } from '../state/task-stores';
 
 /** By node: the fingerprint of what its stores hold. By `table <name>`: the columns of rows in the log. */
 const keptStore = '$kept';
 
 interface KeptStateOptions {
-  readonly keyed: KeyedState;
+  readonly keyed: TaskStores;
   readonly address: TaskAddress;
   readonly plan: AdoptedPlan;
   readonly tables: readonly TablePlan[];
   readonly telemetry: Telemetry;
-}
-
-/** Keys that a node holds something for. */
-export function keysHeld(keyed: KeyedState, node: string): number {
-  // An operator has a map per store, and one for its timers, which are of keys that hold something.
-  return Math.max(0, ...keyed.storesUnder(`${node}/`).map(({ size }) => size));
 }
 
 /**
@@ -53,7 +48,7 @@ export class KeptState {
     if (plan.nodes === undefined) return;
     for (const [name, text] of this.#store.entries()) {
       if (isTable(name) || this.#wanted.get(name) === text) continue;
-      const keys = keysHeld(keyed, name);
+      const keys = keyed.keysOf(name);
       if (keys > 0 && !this.#isGivenUp(name)) throw this.#mismatch(name, { text, keys });
     }
   }
@@ -67,10 +62,8 @@ export class KeptState {
     if (plan.nodes === undefined || this.#store.size === this.#wanted.size) return;
     for (const [name] of Array.from(this.#store.entries())) {
       if (this.#wanted.has(name) || isTable(name)) continue;
-      const keys = keysHeld(keyed, name);
-      for (const held of keyed.storesUnder(`${name}/`)) {
-        for (const [key] of Array.from(held.entries())) held.delete(key);
-      }
+      const keys = keyed.keysOf(name);
+      keyed.clear(name);
       this.#store.delete(name);
       if (keys > 0) telemetry.emit('warn', 'task.state-given-up', { ...address, node: name, keys });
     }
@@ -117,7 +110,7 @@ export class KeptState {
 }
 
 /** The columns that rows of a table in the log have, by the log itself; null: those of the plan. */
-export function columnsKept(keyed: KeyedState, table: string): readonly string[] | null {
+export function columnsKept(keyed: TaskStores, table: string): readonly string[] | null {
   const text = keyed.store<string>(keptStore).get(entryOf(table));
   return text === undefined ? null : (JSON.parse(text) as readonly string[]);
 }

@@ -1,8 +1,8 @@
+import type { StateSnapshot } from '../state/snapshot';
 import { retireFormer } from '../commit-log/retire';
 import type { TaskLog } from '../commit-log/task-log';
 import type { SnapshotBase, SnapshotPart } from '../model/commit';
 import type { TaskAddress } from '../model/task-address';
-import type { SnapshotUnderWay } from '../state/keyed-state';
 import type { Attempts } from './attempts';
 import type { StageServices } from './services';
 import type { TaskState } from './task-state';
@@ -16,7 +16,7 @@ const lagMost = 2;
 
 interface UnderWay extends Omit<SnapshotBase, 'parts'> {
   readonly parts: SnapshotPart[];
-  readonly encoding: SnapshotUnderWay;
+  readonly encoding: StateSnapshot;
 }
 
 /**

@@ -1,12 +1,12 @@
 import { StreamError } from '../model/errors';
 import type { StagePlan } from '../model/program';
-import type { KeyedState } from '../state/keyed-state';
+import type { TaskStores } from '../state/task-stores';
 
 const storeName = '$hub-partitions';
 
 interface Counted {
   readonly plan: StagePlan;
-  readonly keyed: KeyedState;
+  readonly keyed: TaskStores;
 }
 
 /** Partitions that the input hub had when the task's state was made; undefined: nobody has noted it. */

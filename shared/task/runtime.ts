@@ -2,12 +2,20 @@ import { messagesOfIncarnation } from './batch-order';
 import { IdleClaims } from './claimant';
 import { bothOf, forEachOf } from './each-of';
 import { HaltMarks } from './halt-marks';
+import { HeldTasks, letGoAfter } from './held-tasks';
 import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
 import { isMendedByOpeningAnew, StreamError } from '../model/errors';
-import type { HubDescription, HubMessage } from '../model/ports';
+import type { HubDescription } from '../model/ports';
+import {
+  elsewhere,
+  nothingCommitted,
+  type BatchRequest,
+  type TendTaskReport,
+  type TendTaskRequest,
+} from './runtime-requests';
 import type { CompiledStage, StageServices } from './services';
 import { assertSameCountAsOthers } from './other-logs';
 import { isFence, isSuperseded, unlessSuperseded } from '../model/superseded';
@@ -21,7 +29,7 @@ import type { Bequest } from '../commit-log/task-log-options';
 interface StageEntry {
   readonly stage: CompiledStage;
   readonly services: StageServices;
-  readonly tasks: Map<string, Promise<Task>>;
+  readonly tasks: HeldTasks;
   readonly halts: HaltMarks;
   hub: Promise<HubDescription> | null;
   hubCheckedAtMs: number;
@@ -29,29 +37,6 @@ interface StageEntry {
 
 /** A task whose log went on without this process is opened anew so often within one batch. */
 const openingsMax = 5;
-
-export interface BatchRequest {
-  readonly functionName: string;
-  readonly partition: string;
-  readonly messages: readonly HubMessage[];
-  readonly deadlineMs: number;
-}
-
-export interface TendTaskRequest extends Omit<TendRequest, 'isDraining'> {
-  readonly functionName: string;
-  readonly partition: string;
-}
-
-export interface TendTaskReport {
-  /** The task's last commit, and how many commits and events this call saw come. */
-  readonly commit: number;
-  readonly commits: number;
-  readonly events: number;
-  readonly isOutboxSent: boolean;
-  /** Another process is committing to the task: it was left alone. */
-  readonly isElsewhere: boolean;
-  readonly nextSequenceNumber: number;
-}
 
 export interface RuntimeOptions {
   readonly stages: readonly { readonly stage: CompiledStage; readonly services: StageServices }[];
@@ -79,7 +64,7 @@ export class Runtime {
       options.stages.map(({ stage, services }) => [
         stage.plan.functionName,
         {
-          ...{ stage, services, tasks: new Map<string, Promise<Task>>() },
+          ...{ stage, services, tasks: new HeldTasks() },
           halts: new HaltMarks(stage.plan, services),
           ...{ hub: null, hubCheckedAtMs: 0 },
         },
@@ -153,6 +138,7 @@ export class Runtime {
     readonly deadlineMs: number;
     readonly abandonedAfterMs: number;
   }): Promise<void> {
+    const opened: Task[] = [];
     const tended: Task[] = [];
     const tend = forEachOf(this.#stages.values(), async (entry) => {
       const { services, stage } = entry;
@@ -171,12 +157,15 @@ export class Runtime {
           if (services.clock.nowMs() - writtenAtMs < request.abandonedAfterMs) return;
           // Not kept: who gets the partition's input holds the task.
           const task = await this.#open(entry, partition);
+          opened.push(task);
           await this.#tend(entry, partition, task, { deadlineMs: request.deadlineMs, isDraining });
           if (!isDraining) tended.push(task);
         });
       });
     });
-    await bothOf(tend, () => this.#claims.claim(tended, { isPeriodic: false }));
+    await bothOf(tend, () => this.#claims.claim(tended, { isPeriodic: false })).finally(() => {
+      for (const task of opened) task.letGo();
+    });
   }
 
   /**
@@ -191,25 +180,24 @@ export class Runtime {
     const entry = this.#entry(request.functionName);
     const isDraining = await this.#options.isDraining(entry.stage.plan.topology);
     await this.#checkIncarnation(entry);
-    const held = entry.tasks.get(request.partition);
-    // Not kept when opened for this alone: who gets the partition's input holds the task.
-    const task = await (held ?? this.#open(entry, request.partition));
-    const before = { commit: task.state.commit, read: task.state.ledger.read };
-    const isElsewhere = await this.#tend(entry, request.partition, task, {
-      ...request,
-      isDraining,
+    return this.#withTask(entry, request.partition, async (task, isHeld) => {
+      const before = { commit: task.state.commit, read: task.state.ledger.read };
+      const isElsewhere = await this.#tend(entry, request.partition, task, {
+        ...request,
+        isDraining,
+      });
+      if (isElsewhere && isHeld) entry.tasks.delete(request.partition);
+      if (!isElsewhere && !isDraining) await this.#claims.claim([task], { isPeriodic: false });
+      const { commit, ledger, pendingOutbox } = task.state;
+      return {
+        commit,
+        commits: commit - before.commit,
+        events: ledger.read - before.read,
+        isOutboxSent: pendingOutbox.length === 0,
+        isElsewhere,
+        nextSequenceNumber: task.cursor.sequenceNumber,
+      };
     });
-    if (isElsewhere && held !== undefined) entry.tasks.delete(request.partition);
-    if (!isElsewhere && !isDraining) await this.#claims.claim([task], { isPeriodic: false });
-    const { commit, ledger, pendingOutbox } = task.state;
-    return {
-      commit,
-      commits: commit - before.commit,
-      events: ledger.read - before.read,
-      isOutboxSent: pendingOutbox.length === 0,
-      isElsewhere,
-      nextSequenceNumber: task.cursor.sequenceNumber,
-    };
   }
 
   /** Redrives or discards dead letters of one task, wherever it is held. Repeatable. */
@@ -218,9 +206,20 @@ export class Runtime {
   ): Promise<readonly SettledLetter[]> {
     const entry = this.#entry(request.functionName);
     await this.#checkIncarnation(entry);
-    const held = entry.tasks.get(request.partition);
-    const task = await (held ?? this.#open(entry, request.partition));
-    return this.#letGoOnFailure(entry, request.partition, () => task.settleLetters(request));
+    return this.#withTask(entry, request.partition, (task) =>
+      this.#letGoOnFailure(entry, request.partition, () => task.settleLetters(request)),
+    );
+  }
+
+  /** Not kept when opened for this alone: who gets the partition's input holds the task. */
+  async #withTask<Result>(
+    entry: StageEntry,
+    partition: string,
+    work: (task: Task, isHeld: boolean) => Promise<Result>,
+  ): Promise<Result> {
+    const held = entry.tasks.get(partition);
+    const task = await (held ?? this.#open(entry, partition));
+    return held === undefined ? letGoAfter(task, (one) => work(one, false)) : work(task, true);
   }
 
   heldTasks(): { functionName: string; partition: string }[] {
@@ -369,7 +368,7 @@ export class Runtime {
     options: Omit<TaskOptions, 'inherited'>,
     earlier: readonly KnownIncarnation[],
   ): Promise<Bequest | null> {
-    return (await this.#openFormer(options, earlier))?.bequeath() ?? null;
+    return letGoAfter(await this.#openFormer(options, earlier), (former) => former.bequeath());
   }
 
   async #openFormer(
@@ -406,7 +405,8 @@ export class Runtime {
         hub,
       );
       try {
-        await (await this.#openFormer({ ...options, address }, earlier))?.end();
+        const former = await this.#openFormer({ ...options, address }, earlier);
+        await letGoAfter(former, (one) => one.end());
       } catch (error) {
         if (!(error instanceof StreamError) || error.disposition !== 'halt') throw error;
         // An operator has to see to that log; the new hub is not to wait for it.
@@ -448,16 +448,6 @@ export class Runtime {
       throw error;
     }
   }
-}
-
-const elsewhere: TendTaskReport = {
-  ...{ commit: 0, commits: 0, events: 0, nextSequenceNumber: 0 },
-  ...{ isOutboxSent: false, isElsewhere: true },
-};
-
-function nothingCommitted({ messages }: BatchRequest): BatchReport {
-  const isComplete = messages.length === 0;
-  return { committedEvents: 0, commits: 0, duplicateMessages: 0, isComplete };
 }
 
 function taskOf(

@@ -12,7 +12,8 @@ import type {
 import type { Program, ProgramOutputs, StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import type { LakeTable } from '../lake/lake-table';
-import type { KeyedState } from '../state/keyed-state';
+import type { StateBudget } from '../state/state-budget';
+import type { TaskStores } from '../state/task-stores';
 
 /** Names of the points of the commit order where tests kill the process; each is awaited in task.ts. */
 export const stageFaultPoints = [
@@ -48,8 +49,6 @@ export interface StageLimits {
   readonly stallAfterMs: number;
   /** How often idle partitions are claimed: what an idle partition adds to the delay of results, at most. */
   readonly claimEveryMs: number;
-  /** Keyed state of one task, as JSON: above it the task halts rather than the worker. */
-  readonly stateKeysMax: number;
   readonly log: {
     readonly blocksMax: number;
     readonly bytesMax: number;
@@ -68,7 +67,6 @@ export const defaultStageLimits: StageLimits = {
   logRetentionMs: 7 * 24 * 60 * 60 * 1000,
   stallAfterMs: 15_000,
   claimEveryMs: 5_000,
-  stateKeysMax: 5_000_000,
   log: {
     // 50,000 is the service's limit for an append blob; the rest is room to roll in.
     blocksMax: 40_000,
@@ -96,9 +94,11 @@ export interface StageServices {
   /** This process, for the log's records. */
   readonly writer: string;
   readonly limits: StageLimits;
+  /** The memory that this process's tasks share. */
+  readonly stateBudget: StateBudget;
 }
 
 export interface CompiledStage {
   readonly plan: StagePlan;
-  readonly bind: (state: KeyedState, outputs: ProgramOutputs) => Program;
+  readonly bind: (state: TaskStores, outputs: ProgramOutputs) => Program;
 }

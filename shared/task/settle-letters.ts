@@ -10,7 +10,7 @@ import { invariant, StreamError } from '../model/errors';
 import type { EventEnd, LedgerDraft, StagePlan } from '../model/program';
 import type { EnvelopeEvent } from '../delivery/exchange/envelope';
 import { openMessage, type DecodedEvent } from '../ingest/decode';
-import type { KeyedStore } from '../state/keyed-state';
+import type { KeyedStore } from '../state/stores';
 import { tooLarge } from './commit-cut';
 import { eventOfPayload } from './dead-letter-payload';
 import { nothingRead } from './draft';

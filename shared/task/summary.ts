@@ -57,8 +57,8 @@ export function nextSummary(request: SummaryRequest): TaskSummary {
     tick: request.tick ?? before.tick,
     isFiringDue: request.isFiringDue,
     nextTimerDueMs: request.nextTimerDueMs,
-    keys: task.keyed.keyCount(),
-    stateBytes: null,
+    keys: task.keyed.size.keys,
+    stateBytes: task.keyed.size.bytes,
     planNumber: log.plan?.number ?? 0,
   };
 }

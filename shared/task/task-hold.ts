@@ -30,6 +30,7 @@ import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { LogMaintenance } from './log-maintenance';
 import { TaskState } from './task-state';
+import { sizeOfParts, type StateAccount } from '../state/state-budget';
 import type { TaskAddress } from '../model/task-address';
 
 /** What a commit says beside what is in it. */
@@ -76,11 +77,17 @@ export class TaskHold {
   commitsByThisProcess = 0;
   readonly #options: TaskOptions;
   readonly #services: StageServices;
+  readonly #account: StateAccount;
 
-  private constructor(options: TaskOptions, log: TaskLog, state: TaskState) {
+  private constructor(
+    options: TaskOptions,
+    log: TaskLog,
+    { account, state }: { account: StateAccount; state: TaskState },
+  ) {
     const { address, exchangePartitionCounts, services, stage } = options;
     this.#options = options;
     this.#services = services;
+    this.#account = account;
     this.log = log;
     this.state = state;
     this.attempts = new Attempts(services.writer);
@@ -106,6 +113,16 @@ export class TaskHold {
 
   /** Loads the task from its log (snapshot, then tail), finishing what a dead worker left half-done. */
   static async open(options: TaskOptions): Promise<TaskHold> {
+    const account = options.services.stateBudget.open({ ...options.address });
+    try {
+      return await TaskHold.#open(options, account);
+    } catch (error) {
+      account.close();
+      throw error;
+    }
+  }
+
+  static async #open(options: TaskOptions, account: StateAccount): Promise<TaskHold> {
     const { address, services, stage } = options;
     const log = await TaskLog.open({
       appends: services.appends,
@@ -119,8 +136,9 @@ export class TaskHold {
       inherited: options.inherited,
       ...(options.beforeBegin === undefined ? {} : { beforeBegin: options.beforeBegin }),
     });
-    const loaded = await log.load();
-    const hold = new TaskHold(options, log, TaskState.fromBase(stage.plan, loaded));
+    const loaded = await log.load((partsBytes) => account.assertRoom(sizeOfParts(partsBytes)));
+    const state = await TaskState.fromBase(stage.plan, loaded, services);
+    const hold = new TaskHold(options, log, { account, state });
     hold.#takeIn(loaded.records);
     const task = { address, log, plan: stage.plan, state: hold.state, services };
     const known = countKnown({ plan: stage.plan, keyed: hold.state.keyed });
@@ -128,6 +146,8 @@ export class TaskHold {
     await assertNotRestored(task, async () => hold.#takeIn(await log.catchUp()));
     await hold.#finishRoll();
     hold.#kept.check();
+    account.assertRoom(state.keyed.size);
+    account.holds(state.keyed.size);
     services.telemetry.emit('info', 'task.opened', {
       ...address,
       commit: hold.state.commit,
@@ -135,6 +155,11 @@ export class TaskHold {
     });
     hold.#reportRowsWithoutTable();
     return hold;
+  }
+
+  /** This process no longer works on the task: others may have its memory. */
+  letGo(): void {
+    this.#account.close();
   }
 
   /** A table was taken out of the topology: what of it is not in the lake stays in the log alone. */
@@ -248,7 +273,9 @@ export class TaskHold {
     return draft;
   }
 
+  /** @throws StreamError STREAM_STATE_TOO_LARGE, STREAM_WORKER_FULL: nothing was appended */
   async append(record: CommitRecord): Promise<'committed' | 'conflict'> {
+    this.#account.assertFits(this.state.keyed.size);
     const turn = await this.takeTurn();
     const { generation, position } = this.log;
     const isRefused = turn === 'conflict' || (await this.log.append(record)) === 'conflict';
@@ -262,7 +289,7 @@ export class TaskHold {
     this.attempts.applyCommit(record);
     this.commitsByThisProcess += 1;
     this.reports.deadLettered(record.deadLetters);
-    this.#assertStateFits();
+    this.#account.holds(this.state.keyed.size);
     await this.#services.faultPoint('stage.after-commit');
     return 'committed';
   }
@@ -329,6 +356,7 @@ export class TaskHold {
   async catchUp(): Promise<void> {
     this.#takeIn(await this.log.catchUp());
     await this.#finishRoll();
+    this.#account.holds(this.state.keyed.size);
   }
 
   /** The program reads its fields anew where the state changed under it: that costs all keys. */
@@ -375,17 +403,6 @@ export class TaskHold {
     this.outputs.clear();
     this.program.takeCounters();
     this.program.afterRollback();
-  }
-
-  #assertStateFits(): void {
-    const { stateKeysMax } = this.#services.limits;
-    const keys = this.state.keyed.keyCount();
-    if (keys <= stateKeysMax) return;
-    throw new StreamError(
-      'STREAM_STATE_TOO_LARGE',
-      `this task holds ${keys} keys, ${stateKeysMax} are allowed: use more partitions, shorter windows or less grace`,
-      { details: { ...this.#options.address } },
-    );
   }
 
   /** False when somebody appended first: what they appended has to leave too. */

@@ -18,7 +18,9 @@ import type { StagePlan } from '../model/program';
 import type { Row } from '../model/table';
 import { Producers, producingStages } from '../delivery/exchange/producers';
 import { columnsKept } from './kept-state';
-import { KeyedState, type SnapshotUnderWay } from '../state/keyed-state';
+import { inSlices, type SlicedWorld } from '../state/slices';
+import type { StateSnapshot } from '../state/snapshot';
+import { TaskStores } from '../state/task-stores';
 
 /** Rows of one commit that are in the log and not yet known to be in the lake. */
 export interface PendingRows {
@@ -43,7 +45,7 @@ type StatePlan = Pick<StagePlan, 'tables' | 'input'>;
 
 /** A task's life as its log tells it: replaying the same records always gives the same TaskState. */
 export class TaskState {
-  readonly keyed = new KeyedState();
+  readonly keyed = new TaskStores();
   /** What the log says after its last commit; null before there is one. */
   summary: TaskSummary | null = null;
   /** Null until the first commit: the hub's first message decides where a new task begins. */
@@ -73,9 +75,13 @@ export class TaskState {
   }
 
   /** The state that a log's base says: its records come next, through `take`. */
-  static fromBase(plan: StatePlan, { base, parts }: Pick<LoadedLog, 'base' | 'parts'>): TaskState {
+  static async fromBase(
+    plan: StatePlan,
+    { base, parts }: Pick<LoadedLog, 'base' | 'parts'>,
+    world: SlicedWorld,
+  ): Promise<TaskState> {
     const task = new TaskState(plan);
-    for (const part of parts) task.keyed.restore(part);
+    for (const part of parts) await inSlices(task.keyed.restoring(part), world);
     task.baseCommit = base?.commit ?? 0;
     return task;
   }
@@ -212,7 +218,7 @@ export class TaskState {
 }
 
 /** All parts of a snapshot, encoded as they are asked for. */
-export function* partsOf(snapshot: SnapshotUnderWay): Generator<Uint8Array> {
+export function* partsOf(snapshot: StateSnapshot): Generator<Uint8Array> {
   while (!snapshot.isDone) {
     const part = snapshot.next(() => false);
     if (part !== null) yield part;

@@ -112,8 +112,7 @@ export class Task {
       return {
         committedEvents: this.#hold.state.ledger.read - before.events,
         commits: this.#hold.state.commit - before.commit,
-        duplicateMessages,
-        isComplete,
+        ...{ duplicateMessages, isComplete },
       };
     });
   }
@@ -428,6 +427,9 @@ export class Task {
       settleLetters(this.#hold, { ...request, plan: this.#options.stage.plan }, this.#services),
     );
   }
+
+  /** This process no longer works on the task: others may have its memory. */
+  readonly letGo = (): void => this.#hold.letGo();
 
   /** Outputs leave and the log is left ready: for a drain or before the task is let go. */
   async close(): Promise<void> {

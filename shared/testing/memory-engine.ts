@@ -7,6 +7,7 @@ import type { Clock, HubMessage } from '../model/ports';
 import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import { plan } from '../planner';
+import { noStateLimits, StateBudget } from '../state/state-budget';
 import { Runtime } from '../task/runtime';
 import { defaultStageLimits, type StageServices } from '../task/services';
 import { ownPlans, planAdoption } from '../world/own-plans';
@@ -193,6 +194,7 @@ export class MemoryEngine {
       sleep: async (milliseconds) => this.moveClock(this.#nowMs + milliseconds),
       ...{ randomness, telemetry, faultPoint, writer },
       limits: defaultStageLimits,
+      stateBudget: new StateBudget(noStateLimits),
     };
   }
 

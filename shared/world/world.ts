@@ -5,7 +5,12 @@ import type { StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
 import type { EventHubReader } from '../adapters/event-hubs';
 import { connectReader, connectSender, namespaceHost } from '../adapters/hub-clients';
-import { processName, systemClock, systemRandomness } from '../adapters/process-world';
+import {
+  heapBytesMax,
+  processName,
+  systemClock,
+  systemRandomness,
+} from '../adapters/process-world';
 import { BlobAppendStore } from '../adapters/blob-append-store';
 import { BlobHostCheckpoints, hostCheckpointContainer } from '../adapters/blob-host-checkpoints';
 import { BlobObjectStore } from '../adapters/blob-object-store';
@@ -14,6 +19,7 @@ import { captureContainer } from '../operations/backfill/capture-file';
 import { openLakeTable, type LakeTable } from '../lake/lake-table';
 import { tableFolder } from '../lake/names';
 import { guardedSender, guardedTable } from '../breaker/guarded-sinks';
+import { StateBudget } from '../state/state-budget';
 import { defaultStageLimits, type StageServices } from '../task/services';
 import { lineTelemetry } from '../telemetry/line-telemetry';
 
@@ -101,6 +107,10 @@ export function createWorld(
     telemetry,
     faultPoint,
     writer,
+    stateBudget: new StateBudget({
+      taskBytesMax: settings.stateBytesMax,
+      processBytesMax: settings.workerStateBytesMax || Math.floor(heapBytesMax() / 2),
+    }),
     limits: {
       ...defaultStageLimits,
       stallAfterMs: settings.stallAfterMs,

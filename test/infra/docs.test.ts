@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { hubFunctionNames, partitionCount } from '../conformance/app/names';
-import { settingsSpec } from '../../shared/config/settings';
+import { compileAppSettings, settingsSpec } from '../../shared/config/settings';
 import { defaultStageLimits } from '../../shared/task/services';
 import { read, readJson, repository, runJson, template } from './support/template';
 
@@ -183,7 +183,7 @@ describe('docs/SECURITY.md', () => {
     };
     beginsWith('events of a batch', eventHubs['maxEventBatchSize']);
     beginsWith('one commit', defaultStageLimits.log.blockBytesMax / 2 ** 20);
-    beginsWith('keyed state of a task', defaultStageLimits.stateKeysMax);
+    beginsWith('keyed state of a task', compileAppSettings({}).stateBytesMax / 1e6);
     beginsWith("commits of a log's generation", defaultStageLimits.log.blocksMax);
     beginsWith('kept log after it is not needed', defaultStageLimits.logRetentionMs / 86_400_000);
     beginsWith('instances per trigger', defaultOf('maximumInstanceCount'));

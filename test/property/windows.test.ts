@@ -6,7 +6,7 @@ import type { Program, ProgramOutputs } from '../../shared/model/program';
 import type { Row } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
 import { compileStage, type CompiledProgram } from '../../shared/execution';
-import { KeyedState } from '../../shared/state/keyed-state';
+import { TaskStores } from '../../shared/state/task-stores';
 import { count, sum, Timestamp, topology, tumbling, type LatePolicy } from '../../shared/dataflow';
 import { copyState } from '../support/state-copy';
 
@@ -116,7 +116,7 @@ function run(
   batches: readonly { readonly size: number; readonly ending: Ending }[],
 ): string[][] {
   const gathered = new Gathered();
-  let state = new KeyedState();
+  let state = new TaskStores();
   let program: Program = compiled.bind(state, gathered);
   const take = (from: number, to: number): void => {
     program.beginCommit(Infinity);
@@ -139,7 +139,7 @@ function run(
     }
     state.settle();
     if (ending === 'restart') {
-      const restored = new KeyedState();
+      const restored = new TaskStores();
       copyState(state, restored);
       state = restored;
       program = compiled.bind(state, gathered);

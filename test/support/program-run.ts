@@ -11,7 +11,7 @@ import type {
 import { EventSegment } from '../../shared/model/segment';
 import type { Row } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
-import { KeyedState } from '../../shared/state/keyed-state';
+import { TaskStores } from '../../shared/state/task-stores';
 
 /** What came out, in order, as texts; dead letters by code, operator and event. */
 export class Outcome implements ProgramOutputs {
@@ -67,7 +67,7 @@ export class Outcome implements ProgramOutputs {
 export interface StageRun {
   readonly outcome: Outcome;
   readonly program: Program;
-  readonly state: KeyedState;
+  readonly state: TaskStores;
   readonly ends: string[];
   /** Runs values as one segment, or as several where that is too short. */
   readonly run: (values: readonly unknown[]) => void;
@@ -84,7 +84,7 @@ export function runOf(topology: Topology, stageName?: string): StageRun {
   if (stage === undefined)
     throw new Error(`no stage ${stageName}, but ${stages.map(({ name }) => name).join()}`);
   const outcome = new Outcome(stage.tables.map(({ name }) => name));
-  const state = new KeyedState();
+  const state = new TaskStores();
   const program = compileStage(stage, [topology]).bind(state, outcome);
   const ends: string[] = [];
   let next = 0;

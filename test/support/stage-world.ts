@@ -17,6 +17,7 @@ import type { StagePlan } from '../../shared/model/program';
 import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
 import { compileStage } from '../../shared/execution';
+import { noStateLimits, StateBudget } from '../../shared/state/state-budget';
 import { Runtime } from '../../shared/task/runtime';
 import {
   defaultStageLimits,
@@ -53,6 +54,8 @@ export class StageWorld {
   checkpoints: HostCheckpoints | null = null;
   nowMs = Date.UTC(2026, 5, 1);
   isDraining = false;
+  /** Of the workers that begin from here on: one process. */
+  stateBudget = new StateBudget(noStateLimits);
   /** What others do while a worker sleeps. */
   onSleep: () => Promise<void> = async () => undefined;
   readonly #options: StageWorldOptions;
@@ -210,6 +213,7 @@ export class StageWorld {
       faultPoint,
       writer,
       limits,
+      stateBudget: this.stateBudget,
     };
   }
 

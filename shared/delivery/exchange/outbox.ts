@@ -2,7 +2,8 @@ import type { OutboxMessage } from '../../model/commit';
 import { StreamError } from '../../model/errors';
 import { keyGroupOf, partitionOfGroup } from '../../model/key';
 import type { ExchangeEvent, ExchangePlan } from '../../model/program';
-import type { KeyedState, KeyedStore } from '../../state/keyed-state';
+import type { KeyedStore } from '../../state/stores';
+import type { TaskStores } from '../../state/task-stores';
 import type { Positions } from '../../time/position';
 import { encodeEnvelope, type EnvelopeHead } from './envelope';
 import { plainText } from '../../model/plain-value';
@@ -62,7 +63,7 @@ export class Outbox {
   /** The partitions of this batch's events in order: what a rollback takes back. */
   readonly #order: number[] = [];
 
-  constructor(exchange: ExchangePlan, partitionCount: number, state: KeyedState) {
+  constructor(exchange: ExchangePlan, partitionCount: number, state: TaskStores) {
     this.#exchange = exchange;
     this.#partitionCount = partitionCount;
     this.#port = exchange.port;

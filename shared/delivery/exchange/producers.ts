@@ -1,5 +1,6 @@
 import type { ProducingStage, StageInput } from '../../model/program';
-import type { KeyedState, KeyedStore } from '../../state/keyed-state';
+import type { KeyedStore } from '../../state/stores';
+import type { TaskStores } from '../../state/task-stores';
 import {
   exchangeWatermarkMs,
   heardOf,
@@ -65,7 +66,7 @@ export class Producers {
   readonly #counts: KeyedStore<StageCount>;
   readonly #dropped: KeyedStore<number>;
 
-  constructor(state: KeyedState, stages: readonly ProducingStage[]) {
+  constructor(state: TaskStores, stages: readonly ProducingStage[]) {
     this.#stages = stages;
     this.#marks = state.store(producersStore);
     this.#counts = state.store('$producer-count');

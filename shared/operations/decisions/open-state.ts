@@ -8,7 +8,6 @@ import { versionNumber } from '../../model/version-name';
 import type { LakeTable } from '../../lake/lake-table';
 import { defaultStageLimits } from '../../task/services';
 import { taskIdOf } from '../../task/task-identity';
-import { keysHeld } from '../../task/kept-state';
 import { TaskState } from '../../task/task-state';
 import type { OpenQuestion } from './compare-plans';
 import type { PlanEntry } from './plan-store';
@@ -58,7 +57,7 @@ export async function countOpen(
     const state = await readState(world, plan, path);
     open +=
       question.kind === 'state'
-        ? keysHeld(state.keyed, question.name)
+        ? state.keyed.keysOf(question.name)
         : await owedRows(world, { plan, path, state, table: question.name });
   }
   return open;
@@ -94,7 +93,10 @@ async function readState(world: LogWorld, plan: StagePlan, path: TaskAddress): P
     inherited: null,
   });
   const loaded = await log.load();
-  const state = TaskState.fromBase(plan, loaded);
+  const state = await TaskState.fromBase(plan, loaded, {
+    clock,
+    sleep: () => Promise.resolve(),
+  });
   for (const record of loaded.records) state.take(record);
   return state;
 }

@@ -6,7 +6,6 @@ import { StreamError } from '../../model/errors';
 import type { StagePlan } from '../../model/program';
 import type { TaskAddress } from '../../model/task-address';
 import { Delivery, type DeliveryServices } from '../../task/delivery';
-import { keysHeld } from '../../task/kept-state';
 import { TaskState } from '../../task/task-state';
 import { logsOfVersion } from './open-state';
 import type { PlanEntry } from './plan-store';
@@ -105,7 +104,7 @@ async function endOnce(
     ...{ writer: `${versionWriterPrefix}${next}`, limits: limits.log, inherited: null },
   });
   const loaded = await log.load();
-  const state = TaskState.fromBase(plan, loaded);
+  const state = await TaskState.fromBase(plan, loaded, services);
   for (const record of loaded.records) state.take(record);
   while (log.needsRoll) {
     await log.finishRoll(state.summary, null);
@@ -122,7 +121,7 @@ async function endOnce(
       stages.includes(path.stage) && fingerprint !== null && kind !== 'keyBy',
   );
   const open = nodes
-    .map(({ name }) => [name, keysHeld(state.keyed, name)] as const)
+    .map(({ name }) => [name, state.keyed.keysOf(name)] as const)
     .filter(([, keys]) => keys > 0);
   const { incarnation, partition, stage } = path;
   return { stage, incarnation, partition, summary: state.summary, open: Object.fromEntries(open) };

@@ -13,6 +13,7 @@ import { guardedSender, guardedTable } from '../../../shared/breaker/guarded-sin
 import { Runtime } from '../../../shared/task/runtime';
 import type { CompiledStage, StageLimits, StageServices } from '../../../shared/task/services';
 import type { Faults } from './faults';
+import { noStateLimits, StateBudget } from '../../../shared/state/state-budget';
 import type { Host, Slot } from './host';
 import { HubCalls, type WatchedHub } from './hubs';
 import type { Random } from './random';
@@ -157,6 +158,7 @@ export class SimulatedWorker {
       faultPoint,
       writer: this.actor.name,
       limits,
+      stateBudget: new StateBudget(noStateLimits),
     };
   }
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { Outbox, type OutboxSender } from '../../../shared/delivery/exchange/outbox';
 import { Producers } from '../../../shared/delivery/exchange/producers';
-import { KeyedState } from '../../../shared/state/keyed-state';
+import { TaskStores } from '../../../shared/state/task-stores';
 import { canonicalKey, keyGroupOf, partitionOfGroup } from '../../../shared/model/key';
 import type { OutboxMessage } from '../../../shared/model/commit';
 import { eventsOf } from '../../support/envelopes';
@@ -14,8 +14,8 @@ const sender: OutboxSender = {
 };
 const quiet = { watermarkMs: 5, through: {}, isFinished: false, isIdle: false, broadcast: false };
 
-function anOutbox(partitionCount: number): { outbox: Outbox; state: KeyedState } {
-  const state = new KeyedState();
+function anOutbox(partitionCount: number): { outbox: Outbox; state: TaskStores } {
+  const state = new TaskStores();
   return { outbox: new Outbox({ hub: 'flights-exchange', port: 0 }, partitionCount, state), state };
 }
 
@@ -48,7 +48,7 @@ describe('an exchange', () => {
         fc.array(fc.nat(3), { maxLength: 12 }),
         (batchSizes, repeats) => {
           const { outbox, state } = anOutbox(1);
-          const producers = new Producers(new KeyedState(), stages);
+          const producers = new Producers(new TaskStores(), stages);
           const received: unknown[] = [];
           let sent = 0;
           batchSizes.forEach((size, batch) => {
@@ -77,7 +77,7 @@ describe('an exchange', () => {
     const { outbox } = anOutbox(1);
     for (const value of [1, 2, 3]) outbox.add({ key: 'sk', eventTimeMs: 1, value });
     const [message] = outbox.pack(sender, { ...quiet, commit: 1 });
-    const producers = new Producers(new KeyedState(), stages);
+    const producers = new Producers(new TaskStores(), stages);
     expect(receive(producers, message!, 2)).toEqual([1, 2]);
     expect(producers.watermarkMs()).toBeNull();
     expect(receive(producers, message!)).toEqual([3]);
@@ -91,12 +91,12 @@ describe('an exchange', () => {
     outbox.clear();
     outbox.add({ key: 'sk', eventTimeMs: 1, value: 2 });
     const [second] = outbox.pack(sender, { ...quiet, commit: 2 });
-    const producers = new Producers(new KeyedState(), stages);
+    const producers = new Producers(new TaskStores(), stages);
     expect(producers.admit(eventsOf(second!.body))).toMatchObject({ missing: 1, seen: 0 });
   });
 
   it('starts over with a producer whose log began anew, and drops what its former life sends', () => {
-    const producers = new Producers(new KeyedState(), stages);
+    const producers = new Producers(new TaskStores(), stages);
     const life = (epoch: number, value: string): OutboxMessage => {
       const { outbox } = anOutbox(1);
       outbox.add({ key: 'sk', eventTimeMs: 1, value });
@@ -135,10 +135,10 @@ it('an event goes to the partition that holds the group of its key', () => {
 });
 
 it('events for two inputs of one stage are numbered apart, and told apart', () => {
-  const state = new KeyedState();
+  const state = new TaskStores();
   const ports = [0, 1].map((port) => new Outbox({ hub: 'joined', port }, 1, state));
   const producers = new Producers(
-    new KeyedState(),
+    new TaskStores(),
     [0, 1].map((port) => ({ stage: 'shape', port })),
   );
   for (const [port, outbox] of ports.entries()) {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { assertPlain, plainText } from '../../../shared/model/plain-value';
 import { Outbox } from '../../../shared/delivery/exchange/outbox';
-import { KeyedState } from '../../../shared/state/keyed-state';
+import { TaskStores } from '../../../shared/state/task-stores';
 import { envelopeHead, eventsOf } from '../../support/envelopes';
 
 it('the text of any plain value is read back as that value', () => {
@@ -21,7 +21,7 @@ it.each([
   ['in an object', { a: 0, b: { c: -0 }, gone: undefined }],
   ['in a list', [1, [-0, 'x', null, true]]],
 ])('a −0 %s passes an exchange', (_where, value) => {
-  const outbox = new Outbox({ hub: 'by-key', port: 0 }, 1, new KeyedState());
+  const outbox = new Outbox({ hub: 'by-key', port: 0 }, 1, new TaskStores());
   outbox.add({ key: 'k', eventTimeMs: 1, value, hasNegativeZero: assertPlain(value) });
   const [message] = outbox.pack(envelopeHead(), { ...envelopeHead(), broadcast: false });
   const { events } = eventsOf(message?.body ?? new Uint8Array());

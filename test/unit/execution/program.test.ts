@@ -6,7 +6,7 @@ import type { EventEnd, Program, ProgramOutputs } from '../../../shared/model/pr
 import type { Row } from '../../../shared/model/table';
 import { plan } from '../../../shared/planner';
 import { compileStage } from '../../../shared/execution';
-import { KeyedState } from '../../../shared/state/keyed-state';
+import { TaskStores } from '../../../shared/state/task-stores';
 import {
   count,
   sum,
@@ -78,7 +78,7 @@ class Gathered implements ProgramOutputs {
   }
 }
 
-function aProgram(late: LatePolicy, state = new KeyedState(), outputs = new Gathered()) {
+function aProgram(late: LatePolicy, state = new TaskStores(), outputs = new Gathered()) {
   const defined = folding(late);
   const [stage] = plan([defined]).stages;
   if (stage === undefined) throw new Error('no stage');
@@ -137,7 +137,7 @@ describe('a program', () => {
         const first = aProgram('drop');
         for (const one of events.slice(0, cut)) first.process(one);
         first.program.beforeCommit();
-        const state = new KeyedState();
+        const state = new TaskStores();
         copyState(first.state, state);
         const second = aProgram('drop', state, first.outputs);
         for (const one of events.slice(cut)) second.process(one);
@@ -215,7 +215,7 @@ describe('a program', () => {
     });
     const [stage] = plan([wider]).stages;
     if (stage === undefined) throw new Error('no stage');
-    const bind = (state: KeyedState) => compileStage(stage, [wider]).bind(state, new Gathered());
+    const bind = (state: TaskStores) => compileStage(stage, [wider]).bind(state, new Gathered());
     expect(() => bind(before.state)).toThrow(
       /STREAM_STATE_MISMATCH: operator windows holds state that was made as .*"sizeMs":100,.*\["count events","sum total"\]/,
     );
@@ -236,9 +236,9 @@ describe('a program', () => {
       });
       const [stage] = plan([subject]).stages;
       if (stage === undefined) throw new Error('no stage');
-      return (state: KeyedState) => compileStage(stage, [subject]).bind(state, new Gathered());
+      return (state: TaskStores) => compileStage(stage, [subject]).bind(state, new Gathered());
     };
-    const state = new KeyedState();
+    const state = new TaskStores();
     const program = versioned(1)(state);
     program.process({
       ...{ sequenceNumber: 0, index: 0, enqueuedTimeMs: 10, key: null, eventTimeMs: null },

@@ -10,7 +10,7 @@ import {
 import { compileStage } from '../../../shared/execution';
 import type { Row } from '../../../shared/model/table';
 import { plan } from '../../../shared/planner';
-import { KeyedState } from '../../../shared/state/keyed-state';
+import { TaskStores } from '../../../shared/state/task-stores';
 import { runOf } from '../../support/program-run';
 
 interface SilenceConfig {
@@ -72,7 +72,7 @@ const machines = topology('machines', (t) => {
   void (() => source.apply(silence<{ stat: string }>(10), { name: 'x' }).map((e) => e.state));
 });
 
-function bound(state = new KeyedState()) {
+function bound(state = new TaskStores()) {
   const rows: Row[] = [];
   const letters: unknown[] = [];
   const [stage] = plan([machines]).stages;
@@ -126,7 +126,7 @@ describe('an operator of its own', () => {
     const first = bound();
     first.process(0, 'a', 'on');
     first.program.beforeCommit();
-    const state = new KeyedState();
+    const state = new TaskStores();
     state.apply(first.state.changes() ?? []);
     const second = bound(state);
     second.program.advanceWatermark(10);

@@ -7,7 +7,7 @@ import type { Row } from '../../../shared/model/table';
 import { columnCells } from '../../../shared/lake/cells';
 import { plan } from '../../../shared/planner';
 import { compileStage } from '../../../shared/execution';
-import { KeyedState } from '../../../shared/state/keyed-state';
+import { TaskStores } from '../../../shared/state/task-stores';
 import {
   average,
   Day,
@@ -36,7 +36,7 @@ function run(defined: Topology, value: unknown) {
   };
   const [stage] = plan([defined]).stages;
   if (stage === undefined) throw new Error('no stage');
-  const program = compileStage(stage, [defined]).bind(new KeyedState(), outputs);
+  const program = compileStage(stage, [defined]).bind(new TaskStores(), outputs);
   const position = { sequenceNumber: 1, index: 0, enqueuedTimeMs: 1_000 };
   const end = program.process({
     ...position,

@@ -1,6 +1,5 @@
 // A task's state as plain Maps, and random work on it: what TaskStores is compared with.
 import fc from 'fast-check';
-import { keyGroupOf } from '../../../shared/model/key';
 import { TaskStores } from '../../../shared/state/task-stores';
 import type {
   ListStore,
@@ -155,12 +154,7 @@ export class ModelState {
       return { timeMs: Number(time), key, timer };
     })
       .filter(({ timeMs }) => timeMs <= throughMs)
-      .sort(
-        (left, right) =>
-          left.timeMs - right.timeMs ||
-          keyGroupOf(left.key) - keyGroupOf(right.key) ||
-          (left.key < right.key ? -1 : 1),
-      );
+      .sort((left, right) => left.timeMs - right.timeMs || (left.key < right.key ? -1 : 1));
     if (first === undefined) return null;
     this.timers.delete(first.timer);
     return { timeMs: first.timeMs, key: first.key };

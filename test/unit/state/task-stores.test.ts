@@ -1,9 +1,8 @@
 // Goal: whatever is done to a task's state, undone, committed, replayed or written as a snapshot, it holds what
 // plain Maps would hold.
 import fc from 'fast-check';
-import { decodePart } from '../../../shared/state/snapshot';
 import { TaskStores } from '../../../shared/state/task-stores';
-import type { StateSection } from '../../../shared/state/stores';
+import type { StateSection } from '../../../shared/model/commit';
 import { aStep, ModelState, StoresUnderTest, type Step } from './state-model';
 
 type Action =
@@ -47,7 +46,7 @@ describe('a task’s state', () => {
           if (part !== null) parts.push(part);
           if (!snapshot.isDone) return;
           const loaded = new TaskStores();
-          for (const bytes of parts) loaded.apply(decodePart(bytes, 'a part'));
+          for (const bytes of parts) loaded.restore(bytes);
           for (const sections of sinceSnapshot) loaded.apply(sections);
           expect(new StoresUnderTest(loaded).content()).toEqual(model.settled.content());
           snapshot = null;
@@ -116,6 +115,41 @@ describe('a task’s state', () => {
   });
 });
 
+describe('a store of a key', () => {
+  it('loses appended values with the event that appended them, and keeps those before', () => {
+    const { operator, stores } = new StoresUnderTest();
+    const list = operator.list<string>('seen');
+    list.append('kept');
+    stores.changes();
+    stores.settle();
+    const mark = stores.mark();
+    list.append('of an event that threw');
+    stores.rollback(mark);
+    expect(list.values()).toEqual(['kept']);
+    list.append('next');
+    stores.changes();
+    stores.rollback(0);
+    expect(list.values()).toEqual(['kept']);
+  });
+
+  it('deletes a range of entries up to its end, not with it, here and in a replay', () => {
+    const { operator, stores } = new StoresUnderTest();
+    const replica = new StoresUnderTest();
+    const commit = (): void => {
+      replica.stores.apply(stores.changes() ?? []);
+      stores.settle();
+    };
+    const map = operator.map<number>('open');
+    for (const entry of [1, 2, 3, 4, 'text']) map.put(entry, 0);
+    commit();
+    map.deleteRange(2, 4);
+    commit();
+    for (const { operator: either } of [{ operator }, replica]) {
+      expect(Array.from(either.map('open').entries(), ([name]) => name)).toEqual([1, 4, 'text']);
+    }
+  });
+});
+
 describe('the size of a state', () => {
   const aLastingStep = aStep.filter(
     (step) => !('at' in step && step.at.short) && step.do !== 'time',
@@ -149,7 +183,7 @@ describe('the size of a state', () => {
           const snapshot = tested.stores.beginSnapshot(100);
           while (!snapshot.isDone) {
             const part = snapshot.next(() => true);
-            if (part !== null) loaded.apply(decodePart(part, 'a part'));
+            if (part !== null) loaded.restore(part);
           }
           expect(loaded.size).toEqual(tested.stores.size);
         },

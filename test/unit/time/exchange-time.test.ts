@@ -1,7 +1,7 @@
 // Goal: time behind an exchange waits for whom it must, and for nobody else.
 import type { EnvelopeHead } from '../../../shared/delivery/exchange/envelope';
 import { Producers } from '../../../shared/delivery/exchange/producers';
-import { KeyedState } from '../../../shared/state/keyed-state';
+import { TaskStores } from '../../../shared/state/task-stores';
 import { endOfTimeMs } from '../../../shared/time/exchange-time';
 import type { Position, Positions } from '../../../shared/time/position';
 import { envelopeHead } from '../../support/envelopes';
@@ -14,7 +14,7 @@ const at = (sequenceNumber: number, incarnation = '1'): Position => [
 
 /** The consumer of one exchange, told of time alone. */
 class Consumer {
-  readonly #producers = new Producers(new KeyedState(), [{ stage: 'in', port: 0 }]);
+  readonly #producers = new Producers(new TaskStores(), [{ stage: 'in', port: 0 }]);
   #commit = 0;
 
   /** A producer has read up to a position, and says how far time is. */
@@ -175,7 +175,7 @@ describe('a partition that is claimed to be idle', () => {
 
 it('a claim is void also where another stage tells of input beyond the ends', () => {
   const stages = ['in', 'sums'].map((stage) => ({ stage, port: 0 }));
-  const producers = new Producers(new KeyedState(), stages);
+  const producers = new Producers(new TaskStores(), stages);
   let commit = 0;
   const say = (stage: string, partition: string, watermarkMs: number, through: Positions): void => {
     const head = envelopeHead({ stage, partition, producers: stage === 'in' ? 2 : 1, through });

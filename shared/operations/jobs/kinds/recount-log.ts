@@ -19,7 +19,7 @@ import {
 import type { AppendStore, ObjectStore } from '../../../model/ports';
 import { outboxStorePrefix } from '../../../delivery/exchange/outbox';
 import { producersStore } from '../../../delivery/exchange/producers';
-import { KeyedState } from '../../../state/keyed-state';
+import { TaskStores } from '../../../state/task-stores';
 import type { FlushLimits } from '../../../model/table';
 import { endOfTimeMs } from '../../../time/exchange-time';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
@@ -162,7 +162,7 @@ class LogRecount {
 
   /** Ordinals of exchanges, both ends: the newest snapshot's, changed by the commits since. */
   async #takeOrdinals(objects: ObjectStore): Promise<void> {
-    const state = new KeyedState();
+    const state = new TaskStores();
     const parts = await getParts(objects, this.#base?.parts ?? []);
     for (const part of parts) state.restore(part, holdsOrdinals);
     for (const { sections } of this.#ordinals) state.apply(sections);
