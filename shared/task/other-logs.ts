@@ -19,6 +19,7 @@ export async function assertSameCountAsOthers(
   const lives = await listKnownIncarnations(services.appends, other);
   // One that is about to begin holds nothing yet, and what it begins with is not for us to say.
   if (!lives.some((life) => life.incarnation === other.incarnation && life.hasBegun)) return;
-  // It compares what its own log holds.
-  await Task.open({ ...options, address: other, inherited: null });
+  // It compares what its own log holds, and is not worked on here.
+  const task = await Task.open({ ...options, address: other, inherited: null });
+  task.letGo();
 }
