@@ -49,9 +49,15 @@ function holdsHiddenState(value: object): boolean {
 
 /** A frozen copy that shares nothing that can be changed: dates, maps, sets and bytes are copied too. */
 export function ownCopy(value: unknown): unknown {
-  const copy = copyOf(value, new Map());
+  const copy = deepCopy(value);
   freezeDeep(copy);
   return copy;
+}
+
+/** A copy that shares nothing that can be changed, and may be changed itself. */
+export function deepCopy<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value;
+  return copyOf(value, new Map()) as Value;
 }
 
 function copyOf(value: unknown, made: Map<object, unknown>): unknown {
@@ -72,7 +78,12 @@ function copyOf(value: unknown, made: Map<object, unknown>): unknown {
   const copy = Object.create(Object.getPrototypeOf(value) as object | null) as object;
   made.set(value, copy);
   for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
-    if ('value' in property) property.value = copyOf(property.value, made);
+    if ('value' in property) {
+      property.value = copyOf(property.value, made);
+      // That of a frozen value may be changed.
+      property.writable = true;
+      property.configurable = true;
+    }
     Object.defineProperty(copy, name, property);
   }
   return copy;

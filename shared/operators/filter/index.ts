@@ -1,5 +1,6 @@
 import type { OperatorSpec, TypedOperator } from '../contract';
 import { statelessShape } from '../stateless';
+import { isTrue } from '../user-answers';
 
 interface Config {
   readonly isKept: (value: unknown) => boolean;
@@ -14,7 +15,7 @@ const spec: OperatorSpec<Config> = {
     process: (_port, rows) => {
       for (let index = 0; index < rows.length; index += 1) {
         const value = rows.values[index];
-        if (!isKept(value)) continue;
+        if (!isTrue(isKept(value), 'filter')) continue;
         context.begin(rows, index);
         context.emit(0, value);
       }

@@ -1,5 +1,6 @@
 import type { OperatorSpec, TypedOperator } from '../contract';
 import { statelessShape } from '../stateless';
+import { assertSeveral } from '../user-answers';
 
 interface Config {
   readonly apply: (value: unknown) => Iterable<unknown>;
@@ -14,7 +15,9 @@ const spec: OperatorSpec<Config> = {
     process: (_port, rows) => {
       for (let index = 0; index < rows.length; index += 1) {
         context.begin(rows, index);
-        for (const result of apply(rows.values[index])) context.emit(0, result);
+        const results = apply(rows.values[index]);
+        assertSeveral(results, 'flatMap');
+        for (const result of results) context.emit(0, result);
       }
     },
   }),

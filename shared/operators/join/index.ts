@@ -1,5 +1,6 @@
 import { freezeDeep } from '../../model/freeze';
 import type { AppliedOperator, OperatorSpec } from '../contract';
+import { assertNoPromise } from '../user-answers';
 
 export interface JoinConfig {
   /** How far apart in event time the two values of a pair may be, in milliseconds. */
@@ -53,6 +54,7 @@ const spec: OperatorSpec<JoinConfig> = {
             const pairMs = Math.max(Number(otherMs), timeMs);
             for (const other of values) {
               const pairOf = port === 0 ? join(value, other) : join(other, value);
+              assertNoPromise(pairOf, 'join');
               context.emit(0, pairOf, pairMs);
             }
           }

@@ -1,5 +1,6 @@
 import type { OperatorSpec, TypedOperator } from '../contract';
 import { statelessShape } from '../stateless';
+import { assertNoPromise } from '../user-answers';
 
 interface Config {
   readonly apply: (value: unknown) => unknown;
@@ -14,7 +15,11 @@ const spec: OperatorSpec<Config> = {
     process: (_port, rows) => {
       const { keys, length, marks, origins, times } = rows;
       const values: unknown[] = new Array(length);
-      for (let index = 0; index < length; index += 1) values[index] = apply(rows.values[index]);
+      for (let index = 0; index < length; index += 1) {
+        const value = apply(rows.values[index]);
+        assertNoPromise(value, 'map');
+        values[index] = value;
+      }
       context.pass(0, { length, values, keys, times, marks, origins });
     },
   }),

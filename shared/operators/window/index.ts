@@ -1,3 +1,4 @@
+import type { StoreCodec } from '../../state/stores';
 import { endOfTimeMs } from '../../time/exchange-time';
 import type { Aggregate } from '../aggregates';
 import type { AppliedOperator, OperatorInstance, OperatorSpec, TaskContext } from '../contract';
@@ -19,10 +20,10 @@ const lateOutput = 1;
 const spec: OperatorSpec<TumblingConfig> = {
   kind: 'window',
   stateVersion: 1,
-  shape: () => ({
+  shape: ({ aggregates }) => ({
     inputs: [{ name: 'in', isKeyed: true }],
     outputs: [{ name: 'results' }, { name: 'late' }],
-    stores: [{ name: 'windows', kind: 'map', codec: accumulatorsCodec }],
+    stores: [{ name: 'windows', kind: 'map', codec: accumulatorsCodec(aggregates) }],
     timers: 'event',
   }),
   describe: ({ aggregates, graceMs, late, sizeMs }) => ({
@@ -33,12 +34,21 @@ const spec: OperatorSpec<TumblingConfig> = {
   openForMs: ({ graceMs, sizeMs }) => sizeMs + graceMs,
 };
 
-/** A new array for the next: what aggregates keep is replaced in it, never changed. */
-const accumulatorsCodec = {
-  toJson: (accumulators: unknown[]): unknown => accumulators,
-  fromJson: (json: unknown): unknown[] => json as unknown[],
-  clone: (accumulators: unknown[]): unknown[] => accumulators.slice(),
-};
+/** A window's accumulators are replaced in its array; those that are changed in place are copied with it. */
+function accumulatorsCodec(aggregates: TumblingConfig['aggregates']): StoreCodec<unknown[]> {
+  const isChanging = aggregates.some(([, { copy }]) => copy !== undefined);
+  return {
+    toJson: (accumulators) => accumulators,
+    fromJson: (json) => json as unknown[],
+    clone: isChanging
+      ? (accumulators) =>
+          aggregates.map(([, { copy }], index) => {
+            const accumulator = accumulators[index];
+            return copy === undefined ? accumulator : copy(accumulator);
+          })
+      : (accumulators) => accumulators.slice(),
+  };
+}
 
 /**
  * A tumbling window: an accumulator per key and window, given out once, when the watermark passes the
