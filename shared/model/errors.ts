@@ -1,10 +1,12 @@
 /**
  * What the caller must do with a failure.
  * - `retry`: transient; try again with backoff until the deadline.
+ * - `reopen`: what this process knows of the log or of the hub is out of date; let go of the task and open it
+ *   from its log again. To try the same again in place would meet the same.
  * - `quarantine`: this one event can never succeed; dead-letter it and go on.
  * - `halt`: going on would break a promise; stop the task and tell the operator.
  */
-export type Disposition = 'retry' | 'quarantine' | 'halt';
+export type Disposition = 'retry' | 'reopen' | 'quarantine' | 'halt';
 
 /** Every error code of the engine with its disposition. docs/ERRORS.md explains each (checked both ways). */
 export const errorTable = {
@@ -18,10 +20,10 @@ export const errorTable = {
   STREAM_RESULT_FAILED: 'quarantine',
   STREAM_STORE_UNAVAILABLE: 'retry',
   STREAM_HUB_UNAVAILABLE: 'retry',
-  STREAM_HUB_RECREATED: 'retry',
+  STREAM_HUB_RECREATED: 'reopen',
   STREAM_SINK_OPEN: 'retry',
   STREAM_WORKER_FULL: 'retry',
-  STREAM_COMMIT_CONTENDED: 'retry',
+  STREAM_COMMIT_CONTENDED: 'reopen',
   STREAM_TABLE_CONTENDED: 'retry',
   STREAM_LOG_CORRUPT: 'halt',
   STREAM_LOG_BEHIND: 'halt',
@@ -66,11 +68,16 @@ export class StreamError extends Error {
   }
 }
 
-/** Opening the task from its log again is what helps: its view of the log or of the hub is stale. */
-export function isMendedByOpeningAnew(error: unknown): boolean {
+/** Opening the task from its log again is what helps. */
+export function asksToReopen(error: unknown): boolean {
+  return error instanceof StreamError && error.disposition === 'reopen';
+}
+
+/** The same work may succeed later, here or elsewhere: nothing has to be mended by anybody. */
+export function isTransient(error: unknown): boolean {
   return (
     error instanceof StreamError &&
-    (error.code === 'STREAM_COMMIT_CONTENDED' || error.code === 'STREAM_HUB_RECREATED')
+    (error.disposition === 'retry' || error.disposition === 'reopen')
   );
 }
 

@@ -1,4 +1,4 @@
-import { isMendedByOpeningAnew } from '../model/errors';
+import { asksToReopen } from '../model/errors';
 
 const failuresToldMax = 5;
 
@@ -16,7 +16,7 @@ export async function forEachOf<Item>(
       await work(item);
     } catch (error) {
       const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-      failures.push(...met.filter((one) => !isMendedByOpeningAnew(one)));
+      failures.push(...met.filter((one) => !asksToReopen(one)));
     }
   }
   if (failures.length === 1) throw failures[0];

@@ -7,7 +7,7 @@ import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
 import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
-import { isMendedByOpeningAnew, StreamError } from '../model/errors';
+import { asksToReopen, StreamError } from '../model/errors';
 import type { HubDescription } from '../model/ports';
 import {
   elsewhere,
@@ -80,7 +80,7 @@ export class Runtime {
       } catch (error) {
         // Another build reads it: the batch goes back uncommitted, and nobody need look into it.
         if (isSuperseded(error)) return nothingCommitted(request);
-        const isMended = isMendedByOpeningAnew(error) || isFence(error);
+        const isMended = asksToReopen(error) || isFence(error);
         if (!isMended || opening >= openingsMax) throw error;
       }
     }

@@ -1,5 +1,5 @@
 import type { CommitRecord, Cursor } from '../model/commit';
-import { isMendedByOpeningAnew, StreamError } from '../model/errors';
+import { StreamError } from '../model/errors';
 import type { HubMessage } from '../model/ports';
 import type { Bequest } from '../commit-log/task-log-options';
 import { MessageOpener } from '../ingest/decode';
@@ -318,16 +318,12 @@ export class Task {
   ): Promise<void> {
     this.#hold.rollback();
     const { clock, limits, sleep, telemetry } = this.#services;
-    // This view of the log or of the hub is useless: the runtime opens the task anew.
-    const isTransient =
-      error instanceof StreamError &&
-      error.disposition === 'retry' &&
-      !isMendedByOpeningAnew(error);
+    const isRetried = error instanceof StreamError && error.disposition === 'retry';
     const delayMs = Math.min(
       limits.retryLastDelayMs,
       limits.retryFirstDelayMs * 2 ** (wait.failures - 1),
     );
-    if (!isTransient || clock.nowMs() + delayMs >= wait.deadlineMs) throw error;
+    if (!isRetried || clock.nowMs() + delayMs >= wait.deadlineMs) throw error;
     telemetry.emit('warn', 'task.retry', { ...this.address, delayMs, error: error.message });
     await sleep(delayMs);
     await this.#hold.catchUp().catch((cause: unknown) => {

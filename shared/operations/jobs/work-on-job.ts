@@ -1,4 +1,4 @@
-import { StreamError } from '../../model/errors';
+import { isTransient, StreamError } from '../../model/errors';
 import type {
   AppendStore,
   Clock,
@@ -162,7 +162,7 @@ class JobWorker {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof StreamError && error.disposition === 'retry') throw error;
+      if (isTransient(error)) throw error;
       const summary = { error: error instanceof Error ? error.message : String(error) };
       await this.#job.decide((state) =>
         state.isOver

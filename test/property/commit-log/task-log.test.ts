@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { readLog } from '../../../shared/commit-log/log-reader';
 import { commitLogFaultPoints } from '../../../shared/commit-log/fault-points';
-import { StreamError } from '../../../shared/model/errors';
+import { isTransient, StreamError } from '../../../shared/model/errors';
 import type { AppendStore, ObjectStore } from '../../../shared/model/ports';
 import { LogProcess, logPath, memoryStores, ProcessDied } from '../../support/log-world';
 
@@ -89,8 +89,7 @@ class Writer {
       try {
         await this.#perform(next);
       } catch (error) {
-        const isContended = error instanceof StreamError && error.disposition === 'retry';
-        if (!isContended && !(error instanceof ProcessDied)) throw error;
+        if (!isTransient(error) && !(error instanceof ProcessDied)) throw error;
         // Died, or gave up: the next life knows nothing but the log.
         this.#process = null;
       }

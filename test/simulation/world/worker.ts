@@ -1,5 +1,5 @@
 import { openLakeTable, type LakeTable } from '../../../shared/lake/lake-table';
-import { StreamError } from '../../../shared/model/errors';
+import { isTransient, StreamError } from '../../../shared/model/errors';
 import type {
   AppendStore,
   Clock,
@@ -230,7 +230,7 @@ export class SimulatedWorker {
       // Who looks after several tasks tells of all that failed.
       const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
       for (const one of met) {
-        if (one instanceof StreamError && one.disposition === 'retry') {
+        if (one instanceof StreamError && isTransient(one)) {
           this.#world.scheduler.note(this.actor, `gave up: ${one.message}`);
         } else {
           this.#world.onUnexpected(one);

@@ -3,7 +3,7 @@ import type { Action } from '../../../lake/actions';
 import { readVersion } from '../../../lake/log-reader';
 import { tableFormats } from '../../../lake/table-format';
 import { readTable, replaceOperation, type TableFile } from '../../../lake/table-reader';
-import { StreamError } from '../../../model/errors';
+import { isTransient, StreamError } from '../../../model/errors';
 import type { Clock, ObjectStore } from '../../../model/ports';
 import type { TablePlan } from '../../../model/table';
 import { tableFolder } from '../../../lake/names';
@@ -76,7 +76,7 @@ export async function inspectTable(
     };
     return { facts, flushes };
   } catch (error) {
-    if (!(error instanceof StreamError) || error.disposition === 'retry') throw error;
+    if (!(error instanceof StreamError) || isTransient(error)) throw error;
     found.say(`it cannot be read: ${error.message}`);
     const facts: TableFacts = {
       ...{ kind: 'table', name: plan.name, version: null, ...none, ...found.told() },
