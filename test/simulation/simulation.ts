@@ -3,7 +3,6 @@
  * and a clock of which one seed decides everything.
  */
 import type { Clock } from '../../shared/model/ports';
-import { defaultStageLimits, type StageLimits } from '../../shared/task/services';
 import { Checker } from './checks/checker';
 import { InvariantBroken } from './checks/invariants';
 import { checkDecisions } from './checks/decisions';
@@ -16,15 +15,18 @@ import { Random } from './world/random';
 import { Actor, Scheduler } from './world/scheduler';
 import { Outage, WatchedAppendStore, WatchedObjectStore } from './world/stores';
 import { Recovery, tendingOf } from './world/recovery';
+import { produce } from './world/producer';
 import {
-  compiledStagesOf,
-  exchangeHub,
-  harmfulCode,
-  sourceHub,
-  type Quiet,
-} from './world/topology';
+  hubCheckIntervalOf,
+  limitsOf,
+  loads,
+  sourceTimeOf,
+  stagesOf,
+  startMs,
+} from './world/settings';
+import { exchangeHub, harmfulCode, sourceHub } from './world/topology';
 import { SimulatedWorker, type WorkerWorld } from './world/worker';
-import { firstOrderMs, Workload } from './world/workload';
+import { Workload } from './world/workload';
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -49,20 +51,13 @@ export interface SimulationReport {
   readonly commits: number;
 }
 
-const startMs = Date.UTC(2026, 5, 1);
 /** Two clocks, each five minutes off. */
 const clockSkewMaxMs = 600_000;
 const faultyMs = 30_000;
+const thawedMs = 30_000;
 /** After faults cease: clocks may be off by five minutes, and stores slow by half a minute. */
 const healMs = 3 * 60 * 60_000;
 const stepsMax = 60_000;
-/** How a partition is worked on, from nearly idle to saturated. */
-const loads = [
-  { messages: 10, everyMs: 2_500 },
-  { messages: 25, everyMs: 800 },
-  { messages: 60, everyMs: 40 },
-] as const;
-
 /** Runs one seed to its end. A broken invariant is in the report; what is thrown is a mistake here. */
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
   return new Simulation(options).run();
@@ -99,14 +94,14 @@ class Simulation {
     });
     this.#load = random.pick(loads);
     const limits = limitsOf(random);
-    const quiet = quietOf(random, kinds);
+    const time = sourceTimeOf(random, kinds);
     const clock = { nowMs: () => this.#scheduler.nowMs };
     this.#checker = new Checker({
       ...limits.log,
       attemptsMax: 40,
       isMended: () => harmfulCode.isMended,
       clockMaxMs: () => this.#scheduler.nowMs + clockSkewMaxMs,
-      maxDelayMs: quiet?.maxDelay ?? null,
+      maxDelayMs: time.quiet?.maxDelay ?? null,
       wasLost: (writer) => this.#lost.has(writer),
       onIdleTick: () => this.#faults.count('idle'),
       onBroken: (error) => this.#fail(error),
@@ -117,8 +112,10 @@ class Simulation {
       messages,
       customers: random.pick([1, 4, 12]),
       granularityMs: random.pick([1, 10_000]),
+      nowMs: () => Math.max(this.#scheduler.nowMs, this.#hub(sourceHub).createdAtMs),
+      early: time.early,
     });
-    const stages = stagesOf(random, quiet);
+    const stages = stagesOf(random, time);
     const shared = { stages, hubs: this.#hubs, scheduler: this.#scheduler, faults: this.#faults };
     const host = new Host({
       ...shared,
@@ -144,6 +141,7 @@ class Simulation {
       downSinks: { tables: 0, exchanges: 0 },
       isDraining,
       onGaveUp: (actor) => this.#lost.add(actor.name),
+      onFrozen: (actor) => this.#onFrozen(actor),
       onUnexpected: onFailed,
     };
     this.#recovery = new Recovery({
@@ -156,6 +154,7 @@ class Simulation {
       workers: () => this.#workers.map(({ actor }) => actor),
       kill: (actor) => this.#kill(actor),
       onPaused: (actor) => this.#lost.add(actor.name),
+      onFrozen: (actor) => this.#onFrozen(actor),
       recorded: this.#checker.hubs,
       supervision: this.#recovery.supervision,
     });
@@ -172,7 +171,13 @@ class Simulation {
   async run(): Promise<SimulationReport> {
     const workers = this.#random.between(1, 3);
     for (let index = 0; index < workers; index += 1) this.#startWorker();
-    this.#spawn(() => this.#produce());
+    this.#spawn(() =>
+      produce({
+        ...{ scheduler: this.#scheduler, faults: this.#faults, workload: this.#workload },
+        ...{ random: this.#random.fork(), recorded: this.#checker.hubs },
+        ...{ hub: this.#hub(sourceHub), everyMs: this.#load.everyMs },
+      }),
+    );
     this.#spawn(() => this.#harm.run());
     this.#recovery.start();
     const startedAtMs = this.#scheduler.nowMs;
@@ -182,8 +187,30 @@ class Simulation {
     );
     this.#heal();
     await this.#runUntil(() => this.#isAtRest(), 'come to rest');
+    await this.#thaw();
     if (this.#failure === null) await this.#compare();
     return this.#report(startedAtMs);
+  }
+
+  /** Who stood still wakes up when all is done, and changes nothing. */
+  async #thaw(): Promise<void> {
+    const frozen = this.#workers.filter(({ actor }) => actor.isFrozen);
+    if (frozen.length === 0) return;
+    for (const { actor } of frozen) actor.thaw();
+    this.#scheduler.note(null, 'thawed');
+    const untilMs = this.#scheduler.nowMs + thawedMs;
+    await this.#runUntil(
+      () => this.#scheduler.nowMs >= untilMs && this.#isAtRest(),
+      'stay at rest when the frozen woke up',
+    );
+  }
+
+  /** The platform starts another where none is left that moves. */
+  #onFrozen(actor: Actor): void {
+    this.#lost.add(actor.name);
+    this.#recovery.onDeath(actor);
+    if (this.#workers.some((one) => one.actor !== actor && !one.actor.isFrozen)) return;
+    this.#startWorkerSoon();
   }
 
   async #runUntil(isDone: () => boolean, goal: string): Promise<void> {
@@ -222,7 +249,8 @@ class Simulation {
     this.#world.outage.untilMs = 0;
     this.#world.downSinks.tables = this.#world.downSinks.exchanges = 0;
     for (const { actor } of this.#workers) {
-      actor.pausedUntilMs = 0;
+      // Whoever is frozen stays so until all the others have come to rest: nothing may wait for it.
+      if (!actor.isFrozen) actor.pausedUntilMs = 0;
       actor.clockOffsetMs = 0;
     }
     this.#scheduler.note(null, 'healed');
@@ -259,17 +287,6 @@ class Simulation {
     return unflushed === undefined ? '' : `${unflushed.table} lacks rows`;
   }
 
-  async #produce(): Promise<void> {
-    const random = this.#random.fork();
-    const hub = this.#hub(sourceHub);
-    while (!this.#workload.isDone) {
-      await this.#scheduler.sleep(null, 'produces', random.below(2 * this.#load.everyMs));
-      const message = this.#workload.next();
-      this.#checker.hubs.expectNext(message.events);
-      hub.append(random.below(this.#partitionCount(sourceHub)), message.body);
-    }
-  }
-
   #startWorker(): void {
     this.#born += 1;
     const worker = new SimulatedWorker(new Actor(`worker-${this.#born}`), this.#world);
@@ -284,6 +301,10 @@ class Simulation {
     this.#recovery.onDeath(actor);
     const index = this.#workers.findIndex((worker) => worker.actor === actor);
     if (index !== -1) this.#workers.splice(index, 1);
+    this.#startWorkerSoon();
+  }
+
+  #startWorkerSoon(): void {
     this.#scheduler.later('a worker starts', this.#random.between(200, 8_000), () =>
       this.#startWorker(),
     );
@@ -334,53 +355,4 @@ class Simulation {
       commits: this.#checker.commits,
     };
   }
-}
-
-/** Limits far below those of production, so that rolls, cuts and budgets happen within a run. */
-function limitsOf(random: Random): StageLimits {
-  return {
-    ...defaultStageLimits,
-    gapReadMessagesMax: random.pick([3, 20, 1000]),
-    firedResultsMax: random.pick([1, 3, 5000]),
-    stallAfterMs: 5_000,
-    claimEveryMs: random.pick([400, 4_000]),
-    logRetentionMs: random.pick([5_000, defaultStageLimits.logRetentionMs]),
-    log: {
-      blocksMax: random.pick([4, 10, 40_000]),
-      bytesMax: random.pick([4_000, 64 * 1024 * 1024]),
-      ageMaxMs: random.pick([20_000, 24 * 60 * 60 * 1000]),
-      blockBytesMax: random.pick([6_000, 4 * 1024 * 1024]),
-    },
-  };
-}
-
-/**
- * Between two checks the numbers of a new hub may happen to continue those of the former: that is
- * not promised to be noticed (docs/CONCEPTS.md), so where hubs are created again each batch asks.
- */
-function hubCheckIntervalOf(random: Random, kinds: ReadonlySet<FaultKind>): number {
-  const intervalMs = random.pick([0, 30_000]);
-  return kinds.has('hub-recreated') || kinds.has('exchange-loss') ? 0 : intervalMs;
-}
-
-/**
- * Where wall clock moves time. Orders happened five months before they are sent: with the delay that is allowed
- * some of them are behind time, and windows close while others are still to come.
- */
-function quietOf(random: Random, kinds: ReadonlySet<FaultKind>): Quiet | null {
-  if (!kinds.has('idle')) return null;
-  const delayMs = startMs - firstOrderMs - random.pick([420_000, 600_000, 900_000]);
-  return { after: random.pick([10, 40]), maxDelay: delayMs };
-}
-
-function stagesOf(random: Random, quiet: Quiet | null): WorkerWorld['stages'] {
-  const flush = {
-    rowsMax: random.pick([1, 10, 1000]),
-    bytesMax: 1 << 24,
-    ageMaxMs: random.pick([1_000, 20_000]),
-  };
-  return compiledStagesOf(quiet).map(({ bind, plan }) => ({
-    bind,
-    plan: { ...plan, tables: plan.tables.map((table) => ({ ...table, flush })) },
-  }));
 }

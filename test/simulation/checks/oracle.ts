@@ -5,9 +5,10 @@
 import { LedgerReader } from '../../../shared/ledger/ledger-reader';
 import type { AppendStore, ObjectStore } from '../../../shared/model/ports';
 import { exchangeHub, sourceStage, topologyName, windowMs } from '../world/topology';
-import type { Order } from '../world/workload';
 import type { Checker } from './checker';
+import { envelopeText } from './envelope-text';
 import { same } from './invariants';
+import type { EmittedOrder } from './source-task';
 
 export const sourceColumns = ['id', 'customer', 'time', 'amount'];
 export const windowColumns = ['customer', 'minute', 'orders', 'total'];
@@ -36,16 +37,19 @@ export async function compareWithOracle(options: OracleOptions): Promise<void> {
   await compareLedger(options);
 }
 
-function rowsOf(orders: readonly Order[]): string[] {
+function rowsOf(orders: readonly EmittedOrder[]): string[] {
   return orders
-    .map(({ amount, customer, id, time }) => JSON.stringify([id, customer, time, amount]))
+    .map(({ order: { amount, customer, id, time } }) =>
+      JSON.stringify([id, customer, time, amount]),
+    )
     .sort();
 }
 
-function minutesOf(orders: readonly Order[]): string[] {
+function minutesOf(orders: readonly EmittedOrder[]): string[] {
   const minutes = new Map<string, [string, number, number, number]>();
-  for (const { amount, customer, time } of orders) {
-    const minute = time - (time % windowMs);
+  for (const { order, timeMs } of orders) {
+    const { amount, customer } = order;
+    const minute = timeMs - (timeMs % windowMs);
     const row = minutes.get(`${customer} ${minute}`) ?? [customer, minute, 0, 0];
     row[2] += 1;
     row[3] += amount;
@@ -55,19 +59,21 @@ function minutesOf(orders: readonly Order[]): string[] {
 }
 
 /** An event that the second stage quarantined is in no window: it is known by its place there. */
-function withoutQuarantined(checker: Checker, orders: readonly Order[]): readonly Order[] {
+function withoutQuarantined(
+  checker: Checker,
+  orders: readonly EmittedOrder[],
+): readonly EmittedOrder[] {
   const gone = new Set<number>();
   for (const task of checker.windows.values()) {
     for (const place of task.quarantined) {
       const [incarnation = '', sequenceNumber, index] = place.split('/');
       const { bodies } = checker.hubs.partition(exchangeHub, incarnation, task.partition);
-      const { events } = JSON.parse(String(bodies[Number(sequenceNumber)])) as {
-        events: [string, number, { id: number }][];
-      };
-      gone.add(events[Number(index)]?.[2].id ?? -1);
+      const body = bodies[Number(sequenceNumber)];
+      const [, , value] = (body && envelopeText(body).events[Number(index)]) ?? [];
+      gone.add(Number(value?.['id'] ?? -1));
     }
   }
-  return orders.filter(({ id }) => !gone.has(id));
+  return orders.filter(({ order: { id } }) => !gone.has(id));
 }
 
 /** What left the first stage came to the second, once each, or is declared missing there. */

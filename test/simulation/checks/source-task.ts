@@ -15,6 +15,12 @@ interface ExpectedLetter {
   readonly attempts: number | null;
 }
 
+/** An order that left the stage, with the time that it counts as being of. */
+export interface EmittedOrder {
+  readonly order: Order;
+  readonly timeMs: number;
+}
+
 type PlacedEvent = ExpectedEvent & {
   readonly sequenceNumber: number;
   readonly index: number;
@@ -25,14 +31,14 @@ type PlacedEvent = ExpectedEvent & {
 export class SourceTaskModel extends TaskModel {
   /** Rows of all commits so far, as JSON. */
   readonly rows: string[] = [];
-  readonly emitted: Order[] = [];
+  readonly emitted: EmittedOrder[] = [];
   watermarkMs: number | null = null;
   isDrained = false;
   readonly #partitionOfKey: Map<string, number>;
   readonly #ordinals = new Map<number, number>();
   /** Where events have moved time. */
   #movedToMs = -Infinity;
-  #orders: Order[] = [];
+  #orders: EmittedOrder[] = [];
   #letters: ExpectedLetter[] = [];
   /** The watermark before each event of the commit under way, by order. */
   readonly #marksMs = new Map<number, number>();
@@ -116,16 +122,18 @@ export class SourceTaskModel extends TaskModel {
     if (order === null) return end;
     const markMs = Math.max(this.#watermarkNowMs, this.#behindMs(event.enqueuedTimeMs));
     if (end === 'emitted') {
-      this.#orders.push(order);
+      this.#orders.push({ order, timeMs: event.clampedToMs ?? order.time });
       this.#marksMs.set(order.id, markMs);
     }
-    this.#movedToMs = Math.max(this.#movedToMs, markMs, order.time - outOfOrdernessMs);
+    // One that is taken for an earlier one moves no time.
+    const movesToMs = event.clampedToMs === null ? order.time - outOfOrdernessMs : -Infinity;
+    this.#movedToMs = Math.max(this.#movedToMs, markMs, movesToMs);
     return end;
   }
 
   protected override endCommit(record: CommitRecord): void {
     this.#checkWatermark(record);
-    const rows = this.#orders.map(({ amount, customer, id, time }) =>
+    const rows = this.#orders.map(({ order: { amount, customer, id, time } }) =>
       JSON.stringify([id, customer, time, amount]),
     );
     same(linesOf(record, sourceTable), rows, 'I7', `${this.name}: rows of ${record.commit}`);
@@ -176,7 +184,9 @@ export class SourceTaskModel extends TaskModel {
 
   /** Every emitted event leaves once, in order within its partition, under the next ordinals. */
   #checkOutbox(record: CommitRecord): void {
-    const waiting = new Map(this.#orders.map((order, place) => [order.id, { order, place }]));
+    const waiting = new Map(
+      this.#orders.map((emitted, place) => [emitted.order.id, { ...emitted, place }]),
+    );
     const lastPlaces = new Map<number, number>();
     const watermarks = new Map<number, number | null>();
     for (const { body, count, partition } of record.outbox) {
@@ -195,9 +205,9 @@ export class SourceTaskModel extends TaskModel {
         waiting.delete(id);
         const { amount, customer, time } = found.order;
         const markMs = this.#marksMs.get(id) ?? -Infinity;
-        const mark = time < markMs ? [markMs] : [];
+        const mark = found.timeMs < markMs ? [markMs] : [];
         const value = { id, customer, time, amount };
-        same(event, [`s${customer}`, time, value, ...mark], 'I7', where);
+        same(event, [`s${customer}`, found.timeMs, value, ...mark], 'I7', where);
         holds(found.place > (lastPlaces.get(partition) ?? -1), 'I6', () => `${where}: its order`);
         lastPlaces.set(partition, found.place);
         const known = this.#partitionOfKey.get(customer) ?? partition;

@@ -54,7 +54,7 @@ export class ActivityQueue {
   #deliver(name: string, input: unknown, answer: Answer): void {
     const again = (): void => this.#deliver(name, input, answer);
     this.#scheduler.later(`${name} is taken`, this.#random.below(300), () => {
-      const workers = this.#workers();
+      const workers = this.#workers().filter(({ actor }) => !actor.isFrozen);
       if (workers.length === 0) {
         this.#scheduler.later(`${name} waits for a worker`, 1_000, again);
         return;

@@ -4,6 +4,7 @@ import { Random } from './random';
 export const faultKinds = {
   crash: ['F1 F19', 'a worker is killed at whatever it waits for, and another starts'],
   pause: ['F2', 'a worker stands still past its lease and wakes up: a zombie'],
+  frozen: ['F2', 'a worker, or one call of it, stands still for minutes; the rest goes on'],
   overlap: ['F3 F17', 'two workers take one partition at once, leases are stolen'],
   'clock-skew': ['F4', 'a worker’s clock is up to five minutes off, and steps back'],
   'clock-jump': ['F4', 'everybody’s time goes on by minutes at once'],
@@ -22,7 +23,9 @@ export const faultKinds = {
   'delivery-skip': ['F21', 'the host’s checkpoint goes past messages it never handed over'],
   'deadline-short': ['F19', 'batches end in the middle: their deadline is near'],
   'out-of-order': ['F12', 'events beyond the allowed lateness, and from the far future'],
+  early: ['F12', 'events dated far ahead of when they were enqueued'],
   idle: ['F13 F25', 'partitions go quiet: ticks move the watermark'],
+  burst: ['F13 F25', 'nothing comes for a while, then half an hour of events at once'],
   poison: ['F14', 'bad bytes, wrong schema, throwing user code'],
   'poison-killing': ['F14', 'events whose processing kills the worker'],
   retention: ['F20', 'a source hub drops messages that were not read'],
@@ -46,7 +49,7 @@ export const allFaultKinds = Object.keys(faultKinds) as FaultKind[];
 const seldomKinds: Partial<Record<FaultKind, number>> = {
   'delivery-skip': 2,
   'exchange-loss': 2,
-  idle: 8,
+  idle: 4,
   'piece-fails': 2,
   'piece-hangs': 2,
   'poison-killing': 2,

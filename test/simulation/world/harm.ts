@@ -22,11 +22,13 @@ export interface HarmOptions {
   readonly workers: () => readonly Actor[];
   readonly kill: (actor: Actor) => void;
   readonly onPaused: (actor: Actor) => void;
+  readonly onFrozen: (actor: Actor) => void;
 }
 
 const frequentKinds = [
   'crash',
   'pause',
+  'frozen',
   'clock-skew',
   'clock-jump',
   'store-outage',
@@ -87,8 +89,11 @@ export class Harm {
       case 'pause':
         return this.#toSomeone((actor) => {
           this.#options.onPaused(actor);
-          actor.pausedUntilMs = nowMs + random.between(1_000, 25_000);
+          const untilMs = nowMs + random.between(1_000, 25_000);
+          actor.pausedUntilMs = Math.max(actor.pausedUntilMs, untilMs);
         });
+      case 'frozen':
+        return this.#freeze();
       case 'clock-skew':
         return this.#toSomeone((actor) => {
           actor.clockOffsetMs = random.between(-300_000, 300_000);
@@ -129,6 +134,18 @@ export class Harm {
     const workers = this.#options.workers();
     if (workers.length === 0) return false;
     strike(this.#options.random.pick(workers));
+    return true;
+  }
+
+  /** A whole worker, until all others are done. */
+  #freeze(): boolean {
+    const { onFrozen, random, workers } = this.#options;
+    const awake = workers().filter(({ isFrozen }) => !isFrozen);
+    if (awake.length === 0 || awake.length < workers().length) return false;
+    const actor = random.pick(awake);
+    actor.pausedUntilMs = Infinity;
+    actor.isFrozen = true;
+    onFrozen(actor);
     return true;
   }
 

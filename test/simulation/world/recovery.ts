@@ -19,7 +19,12 @@ export interface RecoveryOptions {
 
 /** Who looks after tasks: the supervisor in every run that has a kind of fault for it, and in more. */
 export function tendingOf(kinds: ReadonlySet<FaultKind>, random: Random): Tending {
-  const needsIt = ['supervisor-killed', 'supervisor-stuck', 'supervisor-twice'] as const;
+  const needsIt = [
+    'supervisor-killed',
+    'supervisor-stuck',
+    'supervisor-twice',
+    'activity-twice',
+  ] as const;
   const isSupervised = needsIt.some((kind) => kinds.has(kind)) || random.chance(0.1);
   if (!isSupervised) return 'by workers';
   return random.pick(['by workers and the supervisor', 'by the supervisor alone']);
@@ -55,6 +60,7 @@ export class Recovery {
     this.jobs?.run().catch(this.#onFailed);
   }
 
+  /** Somebody died, or stands still for so long that what it was handed goes to another. */
   onDeath(actor: Actor): void {
     this.#queue.onDeath(actor);
   }

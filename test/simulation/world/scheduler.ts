@@ -8,9 +8,25 @@ export class Actor {
   pausedUntilMs = 0;
   /** What its clock shows beside the true time. */
   clockOffsetMs = 0;
+  /** It, or a call of it, stands still for minutes. */
+  isFrozen = false;
+  readonly #wakers = new Set<() => void>();
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  /** Stands still for ever, or until `thaw`; others of its calls go on. */
+  freezeCall(): Promise<void> {
+    this.isFrozen = true;
+    return new Promise((wake) => this.#wakers.add(wake));
+  }
+
+  thaw(): void {
+    this.isFrozen = false;
+    this.pausedUntilMs = 0;
+    for (const wake of this.#wakers) wake();
+    this.#wakers.clear();
   }
 }
 

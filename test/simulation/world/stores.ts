@@ -79,6 +79,7 @@ export class StoreCalls {
   readonly #actor: Actor;
   readonly #outage: Outage;
   readonly #onStandingStill: (actor: Actor) => void;
+  readonly #onFrozen: (actor: Actor) => void;
 
   constructor(world: {
     scheduler: Scheduler;
@@ -87,6 +88,7 @@ export class StoreCalls {
     actor: Actor;
     outage: Outage;
     onGaveUp: (actor: Actor) => void;
+    onFrozen: (actor: Actor) => void;
   }) {
     this.#scheduler = world.scheduler;
     this.#faults = world.faults;
@@ -94,6 +96,7 @@ export class StoreCalls {
     this.#actor = world.actor;
     this.#outage = world.outage;
     this.#onStandingStill = world.onGaveUp;
+    this.#onFrozen = world.onFrozen;
   }
 
   appendStore(store: AppendStore): AppendStore {
@@ -162,6 +165,13 @@ export class StoreCalls {
   }
 
   async #mayBeSlow(label: string): Promise<void> {
+    if (!this.#actor.isFrozen && this.#faults.strikes('frozen', 0.002)) {
+      this.#scheduler.note(this.#actor, `${label} is frozen`);
+      const thawed = this.#actor.freezeCall();
+      this.#onFrozen(this.#actor);
+      await thawed;
+      await this.#scheduler.step(this.#actor, `${label} goes on`);
+    }
     if (!this.#faults.strikes('store-slow', 0.02)) return;
     // To others it looks like a death.
     this.#onStandingStill(this.#actor);

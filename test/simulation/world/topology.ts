@@ -16,6 +16,7 @@ import {
   type Topology,
 } from '../../../shared/dataflow';
 import type { CompiledStage } from '../../../shared/task/services';
+import { earlyLimitMs } from './workload';
 
 export const sourceHub = 'orders';
 export const exchangeHub = 'simulated-customer';
@@ -42,8 +43,14 @@ export interface Quiet {
   readonly maxDelay: number;
 }
 
-/** @param quiet wall clock moves the source's time */
-const ordersOf = (quiet: Quiet | null): Topology =>
+/** What of the source's time differs between runs. */
+export interface SourceTime {
+  /** Wall clock moves it; null: it does not. */
+  readonly quiet: Quiet | null;
+  readonly early: 'deadLetter' | 'clamp';
+}
+
+const ordersOf = ({ early, quiet }: SourceTime): Topology =>
   topology('simulated', (t) => {
     const paid = t
       .source(sourceHub, {
@@ -56,6 +63,7 @@ const ordersOf = (quiet: Quiet | null): Topology =>
         }),
         eventTime: (order) => order.time,
         outOfOrderness: outOfOrdernessMs,
+        early: { limit: earlyLimitMs, policy: early },
         ...(quiet !== null && { quiet }),
       })
       .filter((order) => order.amount >= 0)
@@ -106,11 +114,11 @@ export const topologyName = 'simulated';
 const compiled = new Map<string, readonly CompiledStage[]>();
 
 /** The stages of the topology; compiled once for all runs. */
-export function compiledStagesOf(quiet: Quiet | null): readonly CompiledStage[] {
-  const name = JSON.stringify(quiet);
+export function compiledStagesOf(time: SourceTime): readonly CompiledStage[] {
+  const name = JSON.stringify(time);
   let stages = compiled.get(name);
   if (stages === undefined) {
-    const orders = ordersOf(quiet);
+    const orders = ordersOf(time);
     stages = plan([orders]).stages.map((stage) => compileStage(stage, [orders]));
     compiled.set(name, stages);
   }

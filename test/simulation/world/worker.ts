@@ -44,6 +44,8 @@ export interface WorkerWorld {
   readonly isDraining: () => boolean;
   /** A worker lives and left a batch undone, or waits long: its attempt looks like a death to others. */
   readonly onGaveUp: (actor: Actor) => void;
+  /** A worker, or a call of it, stands still for long. */
+  readonly onFrozen: (actor: Actor) => void;
   /** A worker's own mistake: an error that no fault explains. */
   readonly onUnexpected: (error: unknown) => void;
 }
