@@ -48,32 +48,53 @@ export interface Scaling {
   readonly pace?: Partial<ScalingPace>;
 }
 
+/**
+ * Starts what stands in for Azure's services, the emulator first. Each is in `started` as soon as it runs, so that
+ * the caller can end what did start when a later one fails.
+ */
+export async function startServices(
+  options: {
+    readonly app: App;
+    readonly dataDirectory: string;
+    /** A file of the emulator's settings; absent: the hubs of the app's topologies. */
+    readonly config?: string | undefined;
+    readonly ports: Pick<StackPorts, 'amqp' | 'control' | 'blob'> & Partial<StackPorts>;
+  },
+  started: { close(): Promise<void> }[],
+): Promise<Pick<Stack, 'emulator' | 'azurite'>> {
+  const { app, dataDirectory, ports } = options;
+  const config = options.config ?? join(dataDirectory, 'event-hubs.json');
+  if (options.config === undefined) {
+    writeFileSync(config, JSON.stringify(emulatorConfig(plan(app.topologies)), null, 2));
+  }
+  const emulator = await startEmulatorProcess({
+    entry: app.processes.emulator,
+    dataDirectory: join(dataDirectory, 'event-hubs'),
+    config,
+    port: ports.amqp,
+    controlPort: ports.control,
+  });
+  started.push(emulator);
+  const azurite = await startAzurite({
+    entry: app.processes.storage,
+    dataDirectory: join(dataDirectory, 'storage'),
+    ports: { blob: ports.blob, queue: ports.queue ?? 0, table: ports.table ?? 0 },
+  });
+  started.push(azurite);
+  return { emulator, azurite };
+}
+
 /** Starts emulator, storage and workers, in this order; whatever started ends when a later one fails. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { app, dataDirectory, ports } = options;
   mkdirSync(dataDirectory, { recursive: true });
-  const config = join(dataDirectory, 'event-hubs.json');
-  writeFileSync(config, JSON.stringify(emulatorConfig(plan(app.topologies)), null, 2));
   const started: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
     // Workers first: they need the others to finish what they have begun.
     for (const part of started.splice(0).reverse()) await part.close();
   };
   try {
-    const emulator = await startEmulatorProcess({
-      entry: app.processes.emulator,
-      dataDirectory: join(dataDirectory, 'event-hubs'),
-      config,
-      port: ports.amqp,
-      controlPort: ports.control,
-    });
-    started.push(emulator);
-    const azurite = await startAzurite({
-      entry: app.processes.storage,
-      dataDirectory: join(dataDirectory, 'storage'),
-      ports: { blob: ports.blob, queue: ports.queue ?? 0, table: ports.table ?? 0 },
-    });
-    started.push(azurite);
+    const { azurite, emulator } = await startServices({ app, dataDirectory, ports }, started);
     const host = await startFunctionsHost({
       appDirectory: app.directory,
       workerEntry: app.processes.functionsWorker,

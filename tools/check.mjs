@@ -1,5 +1,5 @@
 // `npm run check`: what is worth knowing before each commit, in under a minute: format, lint, types,
-// layers, unit and docs tests, side by side. What ESLint and Prettier passed before they skip here;
+// layers, unused code, unit and docs tests, side by side. What ESLint and Prettier passed before they skip here;
 // `npm test` looks at everything anew.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ const steps = [
   ['unit', bin('jest'), ['--silent', '--maxWorkers=2', '--selectProjects', 'unit', 'docs']],
   ['types', bin('tsc'), ['--noEmit']],
   ['layers', 'npm', ['run', '--silent', 'layers']],
+  ['unused', 'npm', ['run', '--silent', 'unused']],
   ['format', bin('prettier'), ['--check', '--log-level', 'warn', ...cache('prettier'), '.']],
 ];
 /** Three side by side keep two cores busy. */

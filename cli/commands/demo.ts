@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tableFolder } from '../../shared/lake/names';
 import { readTable } from '../../shared/lake/table-reader';
-import { endOfTimeMs } from '../../shared/time/exchange-time';
+import { isTimeOver } from '../../shared/time/exchange-time';
 import { plan } from '../../shared/planner';
 import { isFlushed, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import { compareFlights } from '../oracle/flights-oracle';
@@ -206,6 +206,6 @@ function isDrained(accounts: readonly TaskAccount[]): boolean {
   return (
     stages.size === 2 &&
     readOf(accounts, 'by-origin') === sent &&
-    accounts.every(({ watermarkMs }) => watermarkMs === endOfTimeMs)
+    accounts.every(({ watermarkMs }) => isTimeOver(watermarkMs))
   );
 }

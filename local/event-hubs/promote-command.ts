@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { InvalidConfig } from './config';
 
-export const promoteHelp = `Loses the last events of partitions, as the forced promotion of a replica does.
+const promoteHelp = `Loses the last events of partitions, as the forced promotion of a replica does.
 
   --lose N               events of each partition that are gone (0: only the connections are)
   --hub NAME             of this hub alone (default: all)

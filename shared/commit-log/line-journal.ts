@@ -2,9 +2,6 @@ import { appendWithReadBack } from './append-with-read-back';
 import { StreamError } from '../model/errors';
 import type { AppendStore } from '../model/ports';
 
-/** Blocks that the service allows in one append blob. */
-export const journalBlocksMax = 50_000;
-
 /**
  * An append blob of JSON lines that several processes write and read: an append counts only if the
  * blob still ends where this process has read to, so whoever appends has seen everything before.

@@ -17,7 +17,7 @@ export function topologyPrefix(topology: string): string {
 }
 
 /** Everything of one version of a topology. */
-export function versionPrefix(task: Pick<TaskAddress, 'topology' | 'version'>): string {
+function versionPrefix(task: Pick<TaskAddress, 'topology' | 'version'>): string {
   return `${topologyPrefix(task.topology)}${task.version}/`;
 }
 

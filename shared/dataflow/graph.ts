@@ -6,7 +6,7 @@ import type { EarlyPolicy, QuietPolicy } from '../time/source-time';
 import type { Aggregate } from '../operators/aggregates';
 
 /** The nodes of a dataflow, as the typed API records them. Functions are untyped from here on. */
-export type AnyFunction<Result> = (value: never) => Result;
+type AnyFunction<Result> = (value: never) => Result;
 
 /** What a node takes in: one output of another node. Nodes come after those they take from. */
 export interface Edge {
@@ -61,7 +61,7 @@ export interface KeyByNode extends Named, Versioned {
 /** What becomes of values that came too late for their window; all are counted. */
 export type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
 
-export interface WindowNode extends Named, Versioned {
+interface WindowNode extends Named, Versioned {
   readonly kind: 'window';
   readonly inputs: Inputs;
   readonly sizeMs: number;
@@ -70,7 +70,7 @@ export interface WindowNode extends Named, Versioned {
   readonly aggregates: readonly (readonly [string, Aggregate<never, unknown, unknown>])[];
 }
 
-export interface LakeNode extends Named {
+interface LakeNode extends Named {
   readonly kind: 'toLake';
   readonly inputs: Inputs;
   readonly table: TablePlan;
@@ -103,15 +103,6 @@ export function kindOf(
 
 export function inputsOf(node: GraphNode): Inputs {
   return node.kind === 'source' ? [] : node.inputs;
-}
-
-/** The nodes that take what an output of a node gives out. */
-export function consumersOf(topology: Topology, id: number, output: number): GraphNode[] {
-  return topology.nodes.filter((node) =>
-    inputsOf(node)
-      .flat()
-      .some((edge) => edge.from === id && edge.output === output),
-  );
 }
 
 /** The nodes that take anything of a node. */

@@ -8,7 +8,7 @@ import type { Books } from './books';
 import type { RowBuffer } from './rows';
 
 /** Rows that an operator may have given out before those behind it are given them. */
-export const rowsMax = 16_384;
+const rowsMax = 16_384;
 
 /** Where rows have no key, all of a partition share this one: the canonical text of null. */
 const noKey = 'z';

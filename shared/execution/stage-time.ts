@@ -153,7 +153,7 @@ export class StageTime {
 }
 
 /** What a node gives out may be older than what it takes in. */
-export function holds(node: NodeRuntime): boolean {
+function holds(node: NodeRuntime): boolean {
   return node.hasTimers || node.instance.hold !== undefined;
 }
 

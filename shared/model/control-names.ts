@@ -18,6 +18,24 @@ export function buildFolder(topology: string): string {
   return `control/${topology}/builds/`;
 }
 
+/** How the versions of a topology began. */
+export function versionBeginningName(topology: string, version: string): string {
+  return `control/${topology}/versions/${version}.json`;
+}
+
+/** The resets of a topology, and how far each has come. */
+export function resetFolder(topology: string): string {
+  return `control/${topology}/resets/`;
+}
+
+/** What has been claimed of the partitions that feed an exchange. */
+export function claimJournalName(exchange: {
+  readonly topology: string;
+  readonly hub: string;
+}): string {
+  return `control/${exchange.topology}/claims/${exchange.hub}.json`;
+}
+
 /** Why tasks stand still, for all topologies. */
 export const haltFolder = 'control/_halted/';
 

@@ -8,7 +8,7 @@
 import { StreamError } from './errors';
 import { shown } from './shown';
 
-export type KeyPart = string | number | boolean | null;
+type KeyPart = string | number | boolean | null;
 export type Key = KeyPart | readonly KeyPart[];
 
 /** How many key groups there are: no exchange can have more partitions. Never changes. */

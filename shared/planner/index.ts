@@ -1,4 +1,4 @@
 export { emulatorConfig, explain } from './explain';
-export { defaultPartitionCount, plan, planTopology, type HubPlan, type Plan } from './plan';
-export { fitTo, tierNames, type Fit, type TierName } from './tiers';
+export { plan, planTopology, type Plan } from './plan';
+export { fitTo, tierNames, type TierName } from './tiers';
 export { functionNotes, planDocument } from './plan-document';

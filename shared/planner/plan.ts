@@ -10,7 +10,7 @@ export interface PlannedStage extends Omit<CutStage, 'name'> {
   readonly plan: StagePlan;
 }
 
-export interface HubPlan {
+interface HubPlan {
   readonly name: string;
   readonly kind: 'source' | 'exchange';
   readonly partitionCount: number;
@@ -24,9 +24,9 @@ export interface Plan {
   readonly tables: readonly TablePlan[];
 }
 
-export const defaultPartitionCount = 4;
+const defaultPartitionCount = 4;
 /** One for all: readers without an owner level may be five per partition. */
-export const recoveryConsumerGroup = 'millrace-recovery';
+const recoveryConsumerGroup = 'millrace-recovery';
 /** The service refuses longer ones. */
 const consumerGroupLengthMax = 50;
 

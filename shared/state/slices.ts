@@ -1,7 +1,7 @@
 import type { Clock } from '../model/ports';
 
 /** How long work on a whole state may keep a process from everything else. */
-export const sliceMs = 10;
+const sliceMs = 10;
 /** The clock is looked at once every so many steps: looking is not free. */
 const stepsPerLook = 16;
 /** Where the clock stands still, as in a simulation. */
@@ -13,7 +13,7 @@ export interface SlicedWorld {
 }
 
 /** Says when a slice that begins now is over. */
-export function sliceFrom(clock: Clock): () => boolean {
+function sliceFrom(clock: Clock): () => boolean {
   const untilMs = clock.nowMs() + sliceMs;
   let asked = 0;
   return () => {

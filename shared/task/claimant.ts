@@ -1,3 +1,4 @@
+import { claimJournalName } from '../model/control-names';
 import { incarnationOf, newestLives } from '../commit-log/incarnations';
 import { encodeClaims, type IdleClaim } from '../delivery/exchange/envelope';
 import type { AppendStore, HubReader, HubSender, ObjectStore, Telemetry } from '../model/ports';
@@ -40,14 +41,6 @@ interface JournalDocument {
   readonly format: 1;
   readonly consumer: string;
   readonly claims: ClaimJournal;
-}
-
-/** Where it is kept what has been claimed of the partitions that feed an exchange. */
-export function claimJournalName(exchange: {
-  readonly topology: string;
-  readonly hub: string;
-}): string {
-  return `control/${exchange.topology}/claims/${exchange.hub}.json`;
 }
 
 /** What the exchange as it is now has been told. */

@@ -2,7 +2,7 @@ import { encodedLength } from '../commit-log/record';
 import { emptyLedger, type CommitRecord, type Cursor, type WatermarkReason } from '../model/commit';
 import type { OutboxSender } from '../delivery/exchange/outbox';
 import type { ExchangeTime } from '../model/program';
-import { endOfTimeMs } from '../time/exchange-time';
+import { isTimeOver } from '../time/exchange-time';
 import type { Positions } from '../time/position';
 import type { BatchOutputs } from './batch-outputs';
 import type { StageServices } from './services';
@@ -63,7 +63,7 @@ export function draftCommit(request: DraftRequest): CommitRecord | null {
       { ...request.producer, epoch },
       {
         ...{ commit, watermarkMs, through },
-        isFinished: request.isEnding && watermarkMs === endOfTimeMs,
+        isFinished: request.isEnding && isTimeOver(watermarkMs),
         // Where no events come, nothing may follow that would tell of the time by the way.
         broadcast: content.ledger.read === 0,
       },

@@ -1,4 +1,4 @@
-import type { Cursor, Gap, LedgerCounts } from '../model/commit';
+import { emptyLedger, type Cursor, type Gap, type LedgerCounts } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { Clock, HubMessage } from '../model/ports';
 import type { LedgerDraft, Program, StagePlan } from '../model/program';
@@ -47,14 +47,7 @@ export interface RangeResult {
 /** One pass over a range: a running position, counts, and the reasons to stop. */
 class RangeRun {
   readonly #request: RangeRequest;
-  readonly #ledger: LedgerDraft = {
-    read: 0,
-    emitted: 0,
-    filtered: 0,
-    late: 0,
-    deadLettered: 0,
-    gap: 0,
-  };
+  readonly #ledger: LedgerDraft = { ...emptyLedger };
   readonly #gaps: Gap[] = [];
   readonly #messages: HubMessage[] = [];
   /** Events that wait to be run together. */

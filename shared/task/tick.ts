@@ -1,9 +1,7 @@
 import type { StagePlan } from '../model/program';
-import { endOfTimeMs } from '../time/exchange-time';
-import { quietWatermarkMs } from '../time/source-time';
+import { endOfTimeMs, isTimeOver } from '../time/exchange-time';
+import { quietWatermarkMs, tickIntervalMs, ticksInARow } from '../time/source-time';
 import type { CommitMeans, TaskHold } from './task-hold';
-
-const idleDoublingsMax = 10;
 
 const inputStore = '$quiet';
 
@@ -47,11 +45,10 @@ export async function tick(
 ): Promise<CommitMeans | null> {
   const { program, state } = hold;
   const input = state.keyed.store<LastInput>(inputStore).get('input');
-  const isOver = program.watermarkMs === endOfTimeMs || hold.isTimeAtRest();
+  const isOver = isTimeOver(program.watermarkMs) || hold.isTimeAtRest();
   if (plan.quiet === null || input === undefined || isOver) return null;
-  const { tick: last } = state;
-  const count = last?.atCommit === state.commit ? last.count : 0;
-  if (request.quietMs < plan.quiet.afterMs * 2 ** Math.min(count, idleDoublingsMax)) return null;
+  const count = ticksInARow(state);
+  if (request.quietMs < tickIntervalMs(plan.quiet.afterMs, count)) return null;
   const elapsedMs = request.asOfMs - input.atMs;
   const toMs = quietWatermarkMs(plan.quiet, { ...input, elapsedMs });
   if (toMs <= (program.watermarkMs ?? -Infinity)) return null;
@@ -72,7 +69,7 @@ export async function endTime(
   plan: StagePlan,
   means: CommitMeans = {},
 ): Promise<CommitMeans | null> {
-  if (plan.input.kind !== 'source' || hold.program.watermarkMs === endOfTimeMs) return null;
+  if (plan.input.kind !== 'source' || isTimeOver(hold.program.watermarkMs)) return null;
   return moveTime(hold, { toMs: endOfTimeMs, reason: 'drain', count: 1, ...means });
 }
 

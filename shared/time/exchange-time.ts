@@ -3,6 +3,11 @@ import { comparePositions, type Position, type Positions } from './position';
 /** A watermark that everything has passed: time is over. */
 export const endOfTimeMs = Number.MAX_SAFE_INTEGER;
 
+/** Whoever keeps this watermark has ended or was drained: nothing more comes, and nothing is waited for. */
+export function isTimeOver(watermarkMs: number | null): boolean {
+  return watermarkMs !== null && watermarkMs >= endOfTimeMs;
+}
+
 /** A claim that a source partition is idle: nothing had come in it when all of `ends` had been read. */
 export interface Claim {
   readonly cursor: Position;
@@ -34,7 +39,7 @@ export interface ProducerTime {
 export function exchangeWatermarkMs(producers: readonly ProducerTime[]): number | null {
   const unfinished = producers.filter(({ isFinished }) => !isFinished);
   // A drain reaches one partition before another: a claim about the other is no word that its time is over.
-  const working = unfinished.filter(({ watermarkMs }) => watermarkMs !== endOfTimeMs);
+  const working = unfinished.filter(({ watermarkMs }) => !isTimeOver(watermarkMs));
   if (working.length === 0) return producers.length === 0 ? null : endOfTimeMs;
   const heard = working.some(({ claim }) => claim !== null) ? heardOf(unfinished) : {};
   let earliest = Infinity;
@@ -64,7 +69,7 @@ export function heardOf(producers: readonly Pick<ProducerTime, 'through'>[]): Po
 }
 
 /** True while its claim holds. */
-export function isLeftOut(producer: ProducerTime, heard: Positions): boolean {
+function isLeftOut(producer: ProducerTime, heard: Positions): boolean {
   const { claim, name } = producer;
   if (claim === null) return false;
   return Object.entries(heard).every(([partition, position]) => {

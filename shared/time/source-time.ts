@@ -69,3 +69,19 @@ export function quietWatermarkMs(
 ): number {
   return last.enqueuedTimeMs + last.elapsedMs - maxDelayMs;
 }
+
+/** Ticks that follow each other without input between them come further apart up to so many doublings. */
+const doublingsMax = 10;
+
+/** How many ticks a task has had since its last other commit. */
+export function ticksInARow(task: {
+  readonly commit: number;
+  readonly tick: { readonly atCommit: number; readonly count: number } | null;
+}): number {
+  return task.tick?.atCommit === task.commit ? task.tick.count : 0;
+}
+
+/** How long a task waits for its next tick: each waits twice as long as the one before, so an idle task costs little. */
+export function tickIntervalMs(afterMs: number, ticks: number): number {
+  return afterMs * 2 ** Math.min(ticks, doublingsMax);
+}

@@ -8,7 +8,7 @@ export function buildIdentity(): BuildIdentity {
   return parseBuild(typeof MILLRACE_BUILD === 'string' ? MILLRACE_BUILD : '');
 }
 
-export function parseBuild(text: string): BuildIdentity {
+function parseBuild(text: string): BuildIdentity {
   const [time = '', id = ''] = text.split(' ');
   const builtAtMs = Date.parse(time);
   return id === '' || Number.isNaN(builtAtMs) ? unbuilt : { id, builtAtMs };

@@ -1,4 +1,5 @@
 import { openStore } from '../../cli/store';
+import { tableFolder } from '../../shared/lake/names';
 import { readTable } from '../../shared/lake/table-reader';
 import { isFlushed } from '../../shared/ledger/ledger-reader';
 import type { Cluster } from '../support/cluster';
@@ -60,7 +61,7 @@ async function areFlushed(
   const { lake: objects } = openStore(storageConnectionString);
   const tasks = Array.from(watch.tasks.values());
   for (const { format, name } of plan.tables) {
-    const { flushedThrough } = await readTable({ objects, folder: `tables/${name}`, format });
+    const { flushedThrough } = await readTable({ objects, folder: tableFolder(name), format });
     if (!isFlushed(tasks, name, flushedThrough)) return false;
   }
   return true;

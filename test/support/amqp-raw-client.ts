@@ -94,7 +94,7 @@ interface Read {
 }
 
 /** Decodes the value that begins here. */
-export function decode(bytes: Buffer, at: number): Read {
+function decode(bytes: Buffer, at: number): Read {
   const constructor = bytes.readUInt8(at);
   if (constructor !== 0x00) return decodeAs(bytes, constructor, at + 1);
   const descriptor = decode(bytes, at + 1);

@@ -1,6 +1,7 @@
 /** Workers that do jobs over a StageWorld's stores and clock. */
 import { auditKind } from '../../shared/operations/jobs/kinds/audit';
 import { openLakeTable } from '../../shared/lake/lake-table';
+import { tableFolder } from '../../shared/lake/names';
 import { compileStage } from '../../shared/execution';
 import { backfillKind } from '../../shared/operations/jobs/kinds/backfill';
 import { compactKind } from '../../shared/operations/jobs/kinds/compact';
@@ -61,7 +62,7 @@ export function aJobWorker(world: StageWorld, options: JobWorkerOptions = {}): J
         compile: (plan) => compileStage(plan, topologies),
         openTable: (plan, within) =>
           openLakeTable({
-            ...{ objects: within, plan, folder: `tables/${plan.name}`, clock, telemetry },
+            ...{ objects: within, plan, folder: tableFolder(plan.name), clock, telemetry },
             randomness: { uniqueId: () => `token-${(ids += 1)}` },
             faultPoint: () => undefined,
           }),

@@ -191,7 +191,7 @@ export class LogProcess {
   }
 }
 
-export function parseHistory(snapshot: Uint8Array): string[] {
+function parseHistory(snapshot: Uint8Array): string[] {
   return JSON.parse(Buffer.from(snapshot).toString()) as string[];
 }
 

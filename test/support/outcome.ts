@@ -10,6 +10,8 @@ import { listLogs, readLog } from '../../shared/commit-log/log-reader';
 import type { CommitRecord, DeadLetter, LedgerCounts } from '../../shared/model/commit';
 import { addLedgers, emptyLedger } from '../../shared/model/commit';
 import type { TablePlan } from '../../shared/model/table';
+import { tableFolder } from '../../shared/lake/names';
+import { drainMarkName } from '../../shared/model/control-names';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import type { Plan } from '../../shared/planner';
 
@@ -39,7 +41,7 @@ export class Outcome {
 
   async drain(topology: string): Promise<void> {
     const objects = new BlobObjectStore(this.#container('millrace'));
-    await objects.put(`control/${topology}/drain`, Buffer.from('{}'));
+    await objects.put(drainMarkName(topology), Buffer.from('{}'));
   }
 
   /** Every task of a topology from its newest log. Rolled logs begin with their snapshot's totals. */
@@ -69,7 +71,7 @@ export class Outcome {
     const tablePlan = this.#plan.tables.find(({ name }) => name === table);
     if (tablePlan === undefined) throw new Error(`no table ${table}`);
     const rows: string[] = [];
-    for (const file of await listLiveFiles({ objects, folder: `tables/${table}` })) {
+    for (const file of await listLiveFiles({ objects, folder: tableFolder(table) })) {
       const bytes = await objects.get(file.name);
       if (bytes === undefined) throw new Error(`the live file ${file.name} is gone`);
       // Not spread: a compacted file has more rows than a call may have arguments.

@@ -14,7 +14,7 @@ import { plan } from '../../shared/planner';
 import { TaskStores } from '../../shared/state/task-stores';
 
 /** What came out, in order, as texts; dead letters by code, operator and event. */
-export class Outcome implements ProgramOutputs {
+class Outcome implements ProgramOutputs {
   readonly isFull = false;
   readonly lines: string[] = [];
   #mark = 0;

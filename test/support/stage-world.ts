@@ -4,6 +4,7 @@
  */
 import { parquetReadObjects } from 'hyparquet';
 import { openLakeTable, type LakeTable } from '../../shared/lake/lake-table';
+import { tableFolder } from '../../shared/lake/names';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/adapters/memory-stores';
 import type {
@@ -185,7 +186,7 @@ export class StageWorld {
         opened = openLakeTable({
           objects: this.lake,
           plan: table,
-          folder: `tables/${table.name}`,
+          folder: tableFolder(table.name),
           clock,
           randomness,
           telemetry,
@@ -268,7 +269,7 @@ export class StageWorld {
       .find(({ name }) => name === table);
     if (tablePlan === undefined) throw new Error(`no table ${table}`);
     const rows: string[] = [];
-    for (const file of await listLiveFiles({ objects: this.lake, folder: `tables/${table}` })) {
+    for (const file of await listLiveFiles({ objects: this.lake, folder: tableFolder(table) })) {
       const bytes = await this.lake.get(file.name);
       if (bytes === undefined) throw new Error(`the live file ${file.name} is gone`);
       const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);

@@ -39,7 +39,7 @@ export interface FaultRule {
   readonly after?: number;
 }
 
-export interface AppliedFault {
+interface AppliedFault {
   readonly method: string;
   readonly path: string;
   readonly fault: StoreFault;

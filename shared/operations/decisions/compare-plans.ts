@@ -271,7 +271,7 @@ function sourceChanges(before: PlanNode, after: PlanNode, add: Add): void {
 }
 
 /** What differs in two pieces of data, as `sizeMs 120000 (was 60000)`, with the path where they differ. */
-export function jsonChanges(before: Json, after: Json, path = ''): string[] {
+function jsonChanges(before: Json, after: Json, path = ''): string[] {
   if (canonicalJson(before) === canonicalJson(after)) return [];
   if (isObject(before) && isObject(after)) {
     const names = Array.from(new Set([...Object.keys(before), ...Object.keys(after)])).sort();

@@ -1,3 +1,4 @@
+import { planFolder } from '../../model/control-names';
 import { StreamError } from '../../model/errors';
 import type { BuildIdentity } from '../../model/topology-plan';
 import type { PlanDifference } from './compare-plans';
@@ -23,7 +24,7 @@ export function commandsFor(
 }
 
 /** The name in the id of a node. */
-export function nameOf(nodeId: string): string {
+function nameOf(nodeId: string): string {
   return nodeId.slice(nodeId.indexOf(' ') + 1);
 }
 
@@ -50,7 +51,7 @@ export function controlBehind(
 ): StreamError {
   return new StreamError(
     'STREAM_DECISION_NEEDED',
-    `the logs of ${topology} were written under plan ${found.number} (${found.hash}), which control/${topology}/plan/ does not have: it was deleted, or is an older copy. ` +
+    `the logs of ${topology} were written under plan ${found.number} (${found.hash}), which ${planFolder(topology)} does not have: it was deleted, or is an older copy. ` +
       `Put it back, or deploy the build of that plan, which writes it anew. Neither can be done: millrace decide ${topology} new-version`,
     { details: { topology, ...found } },
   );

@@ -1,6 +1,7 @@
 import { versionWriterPrefix } from '../../commit-log/names';
 import { TaskLog } from '../../commit-log/task-log';
 import type { Bequest } from '../../commit-log/task-log-options';
+import { versionBeginningName } from '../../model/control-names';
 import { emptySummary, type TaskSummary } from '../../model/commit';
 import { StreamError } from '../../model/errors';
 import type { StagePlan } from '../../model/program';
@@ -40,16 +41,12 @@ export interface VersionBeginning {
   readonly tasks: readonly EndedTask[];
 }
 
-function beginningName(topology: string, version: string): string {
-  return `control/${topology}/versions/${version}.json`;
-}
-
 /** Null: the version has not begun. */
 export async function readBeginning(
   objects: Pick<DeliveryServices['objects'], 'get'>,
   { topology, version }: { readonly topology: string; readonly version: string },
 ): Promise<VersionBeginning | null> {
-  const bytes = await objects.get(beginningName(topology, version));
+  const bytes = await objects.get(versionBeginningName(topology, version));
   if (bytes === undefined) return null;
   return JSON.parse(Buffer.from(bytes).toString('utf8')) as VersionBeginning;
 }
@@ -145,7 +142,7 @@ export async function beginVersion(
   };
   await services.faultPoint('version.before-beginning');
   const bytes = Buffer.from(JSON.stringify(beginning));
-  const name = beginningName(topology, version);
+  const name = versionBeginningName(topology, version);
   await services.objects.putIfAbsent(name, bytes);
   await services.faultPoint('version.after-beginning');
   // Whoever was first: all go by one.

@@ -14,13 +14,13 @@ export interface PieceContext {
   beat(done?: number, of?: number): Promise<void>;
 }
 
-export interface JobPlan {
+interface JobPlan {
   readonly pieces: readonly Omit<Piece, 'id'>[];
   /** What the plan leaves out, and why: goes into the report. */
   readonly summary: unknown;
 }
 
-export interface JobReport {
+interface JobReport {
   /** Small: it is kept in the journal and printed. */
   readonly summary: unknown;
   /** False: an operator has to look. */

@@ -4,7 +4,7 @@ import type { Aggregate } from '../aggregates';
 import type { AppliedOperator, OperatorInstance, OperatorSpec, TaskContext } from '../contract';
 
 /** What becomes of values that came too late for their window; all are counted. */
-export type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
+type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
 
 export interface TumblingConfig {
   readonly sizeMs: number;

@@ -1,5 +1,6 @@
 import type { FlushLimits } from '../../model/table';
-import { endOfTimeMs } from '../../time/exchange-time';
+import { isTimeOver } from '../../time/exchange-time';
+import { tickIntervalMs, ticksInARow } from '../../time/source-time';
 import type { TaskDigest } from './task-digest';
 
 /** What a task may need of somebody who does not hold it. */
@@ -15,8 +16,6 @@ export const needsByUrgency: readonly Need[] = [
   'tick',
   'claim',
 ];
-
-const idleDoublingsMax = 10;
 
 /** A task as surveyed: what its log says, and what its hub holds. */
 export interface TaskFacts {
@@ -88,7 +87,7 @@ function drainReason(facts: TaskFacts, limits: AssessLimits): string | null {
   if (!limits.isDraining || lagMessages > 0) return null;
   const isOwing = digest.owedRows.length > 0;
   const { isSource } = limits;
-  const isAtEnd = digest.watermarkMs === endOfTimeMs;
+  const isAtEnd = isTimeOver(digest.watermarkMs);
   if (isSource && !isAtEnd) return 'the topology is to end';
   if (isAtEnd && isOwing) return 'rows of a topology that has ended are not in the lake';
   const unsent = unsentOutbox(digest, settledThrough);
@@ -148,10 +147,9 @@ function tickReason(facts: TaskFacts, limits: AssessLimits): string | null {
   // Without any input there is no time to go on from.
   if (quietAfterMs === null || commit === 0) return null;
   if (isDraining || facts.lagMessages > 0) return null;
-  if (watermarkMs === endOfTimeMs) return null;
+  if (isTimeOver(watermarkMs)) return null;
   if (tick?.atCommit === commit && tick.isAtRest) return null;
-  const count = tick?.atCommit === commit ? tick.count : 0;
-  const waitMs = quietAfterMs * 2 ** Math.min(count, idleDoublingsMax);
+  const waitMs = tickIntervalMs(quietAfterMs, ticksInARow(facts.digest));
   const quietMs = nowMs - committedAtMs;
   if (quietMs < waitMs + limits.graceMs) return null;
   return `no input since ${seconds(quietMs)}`;

@@ -3,7 +3,7 @@ import { limitsOf } from '../../commit-log/limits';
 import { StreamError } from '../../model/errors';
 import { claimedExchanges, readClaimJournal } from '../../task/claimant';
 import { isClaimCurrent } from '../../time/claims';
-import { endOfTimeMs } from '../../time/exchange-time';
+import { isTimeOver } from '../../time/exchange-time';
 import type { Position } from '../../time/position';
 import type { ObjectStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
@@ -311,7 +311,7 @@ class StageSurvey {
     const quiet = tasks.filter(
       ({ digest, lag }) =>
         lag === 0 &&
-        digest.watermarkMs !== endOfTimeMs &&
+        !isTimeOver(digest.watermarkMs) &&
         services.clock.nowMs() - digest.committedAtMs >= graceMs,
     );
     const ends = Object.fromEntries(

@@ -10,7 +10,7 @@ export type ExpectedEnds = Pick<LedgerCounts, 'read' | 'emitted' | 'filtered' | 
   readonly late: number;
 };
 
-export interface Finished {
+interface Finished {
   /** Of the storage account. */
   readonly connectionString: string;
   readonly lake: ObjectStore;

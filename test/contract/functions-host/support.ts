@@ -21,7 +21,7 @@ import type { Azurite } from '../../../local/storage';
 const repository = resolve(__dirname, '../../..');
 
 /** Short enough for tests; the rules are the same. */
-export const quickLeases = {
+const quickLeases = {
   partitionOwnershipExpirationIntervalMs: 3_000,
   loadBalancingUpdateIntervalMs: 300,
 };

@@ -70,7 +70,7 @@ export function memberOf(target: Json, key: Json): Json {
 const tokenPattern = /\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_][\w.]*)|([()[\],.]))/y;
 
 /** Reads one expression; throws where the text is none. */
-export function parse(text: string): Node {
+function parse(text: string): Node {
   const tokens = tokenize(text);
   let at = 0;
   const node = parseOne();

@@ -10,8 +10,8 @@ import { envelopeText } from './envelope-text';
 import { same } from './invariants';
 import type { EmittedOrder } from './source-task';
 
-export const sourceColumns = ['id', 'customer', 'time', 'amount'];
-export const windowColumns = ['customer', 'minute', 'orders', 'total'];
+const sourceColumns = ['id', 'customer', 'time', 'amount'];
+const windowColumns = ['customer', 'minute', 'orders', 'total'];
 
 export interface OracleOptions {
   readonly checker: Checker;

@@ -1,4 +1,5 @@
 import { openLakeTable, type LakeTable } from '../../../shared/lake/lake-table';
+import { tableFolder } from '../../../shared/lake/names';
 import { isTransient, StreamError } from '../../../shared/model/errors';
 import type {
   AppendStore,
@@ -131,7 +132,7 @@ export class SimulatedWorker {
     const lakeTable = (plan: TablePlan): LakeTable => {
       let opened = tables.get(plan.name);
       if (opened === undefined) {
-        const folder = `tables/${plan.name}`;
+        const folder = tableFolder(plan.name);
         const tools = { clock, randomness, telemetry, faultPoint };
         opened = openLakeTable({
           ...tools,

@@ -10,10 +10,10 @@ import type {
   ValueStore,
 } from '../../../shared/state/stores';
 
-export const timeToLiveMs = 80;
+const timeToLiveMs = 80;
 const bucketMs = 10;
 
-export const shape: OperatorStoresShape = {
+const shape: OperatorStoresShape = {
   stores: [
     { name: 'total', kind: 'value' },
     { name: 'open', kind: 'map' },

@@ -5,7 +5,7 @@ import type { AppendStore, Clock, HubReader, ObjectStore, Telemetry } from '../.
 import type { StagePlan } from '../../../model/program';
 import type { LakeTable } from '../../../lake/lake-table';
 import { tableFolder, decodePath } from '../../../lake/names';
-import { endOfTimeMs } from '../../../time/exchange-time';
+import { isTimeOver } from '../../../time/exchange-time';
 import { assertDistinctNames } from '../../../lake/read-file';
 import { replaceFiles } from '../../../lake/replace-files';
 import { columnsOfTable } from '../../../lake/schema';
@@ -40,7 +40,7 @@ const backfillSource = Type.Union([
   Type.Object({ kind: Type.Literal('capture'), prefix: Type.String() }),
 ]);
 
-export type BackfillSource = Static<typeof backfillSource>;
+type BackfillSource = Static<typeof backfillSource>;
 
 const backfillOptions = Type.Object({
   topology: Type.String(),
@@ -224,7 +224,7 @@ async function assertAtRest(
     appends,
     topology: options.topology,
   }).refresh();
-  const isEnded = accounts.every(({ watermarkMs }) => watermarkMs === endOfTimeMs);
+  const isEnded = accounts.every(({ watermarkMs }) => isTimeOver(watermarkMs));
   if (accounts.length === 0 || isEnded) return;
   throw new StreamError(
     'STREAM_CONFIGURATION_INVALID',

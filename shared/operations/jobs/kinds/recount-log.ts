@@ -21,7 +21,7 @@ import { outboxStorePrefix } from '../../../delivery/exchange/outbox';
 import { producersStore } from '../../../delivery/exchange/producers';
 import { TaskStores } from '../../../state/task-stores';
 import type { FlushLimits } from '../../../model/table';
-import { endOfTimeMs } from '../../../time/exchange-time';
+import { isTimeOver } from '../../../time/exchange-time';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
 import type { TableFlush } from './audit-table';
 import { at, HubComparison, lastOf, scanHub, type CommittedRead } from './compare-with-hub';
@@ -217,7 +217,7 @@ class LogRecount {
     }
     this.#last = commit;
     this.#cursor = to;
-    this.#isDrained = record.watermarkMs === endOfTimeMs;
+    this.#isDrained = isTimeOver(record.watermarkMs);
   }
 
   #takeClaims(flushedThrough: Readonly<Record<string, number>>): void {

@@ -1,3 +1,4 @@
+import { resetFolder } from '../../../model/control-names';
 import type { TaskAddress } from '../../../model/task-address';
 import type { ObjectStore } from '../../../model/ports';
 
@@ -51,7 +52,7 @@ export class ResetJournal {
   /** Joins the reset that is under way, or begins one. A job that is run again finds its own. */
   static async join(objects: ObjectStore, topology: string, jobId: string): Promise<ResetJournal> {
     for (;;) {
-      const names = (await objects.list(folderOf(topology))).map(({ name }) => name);
+      const names = (await objects.list(resetFolder(topology))).map(({ name }) => name);
       const newest = Math.max(0, ...names.map(numberIn));
       const known = new ResetJournal(objects, topology, newest);
       if (newest > 0) {
@@ -80,7 +81,7 @@ export class ResetJournal {
   }
 
   #name(step: Step): string {
-    return `${folderOf(this.#topology)}${String(this.number).padStart(digits, '0')}-${step}.json`;
+    return `${resetFolder(this.#topology)}${String(this.number).padStart(digits, '0')}-${step}.json`;
   }
 
   async #put(step: Step, value: object): Promise<string> {
@@ -97,8 +98,4 @@ export class ResetJournal {
 
 function numberIn(name: string): number {
   return Number(/(\d+)-[a-z]+\.json$/.exec(name)?.[1] ?? 0);
-}
-
-function folderOf(topology: string): string {
-  return `control/${topology}/resets/`;
 }

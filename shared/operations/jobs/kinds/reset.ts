@@ -17,7 +17,7 @@ import type { TaskAddress } from '../../../model/task-address';
 
 const resetOptions = Type.Object({ topology: Type.String() });
 
-export type ResetOptions = Static<typeof resetOptions>;
+type ResetOptions = Static<typeof resetOptions>;
 
 interface ResetWork {
   readonly topology: string;
