@@ -1,5 +1,5 @@
 import { StreamError } from '../model/errors';
-import { memoryOfEncoded, type StateSize } from './task-stores';
+import { memoryPerEncodedByte, type StateSize } from './task-stores';
 
 export interface StateLimits {
   /** Encoded state of one task. */
@@ -91,17 +91,29 @@ export class StateBudget {
     const { processBytesMax } = this.limits;
     const inAll = this.#memoryBytes - held.memoryBytes + memoryBytes;
     if (inAll <= processBytesMax) return;
+    // More workers share tasks: they make no room for one that fills a worker by itself.
+    const cure =
+      memoryBytes > processBytesMax
+        ? `this one alone would take about ${memoryBytes}: take larger instances or use more partitions or shorter windows`
+        : 'run more workers, take larger instances or use shorter windows';
     throw new StreamError(
       'STREAM_WORKER_FULL',
       `the state of this process's ${this.#tasks} tasks would take about ${inAll} bytes of memory with this one, ` +
-        `${processBytesMax} are allowed; nothing was committed: run more workers, take larger instances or use ` +
-        'shorter windows, or raise MILLRACE_WORKER_STATE_BYTES_MAX',
+        `${processBytesMax} are allowed; nothing was committed: ${cure}, or raise MILLRACE_WORKER_STATE_BYTES_MAX`,
       { details: { ...task, memoryBytes: inAll, memoryBytesMax: processBytesMax } },
     );
   }
 }
 
-/** What parts of a snapshot will take in memory once they are loaded, at most. */
-export function sizeOfParts(bytes: number): MemorySize {
-  return { memoryBytes: memoryOfEncoded(bytes) };
+/** Refused by a limit of the state: what is in memory is what is in the log, and waiting makes no room. */
+export function isLimitOfState(error: unknown): boolean {
+  return (
+    error instanceof StreamError &&
+    (error.code === 'STREAM_STATE_TOO_LARGE' || error.code === 'STREAM_WORKER_FULL')
+  );
+}
+
+/** What parts of a snapshot take in memory once they are loaded, at least: how many keys they hold is not known. */
+export function leastSizeOfParts(bytes: number): MemorySize {
+  return { memoryBytes: memoryPerEncodedByte * bytes };
 }

@@ -19,15 +19,7 @@ import { ValueTable } from './value-table';
 
 /** What one key, entry or timer takes in memory beside its bytes, and how much larger values are there. */
 const memoryBytesPerSlot = 120;
-const memoryPerEncodedByte = 3;
-
-/** Of keys with small values, which are the most that a snapshot's bytes can hold. */
-const memoryPerSnapshotByte = 12;
-
-/** What a state takes in memory that takes so many bytes in a snapshot, where no more is known of it. */
-export function memoryOfEncoded(bytes: number): number {
-  return memoryPerSnapshotByte * bytes;
-}
+export const memoryPerEncodedByte = 3;
 
 /** How much a task holds. */
 export interface StateSize {

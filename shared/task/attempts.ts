@@ -69,6 +69,8 @@ export class Attempts {
   #isTakeover = true;
   /** This process has tried the range itself since the last commit, and lives. */
   #isOwnTry = false;
+  /** The log says that the open attempt ended and its worker lived. */
+  #isSurvivalTold = false;
   readonly #writer: string;
 
   /** @param writer this process: an attempt of its own that it can still see was no death */
@@ -117,7 +119,30 @@ export class Attempts {
     this.#isOwnTry = true;
   }
 
+  /**
+   * What tells those after us that the try under way was refused and nobody died of it: they take on as much
+   * again. Without it workers that come and go while a limit refuses the range would look like deaths, and
+   * bisect it down to an innocent event. Null: there is no such try, or the log says so already.
+   */
+  survived(): Try | null {
+    const open = this.#open;
+    if (open === null || !this.#isOwnTry || this.#isSurvivalTold) return null;
+    const { attempt, count, scope, suspectEvents, suspectMessages } = open;
+    // Whoever takes it on halves what it reads here.
+    const suspects = attempt < bisectFromAttempt ? count : 2 * count;
+    return {
+      ...{ scope, attempt: attempt - 1, count: suspects, suspectEvents },
+      suspectMessages: scope === 'messages' ? suspects : suspectMessages,
+    };
+  }
+
+  /** What `survived` gave is in the log. This process goes on with the try that it was at. */
+  survivalTold(): void {
+    this.#isSurvivalTold = true;
+  }
+
   #noteOpen(record: AttemptRecord): void {
+    this.#isSurvivalTold = false;
     this.#decodings = record.scope === 'decoding' ? this.#decodings + 1 : 0;
     this.#open = record;
   }
@@ -139,7 +164,7 @@ export class Attempts {
   /** @param messages how many the range holds */
   next(messages: number): NextAttempt {
     const open = this.#open;
-    if (open !== null && this.#isOwnTry) return goOn(open);
+    if (open !== null && this.#isOwnTry) return goOn(open, messages);
     if (open?.scope === 'decoding' && this.#decodings >= decodingDeathsMax) {
       return { kind: 'quarantine', what: 'message', attempts: open.attempt };
     }
@@ -168,7 +193,8 @@ export class Attempts {
  * another's attempt that came between, that worker took us for dead; counting on from there, two
  * that live would bisect each other's range down to an innocent event.
  */
-function goOn({ count, scope }: AttemptRecord): NextAttempt {
+function goOn({ attempt, count, scope }: AttemptRecord, messages: number): NextAttempt {
+  if (attempt < bisectFromAttempt) return { kind: 'plain', scope: 'messages', count: messages };
   return scope === 'decoding' ? { kind: 'count' } : { kind: 'plain', scope, count };
 }
 

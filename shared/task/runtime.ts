@@ -18,6 +18,7 @@ import {
 } from './runtime-requests';
 import type { CompiledStage, StageServices } from './services';
 import { assertSameCountAsOthers } from './other-logs';
+import { isLimitOfState } from '../state/state-budget';
 import { isFence, isSuperseded, unlessSuperseded } from '../model/superseded';
 import { withoutPlans, type TaskPlans } from './task-plans';
 import type { SettledLetter, SettleRequest } from './settle-letters';
@@ -430,7 +431,10 @@ export class Runtime {
     return isElsewhere;
   }
 
-  /** A task that failed is opened anew from its log the next time: memory is never the truth. */
+  /**
+   * A task that failed is opened anew from its log the next time: memory is never the truth. One that a limit
+   * refused more state is as its log says: to load it again for each batch would cost as much as it holds.
+   */
   async #letGoOnFailure<Result>(
     entry: StageEntry,
     partition: string,
@@ -439,7 +443,7 @@ export class Runtime {
     try {
       return await work();
     } catch (error) {
-      entry.tasks.delete(partition);
+      if (!isLimitOfState(error)) entry.tasks.delete(partition);
       if (error instanceof StreamError && error.code === 'STREAM_HUB_RECREATED') {
         entry.hubCheckedAtMs = 0;
       }

@@ -30,7 +30,7 @@ import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { LogMaintenance } from './log-maintenance';
 import { TaskState } from './task-state';
-import { sizeOfParts, type StateAccount } from '../state/state-budget';
+import { leastSizeOfParts, type StateAccount } from '../state/state-budget';
 import type { TaskAddress } from '../model/task-address';
 
 /** What a commit says beside what is in it. */
@@ -136,8 +136,15 @@ export class TaskHold {
       inherited: options.inherited,
       ...(options.beforeBegin === undefined ? {} : { beforeBegin: options.beforeBegin }),
     });
-    const loaded = await log.load((partsBytes) => account.assertRoom(sizeOfParts(partsBytes)));
-    const state = await TaskState.fromBase(stage.plan, loaded, services);
+    const loaded = await log.load((bytes) => account.assertRoom(leastSizeOfParts(bytes)));
+    const state = await TaskState.fromBase(stage.plan, loaded, {
+      ...services,
+      // Others may be loaded at the same time: what is taken is counted as it comes.
+      onPart: (size) => {
+        account.assertRoom(size);
+        account.holds(size);
+      },
+    });
     const hold = new TaskHold(options, log, { account, state });
     hold.#takeIn(loaded.records);
     const task = { address, log, plan: stage.plan, state: hold.state, services };
@@ -275,7 +282,13 @@ export class TaskHold {
 
   /** @throws StreamError STREAM_STATE_TOO_LARGE, STREAM_WORKER_FULL: nothing was appended */
   async append(record: CommitRecord): Promise<'committed' | 'conflict'> {
-    this.#account.assertFits(this.state.keyed.size);
+    try {
+      this.#account.assertFits(this.state.keyed.size);
+    } catch (error) {
+      this.rollback();
+      await this.#tellSurvival();
+      throw error;
+    }
     const turn = await this.takeTurn();
     const { generation, position } = this.log;
     const isRefused = turn === 'conflict' || (await this.log.append(record)) === 'conflict';
@@ -292,6 +305,22 @@ export class TaskHold {
     this.#account.holds(this.state.keyed.size);
     await this.#services.faultPoint('stage.after-commit');
     return 'committed';
+  }
+
+  async #tellSurvival(): Promise<void> {
+    const survived = this.attempts.survived();
+    if (survived === null) return;
+    const { clock, writer } = this.#services;
+    const record = {
+      kind: 'attempt',
+      writer,
+      startedAtMs: clock.nowMs(),
+      from: this.cursor,
+    } as const;
+    // `conflict`: somebody else is at it, and tells of their own try.
+    if ((await this.appendAttempt({ ...record, ...survived })) === 'appended') {
+      this.attempts.survivalTold();
+    }
   }
 
   /**

@@ -20,7 +20,7 @@ import { Producers, producingStages } from '../delivery/exchange/producers';
 import { columnsKept } from './kept-state';
 import { inSlices, type SlicedWorld } from '../state/slices';
 import type { StateSnapshot } from '../state/snapshot';
-import { TaskStores } from '../state/task-stores';
+import { TaskStores, type StateSize } from '../state/task-stores';
 
 /** Rows of one commit that are in the log and not yet known to be in the lake. */
 export interface PendingRows {
@@ -78,10 +78,13 @@ export class TaskState {
   static async fromBase(
     plan: StatePlan,
     { base, parts }: Pick<LoadedLog, 'base' | 'parts'>,
-    world: SlicedWorld,
+    world: SlicedWorld & { readonly onPart?: (size: StateSize) => void },
   ): Promise<TaskState> {
     const task = new TaskState(plan);
-    for (const part of parts) await inSlices(task.keyed.restoring(part), world);
+    for (const part of parts) {
+      await inSlices(task.keyed.restoring(part), world);
+      world.onPart?.(task.keyed.size);
+    }
     task.baseCommit = base?.commit ?? 0;
     return task;
   }

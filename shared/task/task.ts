@@ -9,6 +9,7 @@ import { cutSmaller, type CommitCut } from './commit-cut';
 import { lastWriteMs, readIncarnation } from './incarnations';
 import { countEvents, runRange, type Quarantine } from './run-range';
 import type { StageServices } from './services';
+import { isLimitOfState } from '../state/state-budget';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { comeToRest } from './rest';
 import type { RestFacts } from '../time/claims';
@@ -318,7 +319,11 @@ export class Task {
   ): Promise<void> {
     this.#hold.rollback();
     const { clock, limits, sleep, telemetry } = this.#services;
-    const isRetried = error instanceof StreamError && error.disposition === 'retry';
+    const isRetried =
+      error instanceof StreamError &&
+      error.disposition === 'retry' &&
+      // Whoever waits with the batch keeps the worker from the tasks that would make room.
+      !isLimitOfState(error);
     const delayMs = Math.min(
       limits.retryLastDelayMs,
       limits.retryFirstDelayMs * 2 ** (wait.failures - 1),

@@ -45,6 +45,13 @@ describe('the memory that tasks share', () => {
     expect(budget.memoryBytes).toBe(0);
   });
 
+  it('asks for larger instances, not for more of them, where one task alone fills a worker', () => {
+    const budget = new StateBudget({ taskBytesMax: 1_000, processBytesMax: 100 });
+    const account = budget.open(task);
+    expect(() => account.assertFits(size(1, 101))).toThrow(/this one alone.*larger instances/);
+    expect(() => account.assertFits(size(1, 101))).not.toThrow(/more workers/);
+  });
+
   it('counts a task once, with what it holds now', () => {
     const budget = new StateBudget({ taskBytesMax: 1_000, processBytesMax: 100 });
     const account = budget.open(task);
