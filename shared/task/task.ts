@@ -319,11 +319,9 @@ export class Task {
   ): Promise<void> {
     this.#hold.rollback();
     const { clock, limits, sleep, telemetry } = this.#services;
-    const isRetried =
-      error instanceof StreamError &&
-      error.disposition === 'retry' &&
-      // Whoever waits with the batch keeps the worker from the tasks that would make room.
-      !isLimitOfState(error);
+    // Whoever waits with the batch keeps the worker from the tasks that would make room.
+    if (isLimitOfState(error)) throw error;
+    const isRetried = error instanceof StreamError && error.disposition === 'retry';
     const delayMs = Math.min(
       limits.retryLastDelayMs,
       limits.retryFirstDelayMs * 2 ** (wait.failures - 1),
