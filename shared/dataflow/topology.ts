@@ -4,6 +4,7 @@ import { days } from './duration';
 import { allConsumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { notePlace, unsound } from './places';
 import { Stream } from './stream';
+import { faultsInDurations } from '../operators/durations';
 import type { DeepReadonly } from './value-types';
 
 export interface SourceOptions<Schema extends TObject> {
@@ -115,18 +116,19 @@ function* faultsIn(defined: Topology): Generator<readonly [string, object]> {
   }
 }
 
-/** Watermarks and the ends of windows are kept as whole milliseconds. */
-function isWhole(milliseconds: number): boolean {
-  return Number.isSafeInteger(milliseconds) && milliseconds >= 0;
-}
-
 function* faultsOf(node: GraphNode): Generator<string> {
-  if (node.kind === 'window') {
-    if (!isWhole(node.sizeMs) || node.sizeMs < 1) {
-      yield `window ${node.name}: its size must be a whole number of milliseconds from 1`;
+  if (node.kind === 'operator') {
+    const { config, spec } = node.operator;
+    for (const fault of spec.faultsIn?.(config) ?? []) {
+      yield `${kindOf(node)} ${node.name}: ${fault}`;
     }
-    if (!isWhole(node.graceMs)) {
-      yield `window ${node.name}: its grace must be a whole number of milliseconds from 0`;
+  }
+  if (node.kind === 'window') {
+    for (const fault of [
+      ...faultsInDurations({ size: node.sizeMs }, 1),
+      ...faultsInDurations({ grace: node.graceMs }),
+    ]) {
+      yield `window ${node.name}: ${fault}`;
     }
     for (const reserved of ['key', 'windowStart', 'windowEnd']) {
       if (node.aggregates.some(([name]) => name === reserved)) {
@@ -135,19 +137,17 @@ function* faultsOf(node: GraphNode): Generator<string> {
     }
   }
   if (node.kind === 'source') {
-    if (!isWhole(node.outOfOrdernessMs)) {
-      yield `source ${node.name}: outOfOrdernessMs must be a whole number of milliseconds from 0`;
-    }
+    const whole = {
+      outOfOrderness: node.outOfOrdernessMs,
+      ...(node.quiet !== null && { 'quiet.maxDelay': node.quiet.maxDelayMs }),
+    };
+    for (const fault of faultsInDurations(whole)) yield `source ${node.name}: ${fault}`;
     const durations = {
       'early.limit': node.early.limitMs,
       'quiet.after': node.quiet?.afterMs ?? 0,
-      'quiet.maxDelay': node.quiet?.maxDelayMs ?? 0,
     };
     for (const [name, milliseconds] of Object.entries(durations)) {
       if (!(milliseconds >= 0)) yield `source ${node.name}: ${name} must not be negative`;
-    }
-    if (node.quiet !== null && !isWhole(node.quiet.maxDelayMs)) {
-      yield `source ${node.name}: quiet.maxDelay must be a whole number of milliseconds from 0`;
     }
     if (node.early.policy !== 'deadLetter' && node.early.policy !== 'clamp') {
       yield `source ${node.name}: early.policy must be 'deadLetter' or 'clamp'`;

@@ -70,6 +70,8 @@ export interface OperatorSpec<Config> {
    * knows. Absent: it keeps no time (0), or, with timers, nobody knows.
    */
   readonly openForMs?: (config: Config) => number | null;
+  /** What is wrong with the settings, each in words that follow the operator's name; none: nothing. */
+  readonly faultsIn?: (config: Config) => readonly string[];
 }
 
 /** An operator with its settings, as a topology holds it. */

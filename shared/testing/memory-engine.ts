@@ -241,15 +241,31 @@ export class MemoryEngine {
     this.#handedOver.set(name, (this.#handedOver.get(name) ?? 0) + messages.length);
   }
 
+  /**
+   * Tasks that the worker does not hold are looked after as after a long time without anybody: they say that
+   * what they sent has arrived. Else each look at them would send it again, for the clock stands still.
+   */
   async #tend(): Promise<void> {
-    const request = { deadlineMs: Infinity, abandonedAfterMs: -Infinity };
     let isDone = false;
     while (!isDone) {
       isDone = await this.#survives(async (worker) => {
-        await worker.tendAbandoned(request);
+        const held = new Set(worker.heldTasks().map(nameOfTask));
+        for (const task of this.#tasks()) {
+          if (held.has(nameOfTask(task))) continue;
+          await worker.tendTask({ ...task, deadlineMs: Infinity, isRecovery: true });
+        }
         await worker.tendHeld(Infinity);
       });
     }
+  }
+
+  #tasks(): { functionName: string; partition: string }[] {
+    return this.#stages.flatMap((stage) =>
+      Array.from({ length: this.#hubOf(stage).partitionCount }, (_, partition) => ({
+        functionName: stage.functionName,
+        partition: String(partition),
+      })),
+    );
   }
 
   /** False: the worker died at it, and another has taken its place. */
@@ -264,4 +280,8 @@ export class MemoryEngine {
       return false;
     }
   }
+}
+
+function nameOfTask(task: { readonly functionName: string; readonly partition: string }): string {
+  return `${task.functionName}/${task.partition}`;
 }

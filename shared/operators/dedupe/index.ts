@@ -1,5 +1,6 @@
 import { canonicalKey } from '../../model/key';
 import type { OperatorSpec, TypedOperator } from '../contract';
+import { faultsInDurations } from '../durations';
 
 export interface DedupeOptions<Value> {
   /** How far apart in event time two values may be that are one, in milliseconds. */
@@ -35,6 +36,10 @@ const spec: OperatorSpec<Config> = {
     isMemoryOnly: true,
   }),
   describe: ({ by, graceMs, withinMs }) => ({ withinMs, graceMs, isBySelector: by !== null }),
+  faultsIn: ({ graceMs, withinMs }) => [
+    ...faultsInDurations({ within: withinMs }, 1),
+    ...faultsInDurations({ grace: graceMs }),
+  ],
   openForMs: ({ graceMs, withinMs }) => withinMs + graceMs + 1,
   open: ({ by, graceMs, withinMs }, context) => {
     const seen = context.map<readonly number[]>('seen');

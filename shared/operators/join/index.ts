@@ -1,5 +1,6 @@
 import { freezeDeep } from '../../model/freeze';
 import type { AppliedOperator, OperatorSpec } from '../contract';
+import { faultsInDurations } from '../durations';
 import { assertNoPromise } from '../user-answers';
 
 export interface JoinConfig {
@@ -26,6 +27,7 @@ const spec: OperatorSpec<JoinConfig> = {
     timers: 'event',
   }),
   describe: ({ graceMs, withinMs }) => ({ withinMs, graceMs }),
+  faultsIn: ({ graceMs, withinMs }) => faultsInDurations({ within: withinMs, grace: graceMs }),
   openForMs: ({ graceMs, withinMs }) => withinMs + graceMs + 1,
   open: ({ graceMs, pair, withinMs }, context) => {
     const waiting = sides.map((side) => context.map<Waiting>(side));

@@ -122,7 +122,7 @@ describe('a topology that is not sound', () => {
 `,
       [
         'topologies/orders.ts:9:6: nothing takes what window windows gives out: end it with toLake',
-        'topologies/orders.ts:9:6: window windows: its size must be a whole number of milliseconds from 1',
+        'topologies/orders.ts:9:6: window windows: its size must be a whole number of milliseconds from 1 to 100000000000000, it is 0',
       ],
     ],
     [

@@ -32,8 +32,11 @@ it.each([
   { size: NaN },
   { grace: 0.5 },
   { grace: -1 },
+  { grace: Number.MAX_SAFE_INTEGER },
+  { size: 2 * 10 ** 14 },
   { outOfOrderness: 1.5 },
   { outOfOrderness: NaN },
+  { outOfOrderness: 10 ** 15 },
   { early: { limit: -1 } },
   { quiet: { after: -1, maxDelay: 0 } },
   { quiet: { after: 0, maxDelay: 0.5 } },
@@ -47,3 +50,23 @@ it.each([{ early: { limit: Infinity } }, { grace: 0, outOfOrderness: 0, size: 1 
     expect(define(times).name).toBe('times');
   },
 );
+
+it.each([
+  [{ within: 0 }, /dedupe once: its within must be .* from 1 to/],
+  [{ within: NaN }, /dedupe once: its within/],
+  [{ within: 1, grace: -1 }, /dedupe once: its grace must be .* from 0 to/],
+  [{ within: 1, grace: 10 ** 15 }, /join pairs: its grace/],
+  [{ within: Infinity }, /join pairs: its within/],
+  [{ within: 0.5 }, /join pairs: its within must be .*, it is 0.5/],
+])('a dedupe and a join refuse %j', (times, fault) => {
+  const schema = Type.Object({ time: Timestamp() });
+  const keyed = () =>
+    topology('times', (t) => {
+      const events = t
+        .source('events', { schema, eventTime: (event) => event.time })
+        .keyBy(() => 'all', { name: 'key', isPartitionedBySource: true });
+      events.dedupe({ name: 'once', ...times }).toLake('once_rows', { schema });
+      events.join(events, { name: 'pairs', ...times }, (one) => one).toLake('rows', { schema });
+    });
+  expect(keyed).toThrow(fault);
+});

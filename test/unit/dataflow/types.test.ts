@@ -43,7 +43,7 @@ describe('a topology', () => {
         readings.toLake('twice', { schema: reading });
       });
     expect(define).toThrow(StreamError);
-    for (const fault of [/Bad Name/, /twice/, /nothing takes/, /outOfOrdernessMs/]) {
+    for (const fault of [/Bad Name/, /twice/, /nothing takes/, /outOfOrderness/]) {
       expect(define).toThrow(fault);
     }
   });

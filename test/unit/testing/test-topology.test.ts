@@ -50,6 +50,16 @@ const at = (text: string): number => Date.parse(`2026-01-01T${text}Z`);
 const tick = (time: string, symbol = 'AAA', size = 1) => ({ symbol, time: at(time), size });
 const newTest = (options?: TestOptions) => testTopology(trades(), options);
 
+it('comes to rest behind a restart, without an end', async () => {
+  const test = newTest({ partitions: 2 })
+    .send('ticks', [tick('10:00:10'), tick('10:00:20', 'BBB')])
+    .restart()
+    .restart({ at: 'stage.after-commit' })
+    .send('ticks', [tick('10:01:10'), tick('10:01:20', 'BBB')])
+    .restart();
+  expect(await test.table('ticks_kept')).toHaveLength(4);
+});
+
 it('gives a window when time has passed its end, and not before', async () => {
   const test = newTest().send('ticks', [tick('10:00:10'), tick('10:00:50', 'AAA', 4)]);
   expect(await test.table('bars')).toEqual([]);
