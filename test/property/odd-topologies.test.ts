@@ -1,122 +1,18 @@
 // Goal: topologies that nobody thought of give what a plain fold over their input gives, however batches are cut
 // and partitions take turns, on one partition or several, and over workers that die.
 // Method: each is run in ways of its own against a fold that shares no code with the engine.
-import { Type } from 'typebox';
+import { count, hours, max, minutes, sum, topology, tumbling } from '../../shared/dataflow';
 import {
-  count,
-  hours,
-  max,
-  min,
-  minutes,
-  sum,
-  Timestamp,
-  topology,
-  tumbling,
-  type Topology,
-} from '../../shared/dataflow';
-import { testTopology } from '../../shared/testing';
-
-const event = Type.Object({
-  id: Type.Integer(),
-  key: Type.String(),
-  time: Timestamp(),
-  n: Type.Number(),
-});
-type Event = {
-  readonly id: number;
-  readonly key: string;
-  readonly time: number;
-  readonly n: number;
-};
-/** What most tables here hold: a text that names a result, and a number. */
-const row = Type.Object({ what: Type.String(), n: Type.Number() });
-type Row = { readonly what: string; readonly n: number };
-
-/** Long enough for every partition to be as far out of order as the test sends. */
-const outOfOrderness = hours(24);
-const startMs = Date.UTC(2026, 0, 1);
-const options = {
-  schema: event,
-  eventTime: (e: { readonly time: number }) => e.time,
-  outOfOrderness,
-};
-
-function events(howMany: number, from = startMs, stepMs = 7_000): Event[] {
-  return Array.from({ length: howMany }, (_, id) => ({
-    id,
-    key: `k${(id * 7) % 5}`,
-    time: from + id * stepMs,
-    n: (id * 13) % 11,
-  }));
-}
-
-/** The key-value pairs of a fold as rows. */
-function rowsOf(folded: ReadonlyMap<string, number>): Row[] {
-  return Array.from(folded, ([what, n]) => ({ what, n })).sort(byText);
-}
-
-const byText = (left: Row, right: Row): number =>
-  left.what === right.what ? left.n - right.n : left.what < right.what ? -1 : 1;
-
-function fold(
-  input: readonly Event[],
-  what: (e: Event) => string | null,
-  n: (e: Event) => number,
-): Map<string, number> {
-  const folded = new Map<string, number>();
-  for (const one of input) {
-    const name = what(one);
-    if (name !== null) folded.set(name, (folded.get(name) ?? 0) + n(one));
-  }
-  return folded;
-}
-
-const windowOf = (time: number, size: number): number => Math.floor(time / size) * size;
-
-interface Odd {
-  readonly topology: Topology;
-  readonly input: Readonly<Record<string, readonly unknown[]>>;
-  readonly tables: Readonly<Record<string, readonly Row[]>>;
-  /** Codes of the dead letters, sorted. */
-  readonly letters?: readonly string[];
-}
-
-const ways = [
-  { name: 'whole', partitions: 1, exchangePartitions: 1, seed: null, restart: false },
-  {
-    name: 'on several partitions',
-    partitions: 3,
-    exchangePartitions: 4,
-    seed: null,
-    restart: false,
-  },
-  { name: 'by seed 1', partitions: 2, exchangePartitions: 3, seed: 1, restart: false },
-  { name: 'by seed 2, over deaths', partitions: 3, exchangePartitions: 2, seed: 2, restart: true },
-] as const;
-
-async function check({ input, letters = [], tables, topology: defined }: Odd): Promise<void> {
-  for (const { exchangePartitions, name, partitions, restart, seed } of ways) {
-    const test = testTopology(defined, { partitions, exchangePartitions });
-    if (seed !== null) test.interleave(seed);
-    for (const [source, all] of Object.entries(input))
-      test.send(source, all.slice(0, all.length / 2));
-    if (restart) test.restart({ at: 'stage.after-process' }).restart({ at: 'stage.after-commit' });
-    for (const [source, all] of Object.entries(input)) test.send(source, all.slice(all.length / 2));
-    if (restart) test.restart();
-    test.end();
-    for (const [table, wanted] of Object.entries(tables)) {
-      const found = (await test.table(table, row)).sort(byText);
-      expect({ name, table, rows: found }).toEqual({ name, table, rows: [...wanted].sort(byText) });
-    }
-    const codes = (await test.deadLetters()).map(({ code }) => code).sort();
-    expect({ name, codes }).toEqual({ name, codes: [...letters] });
-    expect({ name, late: await test.late() }).toEqual({ name, late: [] });
-    for (const counts of Object.values(await test.ledger())) {
-      const { deadLettered, emitted, filtered, late, read } = counts;
-      expect(emitted + filtered + late + deadLettered).toBe(read);
-    }
-  }
-}
+  check,
+  events,
+  fold,
+  options,
+  row,
+  rowsOf,
+  startMs,
+  windowOf,
+  type Row,
+} from '../support/odd-topologies';
 
 const input = events(120);
 
@@ -358,89 +254,6 @@ it('a chain of a hundred maps, three keyBys and windows over windows over window
         ),
       ),
     },
-  });
-});
-
-const counted = (name: string, size: number, grace: number): Topology =>
-  topology(name, (t) => {
-    t.source('in', options)
-      .keyBy((e) => e.key, { name: 'key' })
-      .window(tumbling(size), { name: 'windows', grace })
-      .aggregate({ n: count(), least: min((e) => e.n) })
-      .map((w) => ({ what: `${w.key} ${w.windowStart}`, n: w.n }))
-      .toLake('counts', { schema: row });
-  });
-
-it.each([
-  ['no event at all', []],
-  ['one event', events(1)],
-  ['a thousand keys', events(1_000).map((e) => ({ ...e, key: `key-${e.id}` }))],
-  ['times around the epoch', events(120, -minutes(7))],
-  ['times far before the epoch', events(50, Date.UTC(-4000, 0, 1))],
-  ['one time for all', events(50, startMs, 0)],
-])('%s', async (_, sent) => {
-  const size = minutes(2);
-  await check({
-    topology: counted('plain', size, 0),
-    input: { in: sent },
-    tables: {
-      counts: rowsOf(
-        fold(
-          sent,
-          (e) => `${e.key} ${windowOf(e.time, size)}`,
-          () => 1,
-        ),
-      ),
-    },
-  });
-});
-
-it.each([hours(24 * 365), 10 ** 14])('a grace of %s ms', async (grace) => {
-  const size = minutes(2);
-  await check({
-    topology: counted('patient', size, grace),
-    input: { in: input },
-    tables: {
-      counts: rowsOf(
-        fold(
-          input,
-          (e) => `${e.key} ${windowOf(e.time, size)}`,
-          () => 1,
-        ),
-      ),
-    },
-  });
-});
-
-it('keys that are NaN, −0, 0, null and tuples of them', async () => {
-  const values = [NaN, -0, 0, null, [0, -0], [-0, 0], [null, false], '0', false] as const;
-  const sent = Array.from({ length: 90 }, (_, id) => ({
-    id,
-    key: '',
-    time: startMs + id,
-    n: id % 9,
-  }));
-  const name = (key: unknown): string => JSON.stringify(key, (_, v: unknown) => (v === 0 ? 0 : v));
-  await check({
-    topology: topology('keys', (t) => {
-      t.source('in', options)
-        .keyBy((e) => values[e.n] as string | number | null, { name: 'key' })
-        .window(tumbling(minutes(1)), { name: 'windows' })
-        .aggregate({ n: count() })
-        .map((w) => ({ what: name(w.key), n: w.n }))
-        .toLake('counts', { schema: row });
-    }),
-    input: { in: sent },
-    tables: {
-      counts: rowsOf(
-        fold(
-          sent,
-          (e) => (e.n === 0 ? null : name(values[e.n])),
-          () => 1,
-        ),
-      ),
-    },
-    letters: sent.filter((e) => e.n === 0).map(() => 'STREAM_USER_FUNCTION_THREW'),
   });
 });
 
