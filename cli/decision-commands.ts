@@ -56,7 +56,12 @@ export function addDecisionCommands(program: Command, context: CommandContext): 
     .description('give a topology back to an older build, until a newer one is deployed')
     .argument('<topology>')
     .option('--to <build>', 'its id, as millrace plan shows it (default: the one before)')
-    .action((topology: string, { to }: { to?: string }) =>
-      run(topology, { kind: 'rollback', to: to ?? null }),
+    .option('--new-version', 'begin a new version under its plan: what is open is given up')
+    .action((topology: string, given: { to?: string; newVersion?: true }) =>
+      run(topology, {
+        kind: 'rollback',
+        to: given.to ?? null,
+        isNewVersion: given.newVersion === true,
+      }),
     );
 }

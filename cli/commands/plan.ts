@@ -11,12 +11,12 @@ import {
   newVersion,
   removeNodes,
   removeTopology,
-  rollback,
   type Decided,
-  type DecisionWorld,
 } from '../../shared/operations/decisions/decide';
 import { countOpen } from '../../shared/operations/decisions/open-state';
 import { PlanStore, type OwnPlan } from '../../shared/operations/decisions/plan-store';
+import { rollback, type RollbackRequest } from '../../shared/operations/decisions/rollback';
+import type { DecisionWorld } from '../../shared/operations/decisions/standing-plan';
 import { commandsFor } from '../../shared/operations/decisions/plan-texts';
 import { plan } from '../../shared/planner';
 import { buildIdentity } from '../../shared/world/build-identity';
@@ -102,7 +102,7 @@ function comparisonText(found: Comparison): string {
 export type Decision =
   | { readonly kind: 'new-version' | 'begin' | 'remove' }
   | { readonly kind: 'remove-nodes'; readonly nodes: readonly string[] }
-  | { readonly kind: 'rollback'; readonly to: string | null };
+  | ({ readonly kind: 'rollback' } & RollbackRequest);
 
 /** Takes a decision about a topology; see shared/operations/decisions/decide.ts. */
 export async function decide(
@@ -129,16 +129,19 @@ async function take(world: DecisionWorld, decision: Decision): Promise<Decided> 
     case 'remove-nodes':
       return removeNodes(world, decision.nodes);
     case 'rollback':
-      return rollback(world, decision.to);
+      return rollback(world, decision);
   }
 }
 
 function decidedText({ kind }: Decision, decided: Decided): string {
-  const { givenUp, isNew, number, topology, version } = decided;
+  const { givenUp, isNew, number, topology, underWay, version } = decided;
   const done = isNew ? 'done' : 'was decided before, and all of it is done';
   return [
     `${kind} ${topology}: ${done}; version ${version}, plan ${number}`,
     ...Object.entries(givenUp).map(([node, keys]) => `  ${node}: ${keys} keys were open, given up`),
+    ...Object.entries(underWay).map(
+      ([hub, events]) => `  ${hub}: ${events} events were under way, given up`,
+    ),
   ].join('\n');
 }
 

@@ -16,3 +16,20 @@ export function versionNumber(version: string): number | undefined {
 export function versionAfter(version: string): string {
   return `v${(versionNumber(version) ?? 0) + 1}`;
 }
+
+/** The version that a version follows; null: it is the first. */
+export function versionBefore(version: string): string | null {
+  const number = versionNumber(version) ?? 1;
+  return number <= 1 ? null : `v${number - 1}`;
+}
+
+/** True: the first one was decided later than the second. */
+export function isLaterVersion(version: string, than: string): boolean {
+  return (versionNumber(version) ?? 0) > (versionNumber(than) ?? 0);
+}
+
+/** The later of two; null stands for none. What is no version's name counts as none. */
+export function newerVersion(left: string | null, right: string): string | null {
+  if (versionNumber(right) === undefined) return left;
+  return left === null || isLaterVersion(right, left) ? right : left;
+}

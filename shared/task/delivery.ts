@@ -20,13 +20,13 @@ export type DeliveryServices = Omit<StageServices, 'hub' | 'checkpoints'>;
  */
 export class Delivery {
   readonly #address: TaskAddress;
-  readonly #plan: StagePlan;
+  readonly #plan: Pick<StagePlan, 'tables'>;
   readonly #state: TaskState;
   readonly #services: DeliveryServices;
 
   constructor(options: {
     address: TaskAddress;
-    plan: StagePlan;
+    plan: Pick<StagePlan, 'tables'>;
     state: TaskState;
     services: DeliveryServices;
   }) {

@@ -109,6 +109,12 @@ export class KeptState {
   }
 }
 
+/** The nodes that a log holds state of, whichever plan wrote it. */
+export function nodesKept(keyed: TaskStores): readonly string[] {
+  const kept = Array.from(keyed.store<string>(keptStore).entries(), ([name]) => name);
+  return kept.filter((name) => !isTable(name));
+}
+
 /** The columns that rows of a table in the log have, by the log itself; null: those of the plan. */
 export function columnsKept(keyed: TaskStores, table: string): readonly string[] | null {
   const text = keyed.store<string>(keptStore).get(entryOf(table));

@@ -360,7 +360,10 @@ export class Runtime {
     // Once, by whoever begins the first log of the new hub, and before it begins.
     const isFirst = !isBegun && partition === hub.partitionIds[0];
     if (isFirst) await this.#endFormerPartitions({ ...options, address }, hub);
-    const beforeBegin = (): Promise<void> => assertMayBegin(appends, address, earlier);
+    const beforeBegin = async (): Promise<void> => {
+      await assertMayBegin(appends, address, earlier);
+      await this.#plans.assertMayBegin(address);
+    };
     return Task.open({ ...options, address, inherited, beforeBegin });
   }
 

@@ -1,7 +1,8 @@
 import type { Topology } from '../dataflow/graph';
 import { planHash } from '../model/plan-document';
 import type { BuildIdentity } from '../model/topology-plan';
-import { countOpen, newestVersionOf } from '../operations/decisions/open-state';
+import { knownToLogs, newestVersionOf } from '../operations/decisions/known-to-logs';
+import { countOpen } from '../operations/decisions/open-state';
 import { PlanAdoption } from '../operations/decisions/plan-adoption';
 import type { OwnPlan } from '../operations/decisions/plan-store';
 import { planDocument } from '../planner';
@@ -34,6 +35,9 @@ export function planAdoption(
   return new PlanAdoption({
     ...{ services, ...own },
     countOpen: (entry, question) => countOpen(services, entry, question),
-    newestVersion: (topology) => newestVersionOf(services.appends, topology),
+    logs: {
+      newestVersion: (topology) => newestVersionOf(services.appends, topology),
+      known: (topology) => knownToLogs(services.appends, topology),
+    },
   });
 }

@@ -26,7 +26,7 @@ import {
   type StageServices,
 } from '../../shared/task/services';
 import type { Topology } from '../../shared/dataflow';
-import type { DecisionWorld } from '../../shared/operations/decisions/decide';
+import type { DecisionWorld } from '../../shared/operations/decisions/standing-plan';
 import type { TaskPlans } from '../../shared/task/task-plans';
 import { MemoryHub, MemorySender } from '../../shared/testing/memory-hub';
 import { ownPlans, planAdoption } from '../../shared/world/own-plans';

@@ -34,6 +34,8 @@ export interface PlanDifference {
   readonly asks: readonly OpenQuestion[];
   /** The node's state or rows can be given up alone: `millrace remove <topology> <node>` does it. */
   readonly isRemovable: boolean;
+  /** A rollback undoes it: the older build goes on, with null for what it does not know, or event by event. */
+  readonly isUndone: boolean;
 }
 
 /** Differences in the order of the nodes' ids; empty: the plans are equal. */
@@ -91,7 +93,7 @@ function questionsOf(kind: OpenQuestion['kind'], { name, stages }: PlanNode): Op
   return stages.map((stage) => ({ kind, stage, name }));
 }
 
-const plain = { asks: [], isRemovable: false } as const;
+const plain = { asks: [], isRemovable: false, isUndone: false } as const;
 
 function addition(node: PlanNode): PlanDifference {
   const text = `${node.id} is new: it begins with what comes from now on`;
@@ -100,7 +102,7 @@ function addition(node: PlanNode): PlanDifference {
 
 function removal(node: PlanNode, added: readonly PlanNode[]): PlanDifference {
   const { id, kind, name } = node;
-  const place = { node: id, isRemovable: true };
+  const place = { ...plain, node: id, isRemovable: true };
   if (kind === 'source') {
     const text = `${id} is gone: nobody would read hub ${name} any more, and what its tasks owe would stay in their logs`;
     return { ...plain, verdict: 'decision', node: id, text };
@@ -112,7 +114,8 @@ function removal(node: PlanNode, added: readonly PlanNode[]): PlanDifference {
   }
   if (kind === 'keyBy' && hasExchange(node)) {
     const text = `${id} is gone, and stage ${name} with it: what is under way in its exchange would be read by nobody`;
-    return { ...plain, verdict: 'decision', node: id, text };
+    // A rollback leaves the stage as it is, for a later build that has it.
+    return { ...plain, verdict: 'decision', node: id, text, isUndone: true };
   }
   if (node.fingerprint === null || kind === 'keyBy') {
     // What keeps nothing can come and go, and so can default names, which are numbers.
@@ -140,7 +143,7 @@ function changes(before: PlanNode, after: PlanNode): PlanDifference[] {
   const add = (
     verdict: Verdict,
     text: string,
-    more: Partial<Pick<PlanDifference, 'asks' | 'isRemovable'>> = {},
+    more: Partial<Pick<PlanDifference, 'asks' | 'isRemovable' | 'isUndone'>> = {},
   ): void => {
     found.push({ ...plain, ...more, verdict, node: id, text: `${id}: ${text}` });
   };
@@ -172,7 +175,7 @@ function changes(before: PlanNode, after: PlanNode): PlanDifference[] {
   return found;
 }
 
-type Add = (verdict: Verdict, text: string) => void;
+type Add = (verdict: Verdict, text: string, more?: { readonly isUndone: boolean }) => void;
 
 interface ColumnSettings {
   readonly name: string;
@@ -219,8 +222,9 @@ function tableChanges(before: PlanNode, after: PlanNode, add: Add): void {
       );
     }
   }
-  for (const name of known.keys()) {
-    add('decision', `column ${name} is gone: rows that are there have it`);
+  for (const { name, nullable } of known.values()) {
+    const text = `column ${name} is gone: rows that are there have it`;
+    add('decision', text, { isUndone: nullable });
   }
   for (const part of ['partitionBy', 'format'] as const) {
     if (canonicalJson(old[part]) === canonicalJson(now[part])) continue;
@@ -238,6 +242,8 @@ interface ObjectSchema {
   readonly required?: readonly string[];
 }
 
+const undone = { isUndone: true };
+
 function sourceChanges(before: PlanNode, after: PlanNode, add: Add): void {
   const { schema: oldSchema = {}, ...oldRest } = before.settings as { schema?: ObjectSchema };
   const { schema: newSchema = {}, ...newRest } = after.settings as { schema?: ObjectSchema };
@@ -252,13 +258,16 @@ function sourceChanges(before: PlanNode, after: PlanNode, add: Add): void {
         add(
           'decision',
           `field ${name} is new and required: events that are in the hub lack it, and would be dead letters`,
+          undone,
         );
       } else add('compatible', `field ${name} is new and may be missing`);
     } else if (canonicalJson(former) !== canonicalJson(property)) {
       const what = jsonChanges(former, property, name).join(', ');
-      add('decision', `field ${what}: events that are in the hub may be dead letters now`);
+      const text = `field ${what}: events that are in the hub may be dead letters now`;
+      add('decision', text, undone);
     } else if (isRequired(newSchema, name) && !isRequired(oldSchema, name)) {
-      add('decision', `field ${name} is required now: events that are in the hub may lack it`);
+      const text = `field ${name} is required now: events that are in the hub may lack it`;
+      add('decision', text, undone);
     } else if (!isRequired(newSchema, name) && isRequired(oldSchema, name)) {
       add('compatible', `field ${name} may be missing now`);
     }

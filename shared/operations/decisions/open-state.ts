@@ -4,7 +4,6 @@ import type { Clock, ObjectStore, AppendStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
 import type { TaskAddress } from '../../model/task-address';
 import type { TablePlan } from '../../model/table';
-import { versionNumber } from '../../model/version-name';
 import type { LakeTable } from '../../lake/lake-table';
 import { defaultStageLimits } from '../../task/services';
 import { taskIdOf } from '../../task/task-identity';
@@ -18,21 +17,6 @@ export interface LogWorld {
   readonly objects: ObjectStore;
   readonly clock: Clock;
   readonly lakeTable: (plan: TablePlan) => LakeTable;
-}
-
-/** The newest version of a topology that has logs; null: none has. */
-export async function newestVersionOf(
-  appends: Pick<AppendStore, 'list'>,
-  topology: string,
-): Promise<string | null> {
-  const versions = (await listLogs(appends as AppendStore, topology)).map(({ version }) => version);
-  return versions.reduce<string | null>(
-    (newest, version) =>
-      newest === null || (versionNumber(version) ?? 0) > (versionNumber(newest) ?? 0)
-        ? version
-        : newest,
-    null,
-  );
 }
 
 /** The logs of a version, in the order of their names. */

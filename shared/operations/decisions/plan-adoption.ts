@@ -7,12 +7,16 @@ import {
   type BuildIdentity,
   type FoundPlan,
 } from '../../model/topology-plan';
-import { firstVersion } from '../../model/version-name';
+import { fencedBy } from '../../model/superseded';
+import { firstVersion, isLaterVersion } from '../../model/version-name';
+import { logPrefix } from '../../commit-log/names';
 import type { Bequest } from '../../commit-log/task-log-options';
 import type { DeliveryServices } from '../../task/delivery';
 import type { TaskPlans } from '../../task/task-plans';
 import { putBuildRecord, type BuildStanding } from './build-records';
 import { answered, comparePlans, verdictOf, type OpenQuestion } from './compare-plans';
+import { formerVersion } from './former-version';
+import { knowsMore, type KnownToLogs } from './known-to-logs';
 import { PlanStore, type OwnPlan, type PlanChange, type PlanEntry } from './plan-store';
 import { controlBehind, decisionNeeded, superseded, topologyRemoved } from './plan-texts';
 import { beginVersion, bequestOf } from './versions';
@@ -26,8 +30,12 @@ export interface PlanAdoptionOptions {
   readonly mayMove: boolean;
   /** How much is open in logs of a version. */
   readonly countOpen: (entry: PlanEntry, question: OpenQuestion) => Promise<number>;
-  /** The newest version that has logs; null: none has. */
-  readonly newestVersion: (topology: string) => Promise<string | null>;
+  readonly logs: {
+    /** The newest version that has logs; null: none has. Asked at each adoption. */
+    readonly newestVersion: (topology: string) => Promise<string | null>;
+    /** All that logs say of versions and plans: asked where control may be lost. */
+    readonly known: (topology: string) => Promise<KnownToLogs>;
+  };
 }
 
 /** A refusal is believed so long: a decision, or a rollback, may have come meanwhile. */
@@ -52,6 +60,10 @@ export class PlanAdoption implements TaskPlans {
   readonly #answers = new Map<string, Answer>();
   /** By topology: the highest plan that a log knows of. */
   readonly #found = new Map<string, NonNullable<FoundPlan>>();
+  /** Versions of which a log was ended: whether control knows of the next one has to be looked up. */
+  readonly #ended = new Map<string, string>();
+  /** As they were adopted last. */
+  readonly #versions = new Map<string, string>();
 
   constructor(options: PlanAdoptionOptions) {
     this.#options = options;
@@ -71,13 +83,23 @@ export class PlanAdoption implements TaskPlans {
   }
 
   async bequest(task: TaskAddress, plan: StagePlan): Promise<Bequest | null> {
-    const history = await this.#store.history(task.topology);
-    const entry = history.find(({ version }) => version === task.version);
-    const former = history.filter(({ version }) => version !== task.version).at(-1);
+    const { topology, version } = task;
+    const history = await this.#store.history(topology);
+    const entry = history.at(-1);
+    // A command looks at what there is, and there may be nothing.
+    if (entry === undefined && !this.#options.mayMove) return null;
+    // A task begins under the plan that counts at this moment, or not at all.
+    if (entry === undefined || entry.version !== version) throw versionOver(task);
+    const former = formerVersion(history, entry);
     // Only a decision has a version before it: a log of the first begins with nothing.
-    if (entry === undefined || former === undefined) return null;
-    const beginning = await beginVersion(this.#options.services, entry, former);
-    return bequestOf(beginning, task, plan);
+    if (former === null) return null;
+    return bequestOf(await beginVersion(this.#options.services, entry, former), task, plan);
+  }
+
+  async assertMayBegin(task: TaskAddress): Promise<void> {
+    const newest = await this.#store.newest(task.topology);
+    if (newest === null && !this.#options.mayMove) return;
+    if (newest?.version !== task.version || newest.isRemoved) throw versionOver(task);
   }
 
   async versionOf(topology: string): Promise<string> {
@@ -92,7 +114,8 @@ export class PlanAdoption implements TaskPlans {
 
   fenced(topology: string, found: FoundPlan): void {
     const number = this.#found.get(topology)?.number ?? 0;
-    if (found !== null && found.number > number) this.#found.set(topology, found);
+    if (found === null) this.#ended.set(topology, this.#versions.get(topology) ?? firstVersion);
+    else if (found.number > number) this.#found.set(topology, found);
     const known = this.#answers.get(topology);
     if (known?.refusedAtMs === null) this.#answers.delete(topology);
   }
@@ -115,6 +138,7 @@ export class PlanAdoption implements TaskPlans {
         if (entry === null) continue;
         await this.#tell(own, entry, { standing: 'current', reason: null });
         const { givenUp, hash, number, version } = entry;
+        this.#versions.set(topology, version);
         const buildId = this.#options.build.id;
         return { version, number, hash, buildId, nodes: own.document.nodes, givenUp };
       } catch (error) {
@@ -131,46 +155,73 @@ export class PlanAdoption implements TaskPlans {
   /** The plan that this build may commit under; null: somebody else has put another one meanwhile. */
   async #moved(own: OwnPlan, newest: PlanEntry | null): Promise<PlanEntry | null> {
     const { build, countOpen, mayMove } = this.#options;
-    const found = this.#found.get(own.topology);
-    const seen = found?.number ?? 0;
-    // Logs know more than control does, which was deleted or is an older copy: whose turn it is, they say.
-    const isBehind = found !== undefined && seen > (newest?.number ?? 0);
-    if (isBehind && found.hash !== own.hash) throw controlBehind(own.topology, found);
-    if (newest === null) return this.#begin(own, seen);
+    const lost = await this.#lost(own.topology, newest);
+    if (lost === 'moved') return null;
+    if (lost !== null) return this.#restore(own, newest, lost);
+    if (newest === null) return this.#begin(own);
     if (newest.isRemoved) throw topologyRemoved(newest);
     if (newest.refusedBuilds.includes(build.id)) throw superseded(newest, build, 'rolled-back');
-    const isSame = newest.hash === own.hash;
-    if (isSame && newest.number >= seen) return newest;
+    if (newest.hash === own.hash) return newest;
     if (!mayMove) throw superseded(newest, build, 'command');
-    if (isSame) return this.#put(own, newest, { change: 'restored', after: seen, differences: [] });
     if (!isNewer(build, newest.build)) throw superseded(newest, build, 'older');
     const differences = await answered(comparePlans(newest.document, own.document), (question) =>
       countOpen(newest, question),
     );
     if (verdictOf(differences) === 'decision') throw decisionNeeded(newest, differences);
     const texts = differences.map(({ text }) => text);
-    const after = Math.max(newest.number, seen);
-    return this.#put(own, newest, { change: 'compatible', after, differences: texts });
+    const { number: after, refusedBuilds, version } = newest;
+    const move = { change: 'compatible', version, after, differences: texts } as const;
+    return this.#put({ ...this.#entry(own, move), refusedBuilds });
   }
 
-  /** Nobody has run it; or control is gone, and the logs say where it stood. */
-  async #begin(own: OwnPlan, seen: number): Promise<PlanEntry | null> {
-    const { mayMove, newestVersion } = this.#options;
-    const version = (await newestVersion(own.topology)) ?? firstVersion;
-    const change = seen > 0 ? 'restored' : 'first';
-    const entry = this.#entry(own, { version, change, after: seen, differences: [] });
-    // A command looks at what there is, and there is nothing to disagree with.
-    if (!mayMove) return { ...entry, number: seen };
-    return (await this.#store.put(entry)) === 'put' ? entry : null;
+  /**
+   * What logs know and control does not, which was deleted or is an older copy: whose turn it is, they say.
+   * Null: control knows all that they do. `moved`: somebody has put a plan meanwhile.
+   */
+  async #lost(topology: string, newest: PlanEntry | null): Promise<KnownToLogs | 'moved' | null> {
+    const { logs } = this.#options;
+    const found = this.#found.get(topology);
+    const begun = await logs.newestVersion(topology);
+    const isVersionLost = begun !== null && (!newest || isLaterVersion(begun, newest.version));
+    const isNumberLost = found !== undefined && found.number > (newest?.number ?? 0);
+    const ended = this.#ended.get(topology);
+    const isDoubted = ended !== undefined && newest?.version === ended && !newest.isRemoved;
+    if (!isVersionLost && !isNumberLost && !isDoubted) return null;
+    const known = await logs.known(topology);
+    if ((await this.#store.newest(topology))?.id !== newest?.id) return 'moved';
+    this.#ended.delete(topology);
+    this.#found.delete(topology);
+    return knowsMore(known, newest) ? known : null;
   }
 
-  async #put(
+  /** Control is written anew by the build whose plan the logs name; any other waits for a decision. */
+  async #restore(
     own: OwnPlan,
-    newest: PlanEntry,
-    move: { change: PlanChange; after: number; differences: readonly string[] },
+    newest: PlanEntry | null,
+    { hasLogs, plan, version }: KnownToLogs,
   ): Promise<PlanEntry | null> {
-    const { refusedBuilds, version } = newest;
-    const entry = { ...this.#entry(own, { ...move, version }), refusedBuilds };
+    const { topology } = own;
+    // Logs that know of no plan were written where nobody kept plans.
+    const isOwn = plan === null || plan.hash === own.hash;
+    if (version === null || !hasLogs || !isOwn) {
+      throw controlBehind(topology, { hasLogs, plan, version });
+    }
+    const after = Math.max(newest?.number ?? 0, plan?.number ?? 0);
+    const entry = this.#entry(own, { change: 'restored', version, after, differences: [] });
+    // A command looks at what there is, and leaves it to workers to mend it.
+    if (!this.#options.mayMove) return { ...entry, number: plan?.number ?? 0 };
+    return this.#put({ ...entry, refusedBuilds: newest?.refusedBuilds ?? [] });
+  }
+
+  /** Nobody has run it. */
+  async #begin(own: OwnPlan): Promise<PlanEntry | null> {
+    const move = { change: 'first', version: firstVersion, after: 0, differences: [] } as const;
+    const entry = this.#entry(own, move);
+    // A command looks at what there is, and there is nothing to disagree with.
+    return this.#options.mayMove ? this.#put(entry) : { ...entry, number: 0 };
+  }
+
+  async #put(entry: PlanEntry): Promise<PlanEntry | null> {
     return (await this.#store.put(entry)) === 'put' ? entry : null;
   }
 
@@ -213,6 +264,11 @@ export class PlanAdoption implements TaskPlans {
       telemetry.emit('warn', 'plan.build-not-recorded', { ...fields, error: String(error) });
     }
   }
+}
+
+/** The version of a task is not the one that counts: the plan is asked for again. */
+function versionOver(task: TaskAddress): StreamError {
+  return fencedBy(logPrefix(task).slice(0, -1), null, { ...task });
 }
 
 function isRefusal(error: unknown): error is StreamError {

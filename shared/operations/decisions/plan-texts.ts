@@ -2,6 +2,7 @@ import { planFolder } from '../../model/control-names';
 import { StreamError } from '../../model/errors';
 import type { BuildIdentity } from '../../model/topology-plan';
 import type { PlanDifference } from './compare-plans';
+import type { KnownToLogs } from './known-to-logs';
 import type { PlanEntry } from './plan-store';
 
 /** The commands that resolve a difference, each with what it does. */
@@ -44,16 +45,20 @@ export function decisionNeeded(
   );
 }
 
-/** The logs of a topology were written under a plan that control does not know. */
+/** The logs of a topology know of a plan, or of a version, that control does not. */
 export function controlBehind(
   topology: string,
-  found: { readonly number: number; readonly hash: string },
+  { hasLogs, plan, version }: KnownToLogs,
 ): StreamError {
+  const what = hasLogs
+    ? `were written under plan ${plan?.number ?? 0} (${plan?.hash ?? 'unknown'}) of version ${version ?? ''}`
+    : `were ended for version ${version ?? ''}`;
+  const restored = hasLogs ? ', or deploy the build of that plan, which writes it anew' : '';
   return new StreamError(
     'STREAM_DECISION_NEEDED',
-    `the logs of ${topology} were written under plan ${found.number} (${found.hash}), which ${planFolder(topology)} does not have: it was deleted, or is an older copy. ` +
-      `Put it back, or deploy the build of that plan, which writes it anew. Neither can be done: millrace decide ${topology} new-version`,
-    { details: { topology, ...found } },
+    `the logs of ${topology} ${what}, which ${planFolder(topology)} does not have: it was deleted, or is an older copy. ` +
+      `Put it back${restored}. Neither can be done: millrace decide ${topology} new-version goes on where the logs stop`,
+    { details: { topology, version, number: plan?.number ?? 0, hash: plan?.hash ?? null } },
   );
 }
 

@@ -15,9 +15,9 @@ import {
   newVersion,
   removeNodes,
   removeTopology,
-  rollback,
   type Decided,
 } from '../../../shared/operations/decisions/decide';
+import { rollback } from '../../../shared/operations/decisions/rollback';
 import { PlanStore } from '../../../shared/operations/decisions/plan-store';
 import { markDrain } from '../../../shared/operations/decisions/drain-mark';
 import type { Runtime } from '../../../shared/task/runtime';
@@ -229,8 +229,14 @@ describe('a rollback', () => {
     await shop.sale(newer, ['b'], 2_000);
     expect(await shop.sale(older, ['c'], 3_000)).toBe(false);
     const world = shop.world.decisionWorld(newBuild, added);
-    expect(await rollback(world, null)).toMatchObject({ isNew: true, number: 3 });
-    expect(await rollback(world, 'old')).toMatchObject({ isNew: false, number: 3 });
+    expect(await rollback(world, { to: null, isNewVersion: false })).toMatchObject({
+      isNew: true,
+      number: 3,
+    });
+    expect(await rollback(world, { to: 'old', isNewVersion: false })).toMatchObject({
+      isNew: false,
+      number: 3,
+    });
     shop.world.nowMs += 60_000;
     expect(await shop.sale(older, ['d'], 4_000)).toBe(true);
     expect(await shop.sale(newer, ['e'], 5_000)).toBe(false);

@@ -5,6 +5,7 @@ import { StreamError } from '../../../shared/model/errors';
 import { planHash, type PlanDocument } from '../../../shared/model/plan-document';
 import type { BuildIdentity } from '../../../shared/model/topology-plan';
 import { readBuildRecords } from '../../../shared/operations/decisions/build-records';
+import type { KnownToLogs } from '../../../shared/operations/decisions/known-to-logs';
 import { PlanAdoption } from '../../../shared/operations/decisions/plan-adoption';
 import type { DeliveryServices } from '../../../shared/task/delivery';
 import { PlanStore, type PlanEntry } from '../../../shared/operations/decisions/plan-store';
@@ -47,7 +48,7 @@ class World {
   nowMs = 1_000_000;
   objects = new MemoryObjectStore();
   open = 7;
-  newestVersion: string | null = null;
+  logs: KnownToLogs = { version: null, hasLogs: false, plan: null };
   #ids = 0;
 
   adoption(own: BuildIdentity, plan: PlanDocument, more: { mayMove?: boolean } = {}): PlanAdoption {
@@ -63,7 +64,10 @@ class World {
       ...{ build: own, mayMove: more.mayMove ?? true },
       plans: [{ topology, hash: planHash(plan), document: plan, stages: [] }],
       countOpen: async () => this.open,
-      newestVersion: async () => this.newestVersion,
+      logs: {
+        newestVersion: async () => this.logs.version,
+        known: async () => this.logs,
+      },
     });
   }
 
@@ -163,18 +167,47 @@ describe('the plan of a topology', () => {
 
   it('is what the logs say where control was deleted, for the build that wrote them', async () => {
     const world = new World();
+    const hash = planHash(large);
+    world.logs = { version: 'v3', hasLogs: true, plan: { number: 7, hash, buildId: 'b' } };
+    expect(await world.asks(first, small)).toBe('STREAM_DECISION_NEEDED');
+    expect(await world.asks(second, large, false)).toBe('v3 7');
+    expect(await world.newest()).toBeNull();
+    expect(await world.asks(second, large)).toBe('v3 8');
+    expect(await world.asks(first, small)).toBe('STREAM_BUILD_SUPERSEDED');
+  });
+
+  it('is what the logs say where control is an older copy', async () => {
+    const world = new World();
     await world.asks(first, small);
-    await world.asks(second, large);
-    world.objects = new MemoryObjectStore();
-    world.newestVersion = 'v3';
-    const found = { number: 2, hash: planHash(large) };
+    const hash = planHash(large);
+    world.logs = { version: 'v2', hasLogs: true, plan: { number: 5, hash, buildId: 'b' } };
+    expect(await world.asks(first, small)).toBe('STREAM_DECISION_NEEDED');
+    expect(await world.asks(second, large)).toBe('v2 6');
+  });
+
+  it('is what the logs say where only their plan numbers are ahead', async () => {
+    const world = new World();
+    await world.asks(first, small);
+    const found = { number: 5, hash: planHash(large) };
+    world.logs = { version: 'v1', hasLogs: true, plan: { ...found, buildId: 'b' } };
     const old = world.adoption(first, small);
-    expect(await answerOf(old)).toBe('v3 1');
     old.fenced(topology, found);
     expect(await answerOf(old)).toBe('STREAM_DECISION_NEEDED');
     const own = world.adoption(second, large);
     own.fenced(topology, found);
-    expect(await answerOf(own)).toBe('v3 3');
+    expect(await answerOf(own)).toBe('v1 6');
+  });
+
+  it('waits for a decision where logs were ended for a version that control does not have', async () => {
+    const world = new World();
+    const old = world.adoption(first, small);
+    expect(await answerOf(old)).toBe('v1 1');
+    world.logs = { version: 'v2', hasLogs: false, plan: null };
+    old.fenced(topology, null);
+    expect(await answerOf(old)).toBe('STREAM_DECISION_NEEDED');
+    world.objects = new MemoryObjectStore();
+    world.logs = { version: 'v1', hasLogs: true, plan: null };
+    expect(await world.asks(first, small)).toBe('v1 1');
   });
 
   it('refuses a blob that is no plan, and says which', async () => {
