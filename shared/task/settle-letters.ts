@@ -18,7 +18,7 @@ import type { StageServices } from './services';
 import type { TaskHold } from './task-hold';
 
 /** Store of a task's state that says which of its dead letters are settled, by letter id. */
-const lettersStore = '$letters';
+export const lettersStore = '$letters';
 
 export interface LetterToSettle {
   /** `<commit>.<n>`: the n-th dead letter of that commit of this task. */

@@ -1,4 +1,5 @@
 import { TaskLog } from '../../commit-log/task-log';
+import { planFolder } from '../../model/control-names';
 import { StreamError } from '../../model/errors';
 import type { StagePlan } from '../../model/program';
 import type { TaskAddress } from '../../model/task-address';
@@ -117,7 +118,7 @@ async function assertGoesOn(
     );
   if (newest.isRemoved) throw refusal('it was removed');
   // Nobody knows the plan under which the logs were written.
-  if (isLost) throw refusal(`control/${topology}/plan/ does not have the plan of its logs`);
+  if (isLost) throw refusal(`${planFolder(topology)} does not have the plan of its logs`);
   const differences = await answered(comparePlans(newest.document, document), (question) =>
     countOpen(services, newest, question),
   );

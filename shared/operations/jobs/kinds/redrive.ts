@@ -1,7 +1,6 @@
 import { Type, type Static } from 'typebox';
 import type { AppendStore, Clock } from '../../../model/ports';
 import type { StagePlan } from '../../../model/program';
-import { StreamError } from '../../../model/errors';
 import { whyNotRedriven, type LetterToSettle } from '../../../task/settle-letters';
 import type { LetterVerdict } from '../../../model/commit';
 import type { Runtime } from '../../../task/runtime';
@@ -62,16 +61,18 @@ export function redriveKind(world: {
       const limits = world.limitsOf(options.topology);
       const left: Record<string, number> = {};
       const taken = letters.filter((filed) => {
-        const why = whyLeft(filed, options, limits, world.clock.nowMs());
+        const isGone = functionOf(world.stages, filed) === null;
+        const why = isGone ? stageGone : whyLeft(filed, options, limits, world.clock.nowMs());
         if (why !== null) left[why] = (left[why] ?? 0) + 1;
         return why === null;
       });
-      const pieces = groupByTask(taken).flatMap(({ letters: own, path }) => {
-        const functionName = functionOf(world.stages, options.topology, path.stage);
+      const pieces = groupByTask(taken).flatMap((group) => {
+        const { letters: own, path } = group;
+        const functionName = functionOf(world.stages, group);
         return chunks(own, lettersPerPiece).map((chunk) => ({
           phase: 0,
           work: {
-            ...{ functionName, partition: path.partition },
+            ...{ functionName: functionName ?? '', partition: path.partition },
             ...{ verdict: options.verdict, reason: options.reason },
             letters: chunk.map(({ id, letter }) => ({ id, letter })),
           } satisfies RedriveWork,
@@ -150,13 +151,17 @@ function whyLeft(
   return null;
 }
 
-function functionOf(stages: readonly StagePlan[], topology: string, stage: string): string {
+/** A decision may have taken it out, with letters that nobody had settled. */
+const stageGone =
+  'this build has no such stage any more: they stay where they are, to be looked at';
+
+/** Null: this build has no such stage. */
+function functionOf(
+  stages: readonly StagePlan[],
+  { path: { stage, topology } }: Pick<FiledLetter, 'path'>,
+): string | null {
   const found = stages.find((plan) => plan.topology === topology && plan.name === stage);
-  if (found !== undefined) return found.functionName;
-  throw new StreamError(
-    'STREAM_TOPOLOGY_INVALID',
-    `letters of stage ${topology}/${stage} cannot be settled: this build has no such stage; give it its old name or discard its log with a reset`,
-  );
+  return found?.functionName ?? null;
 }
 
 function groupByTask(
