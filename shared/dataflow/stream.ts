@@ -10,6 +10,7 @@ import { map } from '../operators/map';
 import type { Aggregate } from '../operators/aggregates';
 import type { GraphBuilder } from './builder';
 import type { Edge, LatePolicy } from './graph';
+import { shapeFaults } from './operator-shape';
 import { columnsOf } from './schema';
 import type { TableNameFor, Update, WindowResult } from './value-types';
 import type { TumblingWindow } from './windows';
@@ -82,6 +83,9 @@ export class Stream<Value> {
   ): readonly Edge[] {
     const [operator, identity] =
       given.length === 3 ? [{ spec: given[0], config: given[1] }, given[2]] : [given[0], given[1]];
+    const faults = Array.from(shapeFaults(operator));
+    for (const fault of faults) this.graph.fault(fault);
+    if (faults.length > 0) return this.edges;
     const ports = operator.spec.shape(operator.config).inputs;
     if (ports.length !== inputs.length) {
       this.graph.fault(

@@ -4,7 +4,9 @@ import type { TaskStores } from '../state/task-stores';
 import type { Books } from './books';
 import { freezeDeep, ownCopy } from '../model/freeze';
 import type { OperatorStores } from '../state/stores';
+import { StreamError } from '../model/errors';
 import { NodeContext } from './node-context';
+import { describe } from './source-events';
 import { addRow, RowBuffer } from './rows';
 import type { StageGraph, StageNode } from './stage-graph';
 
@@ -87,10 +89,7 @@ export class Dataflow {
         isMemoryOnly: isMemoryOnly === true,
         stageOutputs: world.outputs,
       });
-      const instance = node.spec.open(node.config, context);
-      if (hasTimers && instance.onTimer === undefined) {
-        throw new Error(`operator ${node.name} declares timers and has no onTimer`);
-      }
+      const instance = opened(node, context, hasTimers);
       const consumers = ports.map((_, output) => consumersOf(place, output));
       const { name } = node;
       return {
@@ -194,13 +193,38 @@ function inboxesOf(node: StageNode, to: number): Inbox[] {
   );
 }
 
+/** @throws StreamError STREAM_TOPOLOGY_INVALID */
+function opened(
+  { config, name, spec }: StageNode,
+  context: NodeContext,
+  hasTimers: boolean,
+): OperatorInstance {
+  const refusal = (why: string, cause?: unknown): StreamError =>
+    new StreamError('STREAM_TOPOLOGY_INVALID', `operator ${name} (${spec.kind}): ${why}`, {
+      details: { operator: name },
+      ...(cause === undefined ? {} : { cause }),
+    });
+  let instance: Partial<OperatorInstance> | undefined;
+  try {
+    instance = spec.open(config, context);
+  } catch (error) {
+    throw refusal(`it cannot be opened: ${describe(error)}`, error);
+  }
+  if (typeof instance?.process !== 'function') throw refusal('what open gives has no process');
+  if (hasTimers && instance.onTimer === undefined) {
+    throw refusal('it declares timers and has no onTimer');
+  }
+  return instance as OperatorInstance;
+}
+
 function assertWired({ inputs, name }: StageNode, ports: number): void {
   if (inputs.length === ports && inputs.every((edges) => edges.length > 0)) return;
   throw new Error(`operator ${name} has ${ports} inputs, ${inputs.length} are connected`);
 }
 
 function process(node: NodeRuntime, port: number, rows: Rows): void {
-  const { instance } = node;
+  const { context, instance } = node;
+  context.beginRows();
   const args = instance.args === undefined ? noColumns : instance.args(port, rows);
   instance.process(port, rows, args);
 }

@@ -12,6 +12,8 @@ const rowsMax = 16_384;
 
 /** Where rows have no key, all of a partition share this one: the canonical text of null. */
 const noKey = 'z';
+/** An origin: no row has been begun. */
+const notBegun = -2;
 
 /** What one operator works through: it knows which row or timer is under way. */
 export class NodeContext implements TaskContext {
@@ -27,7 +29,7 @@ export class NodeContext implements TaskContext {
   #key = noKey;
   #timeMs = 0;
   #markMs = -Infinity;
-  #origin = -1;
+  #origin = notBegun;
 
   constructor(options: {
     readonly name: string;
@@ -63,12 +65,18 @@ export class NodeContext implements TaskContext {
     return this.#stores?.earliestTimerMs ?? Infinity;
   }
 
+  /** Rows are about to come: until one is begun, nothing of it can be told. */
+  beginRows(): void {
+    this.#origin = notBegun;
+  }
+
   begin(rows: Rows, index: number): void {
     this.#origin = rows.origins[index] ?? -1;
     this.#markMs = rows.marks[index] ?? -Infinity;
     this.#timeMs = rows.times[index] ?? 0;
     this.#key = rows.keys?.[index] ?? noKey;
     if (this.#stores === null) return;
+    this.#stores.keepUpdated();
     this.#stores.setKey(this.#key);
     this.#stores.setTime(this.#markMs);
   }
@@ -86,6 +94,7 @@ export class NodeContext implements TaskContext {
   }
 
   emit(output: number, value: unknown, timeMs?: number): void {
+    this.#assertBegun();
     const time = timeMs === undefined ? this.#timeMs : wholeTime(timeMs);
     const buffer = this.outputs[output];
     if (buffer === undefined) throw new Error(`the operator declares no output ${output}`);
@@ -100,6 +109,7 @@ export class NodeContext implements TaskContext {
   }
 
   refuse(endedMs: number): void {
+    this.#assertBegun();
     this.#books.late(this.#origin, this.name);
     // Its own source was not so far: its partition was taken for idle.
     if (this.#markMs < endedMs) this.#books.count(this.name, 'lateByIdle');
@@ -192,7 +202,15 @@ export class NodeContext implements TaskContext {
 
   /** The row under way was taken into keyed state. */
   #wrote(): void {
+    this.#assertBegun();
     if (!this.#isMemoryOnly) this.#books.emitted(this.#origin);
+  }
+
+  #assertBegun(): void {
+    if (this.#origin !== notBegun) return;
+    throw new Error(
+      `operator ${this.name}: context.begin(rows, index) comes before what is done with a row`,
+    );
   }
 
   #declared(): OperatorStores {

@@ -210,6 +210,7 @@ export class StageProgram implements Program {
       rows.add(values[at], keys[at] ?? '', timesMs[at] ?? 0, this.#marks[at] ?? -Infinity, at);
     }
     this.#dataflow.run(this.#rows, to - from === 1);
+    this.#state.keepUpdated();
   }
 
   /** One by one: what throws is a dead letter, and nothing else of it is left. */
@@ -319,13 +320,25 @@ export class StageProgram implements Program {
     try {
       context.beginTimer(timer);
       instance.onTimer?.(timer);
+      this.#state.keepUpdated();
       this.#deliverResults(node);
     } catch (error) {
+      this.#keepOrUndo(node);
       this.#resultLetter(describe(error), { key: context.key(), timeMs: timer.timeMs });
     } finally {
       for (const rows of outputs) rows.clear();
     }
     this.#books.settle();
+  }
+
+  /** What a timer left that the log cannot hold must go, and all that it did with it: only the timer is over. */
+  #keepOrUndo({ context, stores }: NodeRuntime): void {
+    try {
+      this.#state.keepUpdated();
+    } catch {
+      this.#undo(null, 0, 0);
+      stores?.takeDue(context.watermarkMs);
+    }
   }
 
   #deliverResults(node: NodeRuntime): void {
@@ -339,6 +352,7 @@ export class StageProgram implements Program {
         this.#setUndoPoint();
         try {
           this.#dataflow.runRow(node, output, rows, index);
+          this.#state.keepUpdated();
         } catch (error) {
           this.#undo(null, 0, 0);
           this.#resultLetter(describe(error), rows.values[index]);

@@ -2,7 +2,7 @@ import { invariant } from '../model/errors';
 import type { ByteReader } from './bytes';
 import { Slot, SlotEntry, type JournalEntry } from './journal';
 import { operation, type OperationWriter } from './operations';
-import { assertIsValue } from './value-table';
+import { assertIsValue, isOpen } from './value-table';
 import { StoreTable, type ContentContext, type SavedSlots } from './store-table';
 import type { MapEntryName } from './stores';
 
@@ -103,7 +103,7 @@ export class MapTable extends StoreTable {
     const slot = this.written(key);
     const cell = this.#writtenCell(slot, entryName(name));
     const { journal } = this;
-    if (cell.touched === journal.epoch && cell.value !== undefined) return cell.value;
+    if (cell.touched === journal.epoch && isOpen(cell.value)) return cell.value;
     this.#noteCell(slot, cell);
     const value = cell.value === undefined ? make() : this.codec.clone(cell.value);
     assertIsValue(value);

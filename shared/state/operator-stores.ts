@@ -1,3 +1,4 @@
+import type { KeptValues } from './kept-values';
 import { ListTable } from './list-table';
 import { MapTable } from './map-table';
 import type { StoreTable } from './store-table';
@@ -20,6 +21,7 @@ interface Options {
   readonly find: StoreFinder;
   readonly tables: readonly StoreTable[];
   readonly timers: TimerTable | null;
+  readonly kept: KeptValues;
 }
 
 /** The key under way, shared by an operator's stores. */
@@ -52,6 +54,10 @@ export class TaskOperatorStores implements OperatorStores {
     };
   }
 
+  keepUpdated(): void {
+    this.#options.kept.keepLent();
+  }
+
   setKey(key: string): void {
     this.#scope.key = key;
   }
@@ -63,23 +69,35 @@ export class TaskOperatorStores implements OperatorStores {
   value<Value>(name: string): ValueStore<Value> {
     const table = this.#find(name, 'value', ValueTable);
     const scope = this.#scope;
+    const { kept } = this.#options;
+    const { isPlain } = table;
     return {
       get: () => table.get(scope.key) as Value | undefined,
-      put: (value) => table.put(scope.key, value),
+      put: (value) => {
+        if (isPlain) kept.keep(table.name, value);
+        table.put(scope.key, value);
+      },
       delete: () => table.deleteKey(scope.key),
-      update: (make) => table.update(scope.key, make) as Value,
+      update: (make) => {
+        const value = table.update(scope.key, make) as Value;
+        if (isPlain) kept.lend(table.name, value);
+        return value;
+      },
     };
   }
 
   map<Value>(name: string): MapStore<Value> {
-    return new KeyMap<Value>(this.#find(name, 'map', MapTable), this.#scope);
+    return new KeyMap<Value>(this.#find(name, 'map', MapTable), this.#scope, this.#options.kept);
   }
 
   list<Value>(name: string): ListStore<Value> {
     const table = this.#find(name, 'list', ListTable);
     const scope = this.#scope;
     return {
-      append: (value) => table.append(scope.key, value),
+      append: (value) => {
+        if (table.isPlain) this.#options.kept.keep(table.name, value);
+        table.append(scope.key, value);
+      },
       values: () => table.values(scope.key) as readonly Value[],
       clear: () => table.deleteKey(scope.key),
     };
@@ -114,10 +132,12 @@ export class TaskOperatorStores implements OperatorStores {
 class KeyMap<Value> implements MapStore<Value> {
   readonly #table: MapTable;
   readonly #scope: Scope;
+  readonly #kept: KeptValues;
 
-  constructor(table: MapTable, scope: Scope) {
+  constructor(table: MapTable, scope: Scope, kept: KeptValues) {
     this.#table = table;
     this.#scope = scope;
+    this.#kept = kept;
   }
 
   get(entry: MapEntryName): Value | undefined {
@@ -125,6 +145,7 @@ class KeyMap<Value> implements MapStore<Value> {
   }
 
   put(entry: MapEntryName, value: Value): void {
+    if (this.#table.isPlain) this.#kept.keep(this.#table.name, value);
     this.#table.put(this.#scope.key, entry, value);
   }
 
@@ -141,7 +162,9 @@ class KeyMap<Value> implements MapStore<Value> {
   }
 
   update(entry: MapEntryName, make: () => Value): Value {
-    return this.#table.update(this.#scope.key, entry, make) as Value;
+    const value = this.#table.update(this.#scope.key, entry, make) as Value;
+    if (this.#table.isPlain) this.#kept.lend(this.#table.name, value);
+    return value;
   }
 
   entries(): Iterable<readonly [MapEntryName, Value]> {

@@ -8,6 +8,7 @@ import {
   type JournalOwner,
   type SlotEntry,
 } from './journal';
+import { frozenPlain } from './kept-values';
 import { operation, storeKinds, type OperationWriter, type StoreKind } from './operations';
 import type { StoreCodec } from './stores';
 
@@ -48,10 +49,10 @@ function groupOf(key: string): number {
   return lastGroup;
 }
 
-/** Copied whole; what an operator never changes in place needs no other. */
+/** Values that are plain and frozen (`KeptValues`), copied whole before one is changed in place. */
 export const plainCodec: StoreCodec<unknown> = {
   toJson: (value) => value,
-  fromJson: (json) => json,
+  fromJson: frozenPlain,
   clone: clonePlain,
 };
 
@@ -105,6 +106,11 @@ export abstract class StoreTable implements JournalOwner {
     this.sizes = options.sizes;
     this.bucketMs = options.bucketMs;
     this.codec = options.codec;
+  }
+
+  /** It has no codec of its own. */
+  get isPlain(): boolean {
+    return this.codec === plainCodec;
   }
 
   /** The slot of a key; undefined where it was never written, or its time is over. */

@@ -21,7 +21,7 @@ export interface StoreShape {
   /** Unique in the operator; not beginning with `$`. */
   readonly name: string;
   readonly kind: 'value' | 'map' | 'list';
-  /** Absent: values are plain already. */
+  /** Absent: values are plain, and frozen when they are put. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each store has values of its own type
   readonly codec?: StoreCodec<any>;
   /**
@@ -39,17 +39,21 @@ export interface OperatorStoresShape {
 
 /** One value of the key under way. */
 export interface ValueStore<Value> {
-  /** For reading only: what is changed goes through `update`. */
+  /** Frozen: what is to be changed comes from `update`. */
   get(): Value | undefined;
+  /** Freezes the value. @throws TypeError: it is not plain, so that the log cannot hold it */
   put(value: Value): void;
   delete(): void;
-  /** The value to change in place (made where there is none): copied on first touch since the undo point. */
+  /**
+   * The value to change in place (made where there is none): copied on first touch since the undo point. It
+   * may be changed until the next row or timer.
+   */
   update(make: () => Value): Value;
 }
 
 /** Named values of the key under way. */
 export interface MapStore<Value> {
-  /** For reading only. */
+  /** As of a `ValueStore`; so are `put` and `update`. */
   get(entry: MapEntryName): Value | undefined;
   put(entry: MapEntryName, value: Value): void;
   delete(entry: MapEntryName): void;
@@ -78,6 +82,8 @@ export interface KeyTimers {
 
 /** The stores and timers of one operator in one task. */
 export interface OperatorStores {
+  /** The row under way is done. @throws TypeError: the log cannot hold what it changed by an `update` */
+  keepUpdated(): void;
   /** The canonical key (shared/model/key.ts) that every call from here on is about. */
   setKey(key: string): void;
   /**

@@ -1,6 +1,7 @@
 import type { StateSection } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import { TaskOperatorStores, type StoreFinder } from './operator-stores';
+import { KeptValues } from './kept-values';
 import { ListTable } from './list-table';
 import { Journal, type JournalEntry, type JournalOwner } from './journal';
 import { MapTable } from './map-table';
@@ -45,6 +46,7 @@ export class TaskStores {
   readonly #tables = new Map<string, StoreTable>();
   readonly #declared = new Set<string>();
   readonly #writer = new OperationWriter();
+  readonly #kept = new KeptValues();
   #snapshot: StateSnapshot | null = null;
 
   /** A store of the engine's own; made empty on first use. Its name begins with `$`. */
@@ -80,7 +82,13 @@ export class TaskStores {
       if (table !== undefined) return table;
       throw new TypeError(`operator ${operator} has no store ${name}: its shape is to declare it`);
     };
-    return new TaskOperatorStores({ operator, find, tables: [...tables.values()], timers });
+    return new TaskOperatorStores({
+      operator,
+      find,
+      tables: [...tables.values()],
+      timers,
+      kept: this.#kept,
+    });
   }
 
   /** Keys that an operator holds something for. */
@@ -146,7 +154,16 @@ export class TaskStores {
 
   /** Undoes everything since a mark; 0: since the last `settle`. Costs what was touched. */
   rollback(mark: number): void {
+    this.#kept.forgetLent();
     this.#journal.rollback(mark);
+  }
+
+  /**
+   * The event (or events) since the last mark are done: what they changed in place is kept as it is now.
+   * @throws TypeError: the log cannot hold it; roll back
+   */
+  keepUpdated(): void {
+    this.#kept.keepLent();
   }
 
   /**

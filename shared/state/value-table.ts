@@ -21,7 +21,7 @@ export class ValueTable extends StoreTable {
   update(key: string, make: () => unknown): unknown {
     const slot = this.written(key);
     const { journal } = this;
-    if (slot.touched === journal.epoch && slot.value !== undefined) return slot.value;
+    if (slot.touched === journal.epoch && isOpen(slot.value)) return slot.value;
     this.note(slot);
     const value = slot.value === undefined ? make() : this.codec.clone(slot.value);
     assertIsValue(value);
@@ -73,4 +73,9 @@ export class ValueTable extends StoreTable {
 export function assertIsValue(value: unknown): void {
   if (value === undefined)
     throw new TypeError('a store holds no undefined: delete the key instead');
+}
+
+/** It was copied since the undo point, and its row is still under way. */
+export function isOpen(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Object.isFrozen(value);
 }

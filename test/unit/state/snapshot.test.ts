@@ -177,9 +177,15 @@ describe('changes of a store', () => {
     expect(loaded.undeclared()).toEqual([]);
   });
 
-  it('name the store whose value the log cannot hold, before anything is appended', () => {
+  it('name the store whose codec makes what the log cannot hold, before anything is appended', () => {
     const stores = new TaskStores();
-    stores.open('bars', shape).map('open').put(1, new Date(0));
+    const same = (date: unknown): unknown => date;
+    const codec = { toJson: same, fromJson: same, clone: same };
+    const stored = { name: 'open', kind: 'map', codec } as const;
+    stores
+      .open('bars', { stores: [stored], timers: 'none' })
+      .map('open')
+      .put(1, new Date(0));
     expect(() => stores.changes()).toThrow(/bars\/open.*a Date cannot be kept/);
     stores.rollback(0);
     expect(stores.changes()).toEqual([]);
