@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import type { InexactNumber } from '../model/program';
 import { inexactNumbers, mayHoldInexactNumber } from './exact-numbers';
 import { byteOrderMarkBytes, isByteOrderMark } from './json-bytes';
+import { JoinedValues, notThere } from './joined-values';
 import { ingestLimits } from './limits';
 import { splitEvents, type EventPlaces } from './split-events';
 
@@ -68,12 +69,28 @@ function openLarge(body: Uint8Array): MessageEvents {
  */
 export class MessageOpener {
   readonly #small = new SmallEvents();
+  readonly #ahead: JoinedValues | null;
   #last: { readonly body: Uint8Array; readonly events: MessageEvents } | null = null;
+
+  /** @param mark what nobody who sends can foresee, for reading ahead; null: each is read by itself */
+  constructor(mark: string | null = null) {
+    this.#ahead = mark === null ? null : new JoinedValues(mark, surelyWithinLimitsBytes);
+  }
+
+  /** These messages will be opened next, in order. */
+  expect(messages: readonly { readonly body: Uint8Array }[]): void {
+    this.#ahead?.expect(messages);
+  }
 
   /** @returns events that are good until another message is opened */
   open(body: Uint8Array): MessageEvents {
     if (this.#last?.body === body) return this.#last.events;
     this.#last = null;
+    const value = this.#ahead === null ? notThere : this.#ahead.take(body);
+    if (value !== notThere) {
+      this.#small.take(body, value);
+      return this.#small;
+    }
     // Those of a small message are made at once: whoever took them may have changed them.
     if (this.#small.open(body)) return this.#small;
     const events = openLarge(body);
@@ -106,10 +123,20 @@ class SmallEvents implements MessageEvents {
       // Whoever looks at it event by event says what is wrong with which.
       return false;
     }
+    this.#setBody(bytes);
+    return true;
+  }
+
+  /** Takes over the value of a message that was read already. */
+  take(body: Uint8Array, value: unknown): void {
+    this.#value = value;
+    this.#setBody(asBuffer(body));
+  }
+
+  #setBody(bytes: Buffer): void {
     this.#bytes = bytes;
     this.#isArray = Array.isArray(this.#value);
     this.#places = null;
-    return true;
   }
 
   get length(): number {

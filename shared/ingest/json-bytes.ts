@@ -22,6 +22,12 @@ export function isByteOrderMark(bytes: Uint8Array, at: number): boolean {
   return byteOrderMark.every((byte, index) => bytes[at + index] === byte);
 }
 
+/** It begins as JSON does: not as gzip, nor with a byte order mark. */
+export function isPlainText(bytes: Uint8Array): boolean {
+  const first = bytes[0] ?? 0;
+  return first >= space && first < 0x80;
+}
+
 /** White space of JSON within a line. */
 export function isBlankInLine(byte: number | undefined): boolean {
   return byte === space || byte === tab || byte === carriageReturn;

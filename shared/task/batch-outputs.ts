@@ -174,9 +174,23 @@ function encodeLines(lines: readonly string[]): Uint8Array {
   return bytes;
 }
 
+/** Bodies are put side by side here: a call into zlib for each costs more than their bytes. */
+const joined = Buffer.allocUnsafeSlow(32 * 1024);
+
 /** CRC-32 chained over the bodies of a range: the same range must always hash the same. */
 export function hashBodies(bodies: Iterable<Uint8Array>): number {
   let hash = 0;
-  for (const body of bodies) hash = crc32(body, hash);
-  return hash;
+  let length = 0;
+  for (const body of bodies) {
+    if (length + body.byteLength > joined.length) {
+      hash = crc32(joined.subarray(0, length), hash);
+      length = 0;
+    }
+    if (body.byteLength > joined.length) hash = crc32(body, hash);
+    else {
+      joined.set(body, length);
+      length += body.byteLength;
+    }
+  }
+  return crc32(joined.subarray(0, length), hash);
 }

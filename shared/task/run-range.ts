@@ -70,6 +70,7 @@ class RangeRun {
   run(): RangeResult {
     // What is there already, were it only results that were due, is a commit of its own.
     this.#stopWhereFull();
+    this.#request.opener.expect(this.#request.messages);
     for (const message of this.#request.messages) {
       if (this.#isOver()) break;
       invariant(message.sequenceNumber >= this.#cursor.sequenceNumber, 'a cursor never goes back');
@@ -79,6 +80,7 @@ class RangeRun {
       this.#cursor = { sequenceNumber: message.sequenceNumber + 1, index: 0 };
     }
     this.#runSegment();
+    this.#request.opener.expect([]);
     const bodies = this.#begunMessages().map(({ body }) => body);
     return {
       to: this.#cursor,

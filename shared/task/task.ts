@@ -64,7 +64,7 @@ export class Task {
   readonly #hold: TaskHold;
   readonly #options: TaskOptions;
   readonly #services: StageServices;
-  readonly #opener = new MessageOpener();
+  readonly #opener: MessageOpener;
   /** Commits of more events were too large for one append. */
   #eventsThatMayFit = Infinity;
   #turn: Promise<unknown> = Promise.resolve();
@@ -75,6 +75,7 @@ export class Task {
     this.#hold = hold;
     this.#options = options;
     this.#services = options.services;
+    this.#opener = new MessageOpener(options.services.randomness.uniqueId());
     this.address = options.address;
   }
 
