@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { TablePlan } from '../model/table';
 
 /** Digits of a version in the names of a transaction log. */
 const versionDigits = 20;
@@ -115,4 +116,9 @@ export function encodePath(name: string): string {
 
 export function decodePath(path: string): string {
   return decodeURIComponent(path);
+}
+
+/** Tells the shapes of one table apart: builds that take turns have other columns, and each opens its own. */
+export function tableShape({ columns, name }: Pick<TablePlan, 'columns' | 'name'>): string {
+  return JSON.stringify([name, ...columns.map((column) => column.name)]);
 }

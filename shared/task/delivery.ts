@@ -53,18 +53,29 @@ export class Delivery {
     }
   }
 
-  /** Flushes the tables whose gathered rows reached a limit. */
+  /** Flushes the tables whose gathered rows reached a limit; those of a former plan wait for none. */
   async flushDue(): Promise<void> {
-    for (const table of this.#plan.tables) {
-      const pending = this.#state.pendingRows.get(table.name) ?? [];
-      if (isDue(table, pending, this.#services.clock.nowMs())) await this.#flush(table, pending);
+    for (const [name, pending] of Array.from(this.#state.pendingRows)) {
+      const table = this.#plan.tables.find((one) => one.name === name);
+      const isDueNow =
+        table === undefined
+          ? pending.length > 0
+          : isDue(table, pending, this.#services.clock.nowMs());
+      if (isDueNow) await this.flushTable(name);
     }
   }
 
   async flushAll(): Promise<void> {
-    for (const table of this.#plan.tables) {
-      const pending = this.#state.pendingRows.get(table.name) ?? [];
-      if (pending.length > 0) await this.#flush(table, pending);
+    for (const name of Array.from(this.#state.pendingRows.keys())) await this.flushTable(name);
+  }
+
+  /** Rows that former builds made for other columns go before those that come after them. */
+  async flushTable(name: string): Promise<void> {
+    const pending = this.#state.pendingRows.get(name) ?? [];
+    for (let first = pending[0]; first !== undefined; first = pending[0]) {
+      const { table } = first;
+      const other = pending.findIndex((rows) => rows.table !== table);
+      await this.#flush(table, pending.slice(0, other === -1 ? pending.length : other));
     }
   }
 

@@ -7,7 +7,7 @@ import type { AdoptedPlan } from '../model/topology-plan';
 import type { KeyedStore } from '../state/stores';
 import type { TaskStores } from '../state/task-stores';
 
-/** By node: the fingerprint of what its stores hold. By `table <name>`: the columns of rows in the log. */
+/** By node: the fingerprint of what its stores hold. By `table <name>`: the table that rows in the log are for. */
 const keptStore = '$kept';
 
 interface KeptStateOptions {
@@ -15,6 +15,8 @@ interface KeptStateOptions {
   readonly address: TaskAddress;
   readonly plan: AdoptedPlan;
   readonly tables: readonly TablePlan[];
+  /** Whether rows of a table wait in the log. */
+  readonly hasRows: (table: string) => boolean;
   readonly telemetry: Telemetry;
 }
 
@@ -38,7 +40,7 @@ export class KeptState {
     );
     this.#wanted = new Map([
       ...own.map((node) => [node.name, canonicalJson(node.fingerprint)] as const),
-      ...tables.map((table) => [entryOf(table.name), columnsText(table)] as const),
+      ...tables.map((table) => [entryOf(table.name), tableText(table)] as const),
     ]);
   }
 
@@ -55,13 +57,17 @@ export class KeptState {
 
   /** Before each commit: what has changed since the log was written goes into it. */
   note(): void {
-    const { address, keyed, plan, telemetry } = this.#options;
+    const { address, hasRows, keyed, plan, telemetry } = this.#options;
     for (const [name, text] of this.#wanted) {
       if (this.#store.get(name) !== text) this.#store.put(name, text);
     }
     if (plan.nodes === undefined || this.#store.size === this.#wanted.size) return;
     for (const [name] of Array.from(this.#store.entries())) {
-      if (this.#wanted.has(name) || isTable(name)) continue;
+      if (this.#wanted.has(name)) continue;
+      if (isTable(name)) {
+        if (!hasRows(tableOf(name))) this.#store.delete(name);
+        continue;
+      }
       const keys = keyed.keysOf(name);
       keyed.clear(name);
       this.#store.delete(name);
@@ -69,12 +75,17 @@ export class KeptState {
     }
   }
 
-  /** Rows that wait in the log may have other columns than the plan's tables. */
-  hasOtherColumns(): boolean {
-    return Array.from(this.#wanted).some(([name, text]) => {
-      const kept = this.#store.get(name);
-      return isTable(name) && kept !== undefined && kept !== text;
-    });
+  /** Rows that wait in the log may be for other tables than the plan's, or for other columns. */
+  hasOtherTables(): boolean {
+    return Array.from(this.#store.entries()).some(
+      ([name, text]) => isTable(name) && this.#wanted.get(name) !== text,
+    );
+  }
+
+  /** Somebody has decided that a table is done without, whatever becomes of its rows. */
+  isTableGivenUp(table: string): boolean {
+    const isWanted = this.#wanted.has(entryOf(table));
+    return !isWanted && (this.#options.plan.givenUp ?? []).includes(table);
   }
 
   #isGivenUp(name: string): boolean {
@@ -115,10 +126,17 @@ export function nodesKept(keyed: TaskStores): readonly string[] {
   return kept.filter((name) => !isTable(name));
 }
 
-/** The columns that rows of a table in the log have, by the log itself; null: those of the plan. */
-export function columnsKept(keyed: TaskStores, table: string): readonly string[] | null {
-  const text = keyed.store<string>(keptStore).get(entryOf(table));
-  return text === undefined ? null : (JSON.parse(text) as readonly string[]);
+/** The table that rows in the log are for, as the log itself says; undefined: it does not. */
+export function tableTextKept(keyed: TaskStores, table: string): string | undefined {
+  return keyed.store<string>(keptStore).get(entryOf(table));
+}
+
+/** Whatever a former plan gathered leaves at once. */
+const noRows = { rowsMax: 1, bytesMax: 1, ageMaxMs: 1 };
+
+export function parseKeptTable(name: string, text: string): TablePlan {
+  // Our own: the record's CRC vouches for it.
+  return { name, ...(JSON.parse(text) as Omit<TablePlan, 'name' | 'flush'>), flush: noRows };
 }
 
 function entryOf(table: string): string {
@@ -129,6 +147,12 @@ function isTable(name: string): boolean {
   return name.startsWith('table ');
 }
 
-function columnsText({ columns }: TablePlan): string {
-  return JSON.stringify(columns.map(({ name }) => name));
+function tableOf(entry: string): string {
+  return entry.slice('table '.length);
+}
+
+/** All that tells where rows go; limits of flushes may differ from build to build. */
+function tableText({ columns, format, partitionBy }: TablePlan): string {
+  const plain = columns.map(({ name, nullable, type }) => ({ name, nullable, type }));
+  return canonicalJson({ columns: plain, format, partitionBy });
 }

@@ -105,3 +105,16 @@ function owedRows(
   }
   return owed;
 }
+
+const latePrefix = 'late:';
+
+/** Of a program's counters, those of late events, by operator. */
+export function lateByOperator(
+  counters: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const late: Record<string, number> = {};
+  for (const [name, count] of Object.entries(counters)) {
+    if (count > 0 && name.startsWith(latePrefix)) late[name.slice(latePrefix.length)] = count;
+  }
+  return late;
+}

@@ -29,6 +29,7 @@ import { assertSameCount, countKnown, noteCount } from './partition-counts';
 import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
 import { LogMaintenance } from './log-maintenance';
+import { lateByOperator } from './summary';
 import { TaskState } from './task-state';
 import { leastSizeOfParts, type StateAccount } from '../state/state-budget';
 import type { TaskAddress } from '../model/task-address';
@@ -103,6 +104,7 @@ export class TaskHold {
     this.reports = new CommitReports(address, services);
     this.#kept = new KeptState({
       ...{ keyed: state.keyed, address, plan: options.plan, tables: stage.plan.tables },
+      hasRows: (table) => (state.pendingRows.get(table)?.length ?? 0) > 0,
       telemetry: services.telemetry,
     });
     this.maintenance = new LogMaintenance({
@@ -332,8 +334,6 @@ export class TaskHold {
     this.#assertTurn();
     if ((this.log.plan?.number ?? 0) === number) return 'appended';
     const { clock, faultPoint, writer } = this.#services;
-    // Rows of former columns leave with these: a snapshot that comes later knows the columns of now alone.
-    if (this.#kept.hasOtherColumns()) await this.delivery.flushAll();
     await faultPoint('stage.before-plan');
     const outcome = await this.log.append({
       kind: 'plan',
@@ -367,11 +367,40 @@ export class TaskHold {
   /** What must be so before a commit: earlier outputs have left, and the log has room. */
   async prepare(): Promise<void> {
     await this.delivery.sendOutbox();
+    await this.#flushFormerTables();
     if (!this.attempts.isNothingSuspected()) return;
     await this.maintenance.step();
     if (this.log.shouldRoll() && (await this.maintenance.roll()) === 'conflict') {
       await this.catchUp();
     }
+  }
+
+  /**
+   * Rows for tables as a former plan had them leave before this one writes to the log: a snapshot that comes later
+   * knows the tables of now alone.
+   */
+  async #flushFormerTables(): Promise<void> {
+    if (!this.#kept.hasOtherTables()) return;
+    for (const table of Array.from(this.state.pendingRows.keys())) {
+      try {
+        await this.delivery.flushTable(table);
+      } catch (error) {
+        const isHopeless = error instanceof StreamError && error.disposition === 'halt';
+        if (!isHopeless || !this.#kept.isTableGivenUp(table)) throw error;
+        this.#giveUpRows(table, error);
+      }
+    }
+  }
+
+  #giveUpRows(table: string, error: StreamError): void {
+    const rows = this.state.pendingRows.get(table) ?? [];
+    this.state.pendingRows.delete(table);
+    this.#services.telemetry.emit('error', 'task.rows-given-up', {
+      ...this.#options.address,
+      table,
+      rows: rows.reduce((sum, { count }) => sum + count, 0),
+      error: error.message,
+    });
   }
 
   async #finishRoll(): Promise<void> {
@@ -444,15 +473,4 @@ export class TaskHold {
       throw error;
     }
   }
-}
-
-const latePrefix = 'late:';
-
-/** Of a program's counters, those of late events, by operator. */
-function lateByOperator(counters: Readonly<Record<string, number>>): Record<string, number> {
-  const late: Record<string, number> = {};
-  for (const [name, count] of Object.entries(counters)) {
-    if (count > 0 && name.startsWith(latePrefix)) late[name.slice(latePrefix.length)] = count;
-  }
-  return late;
 }

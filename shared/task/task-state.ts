@@ -15,9 +15,9 @@ import type {
 } from '../model/commit';
 import { invariant } from '../model/errors';
 import type { StagePlan } from '../model/program';
-import type { Row } from '../model/table';
+import type { Row, TablePlan } from '../model/table';
 import { Producers, producingStages } from '../delivery/exchange/producers';
-import { columnsKept } from './kept-state';
+import { parseKeptTable, tableTextKept } from './kept-state';
 import { inSlices, type SlicedWorld } from '../state/slices';
 import type { StateSnapshot } from '../state/snapshot';
 import { TaskStores, type StateSize } from '../state/task-stores';
@@ -30,6 +30,8 @@ export interface PendingRows {
   readonly watermarkMs: number | null;
   readonly bytes: number;
   readonly count: number;
+  /** The table that they are for: the plan's or, where that lacks it or a column of theirs, the log's own. */
+  readonly table: TablePlan;
   /** Parsed only when flushed. */
   readonly rows: () => readonly Row[];
 }
@@ -53,8 +55,9 @@ export class TaskState {
   /** What this process knows beyond the log: how far outputs have left since. */
   outboxConfirmedThrough = 0;
   readonly flushedThrough = new Map<string, number>();
+  /** By table: also of tables that the plan no longer has, whose rows have not left yet. */
   readonly pendingRows: Map<string, PendingRows[]>;
-  /** Tables that the topology no longer has, with the last commit that holds rows for them. */
+  /** Tables that neither plan nor log know any more, with the last commit that holds rows for them. */
   readonly rowsWithoutTable = new Map<string, number>();
   readonly pendingOutbox: PendingOutbox[] = [];
   /** Tables know of earlier lives of this task: should it have no birth yet, it was born after them. */
@@ -63,14 +66,13 @@ export class TaskState {
   baseCommit = 0;
 
   readonly #plan: StatePlan;
-  /** Names of the columns of each table. */
-  readonly #columns: ReadonlyMap<string, readonly string[]>;
+  readonly #tables: ReadonlyMap<string, TablePlan>;
+  /** As the log has them: its texts are long, and the same for a long time. */
+  readonly #keptTables = new Map<string, { readonly text: string; readonly table: TablePlan }>();
 
   constructor(plan: StatePlan) {
     this.#plan = plan;
-    this.#columns = new Map(
-      plan.tables.map(({ columns, name }) => [name, columns.map((column) => column.name)]),
-    );
+    this.#tables = new Map(plan.tables.map((table) => [table.name, table]));
     this.pendingRows = new Map(plan.tables.map((table) => [table.name, []]));
   }
 
@@ -152,16 +154,30 @@ export class TaskState {
     this.summary = summary;
     this.cursor = record.to;
     for (const rows of record.rows) {
-      const pending = this.pendingRows.get(rows.table);
-      const columns = this.#columns.get(rows.table);
-      if (pending !== undefined && columns !== undefined) {
-        const kept = columnsKept(this.keyed, rows.table);
-        pending.push(pendingRows(rows, record, place, placesOf(columns, kept)));
-      } else this.rowsWithoutTable.set(rows.table, commit);
+      const kept = this.#keptTable(rows.table);
+      const table = tableFor(this.#tables.get(rows.table), kept);
+      if (table === null) {
+        this.rowsWithoutTable.set(rows.table, commit);
+        continue;
+      }
+      let pending = this.pendingRows.get(rows.table);
+      if (pending === undefined) this.pendingRows.set(rows.table, (pending = []));
+      pending.push(pendingRows(rows, record, place, { table, kept }));
     }
     if (record.outbox.length > 0)
       this.pendingOutbox.push({ commit, place, messages: record.outbox });
     this.#confirm(summary);
+  }
+
+  #keptTable(name: string): TablePlan | null {
+    const text = tableTextKept(this.keyed, name);
+    if (text === undefined) return null;
+    let kept = this.#keptTables.get(name);
+    if (kept?.text !== text) {
+      kept = { text, table: parseKeptTable(name, text) };
+      this.#keptTables.set(name, kept);
+    }
+    return kept.table;
   }
 
   #confirm({ flushedThrough, outboxConfirmedThrough }: TaskSummary): void {
@@ -236,26 +252,32 @@ function pendingRows(
   { count, lines }: TableRows,
   { commit, committedAtMs, summary, watermarkMs: reachedMs }: CommitRecord,
   place: LogPosition,
-  columns: readonly number[] | null,
+  { kept, table }: { readonly table: TablePlan; readonly kept: TablePlan | null },
 ): PendingRows {
   // What is due by then and not given out yet is not in these rows.
   const watermarkMs = summary.isFiringDue ? null : reachedMs;
   const bytes = lines.byteLength;
-  const rowsOf = (): readonly Row[] => parseRows(lines, columns);
-  return { commit, place, committedAtMs, watermarkMs, bytes, count, rows: rowsOf };
+  const places = placesOf(table, kept);
+  const rowsOf = (): readonly Row[] => parseRows(lines, places);
+  return { commit, place, committedAtMs, watermarkMs, bytes, count, table, rows: rowsOf };
+}
+
+/** A column that the plan's table lacks would be lost with it: a newer build wrote it, and was rolled back. */
+function tableFor(planned: TablePlan | undefined, kept: TablePlan | null): TablePlan | null {
+  if (planned === undefined || kept === null) return planned ?? kept;
+  const known = new Set(planned.columns.map(({ name }) => name));
+  return kept.columns.every(({ name }) => known.has(name)) ? planned : kept;
 }
 
 /**
  * Where a row of the log has what the table's columns ask for: a build before this one may have had fewer columns,
  * or in another order. Null: each in its place.
  */
-function placesOf(
-  columns: readonly string[],
-  kept: readonly string[] | null,
-): readonly number[] | null {
-  if (kept === null) return null;
-  const places = columns.map((column) => kept.indexOf(column));
-  const isSame = places.length === kept.length && places.every((place, at) => place === at);
+function placesOf(table: TablePlan, kept: TablePlan | null): readonly number[] | null {
+  if (kept === null || kept === table) return null;
+  const known = kept.columns.map(({ name }) => name);
+  const places = table.columns.map(({ name }) => known.indexOf(name));
+  const isSame = places.length === known.length && places.every((place, at) => place === at);
   return isSame ? null : places;
 }
 

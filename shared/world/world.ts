@@ -17,7 +17,7 @@ import { BlobObjectStore } from '../adapters/blob-object-store';
 import { connectContainer, type BlobAccount } from '../adapters/blob-container';
 import { captureContainer } from '../operations/backfill/capture-file';
 import { openLakeTable, type LakeTable } from '../lake/lake-table';
-import { tableFolder } from '../lake/names';
+import { tableFolder, tableShape } from '../lake/names';
 import { guardedSender, guardedTable } from '../breaker/guarded-sinks';
 import { StateBudget } from '../state/state-budget';
 import { defaultStageLimits, type StageServices } from '../task/services';
@@ -75,14 +75,15 @@ export function createWorld(
   const readers: EventHubReader[] = [];
 
   function lakeTable(plan: TablePlan): LakeTable {
-    let table = tables.get(plan.name);
+    const shape = tableShape(plan);
+    let table = tables.get(shape);
     if (table === undefined) {
       const opened = openLakeTable({
         ...{ objects: lakeObjects, plan, folder: tableFolder(plan.name) },
         ...{ clock, randomness, telemetry, faultPoint },
       });
       table = guardedTable(opened, plan.name, breakers);
-      tables.set(plan.name, table);
+      tables.set(shape, table);
     }
     return table;
   }

@@ -5,6 +5,7 @@
 import { parquetReadObjects } from 'hyparquet';
 import { openLakeTable, type LakeTable } from '../../shared/lake/lake-table';
 import { tableFolder } from '../../shared/lake/names';
+import { tableShape } from '../../shared/lake/names';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/adapters/memory-stores';
 import type {
@@ -181,7 +182,8 @@ export class StageWorld {
     const limits = { ...defaultStageLimits, ...this.#options.limits };
     const tables = new Map<string, LakeTable>();
     const lakeTable = (table: TablePlan): LakeTable => {
-      let opened = tables.get(table.name);
+      const shape = tableShape(table);
+      let opened = tables.get(shape);
       if (opened === undefined) {
         opened = openLakeTable({
           objects: this.lake,
@@ -193,7 +195,7 @@ export class StageWorld {
           faultPoint,
           checkpointEvery: 10,
         });
-        tables.set(table.name, opened);
+        tables.set(shape, opened);
       }
       return opened;
     };

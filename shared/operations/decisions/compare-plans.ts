@@ -16,11 +16,10 @@ import {
  */
 export type Verdict = 'same' | 'compatible' | 'decision';
 
-/** A fact that only logs know: is there anything open in a node, are there rows that a table has not got? */
+/** A fact that only logs know: is there anything open in a node? */
 export interface OpenQuestion {
-  readonly kind: 'state' | 'rows';
   readonly stage: string;
-  /** Name of the node, or of the table. */
+  /** Name of the node. */
   readonly name: string;
 }
 
@@ -74,7 +73,6 @@ export async function answered(
     }
     let open = 0;
     for (const question of asks) open += await count(question);
-    const what = asks[0]?.kind === 'state' ? 'keys are open' : 'rows are not in the table yet';
     settled.push(
       open === 0
         ? {
@@ -83,14 +81,14 @@ export async function answered(
             verdict: 'compatible',
             text: `${text}; nothing is open in it`,
           }
-        : { ...difference, asks: [], text: `${text}; ${open} ${what}` },
+        : { ...difference, asks: [], text: `${text}; ${open} keys are open` },
     );
   }
   return settled;
 }
 
-function questionsOf(kind: OpenQuestion['kind'], { name, stages }: PlanNode): OpenQuestion[] {
-  return stages.map((stage) => ({ kind, stage, name }));
+function questionsOf({ name, stages }: PlanNode): OpenQuestion[] {
+  return stages.map((stage) => ({ stage, name }));
 }
 
 const plain = { asks: [], isRemovable: false, isUndone: false } as const;
@@ -108,9 +106,8 @@ function removal(node: PlanNode, added: readonly PlanNode[]): PlanDifference {
     return { ...plain, verdict: 'decision', node: id, text };
   }
   if (kind === 'toLake') {
-    const asks = questionsOf('rows', node);
-    const text = `${id} is gone: no more rows come into table ${name}`;
-    return { ...place, verdict: 'decision', text, asks };
+    const text = `${id} is gone: rows that wait leave, and no more come into table ${name}`;
+    return { ...plain, verdict: 'compatible', node: id, text };
   }
   if (kind === 'keyBy' && hasExchange(node)) {
     const text = `${id} is gone, and stage ${name} with it: what is under way in its exchange would be read by nobody`;
@@ -129,7 +126,7 @@ function removal(node: PlanNode, added: readonly PlanNode[]): PlanDifference {
     twin === undefined
       ? 'is gone'
       : `is gone, or has the name ${twin.name} now: state belongs to a name`;
-  const asks = questionsOf('state', node);
+  const asks = questionsOf(node);
   return { ...place, verdict: 'decision', text: `${id} ${what}`, asks };
 }
 
@@ -147,12 +144,11 @@ function changes(before: PlanNode, after: PlanNode): PlanDifference[] {
   ): void => {
     found.push({ ...plain, ...more, verdict, node: id, text: `${id}: ${text}` });
   };
-  const asks = questionsOf('state', before);
+  const asks = questionsOf(before);
   if (canonicalJson(before.stages) !== canonicalJson(after.stages)) {
     const move = `it runs in stage ${after.stages.join(' and ')} now, it was in ${before.stages.join(' and ')}`;
     if (fingerprint !== null) add('decision', `${move}, where its state is`, { asks });
-    else if (kind !== 'toLake') add('compatible', move);
-    else add('decision', move, { asks: questionsOf('rows', before) });
+    else add('compatible', move);
   }
   if (canonicalJson(fingerprint) !== canonicalJson(after.fingerprint)) {
     const what = jsonChanges(fingerprint, after.fingerprint).join(', ');

@@ -99,7 +99,7 @@ async function assertDrained(services: DeliveryServices, entry: PlanEntry): Prom
     if (fingerprint === null || kind === 'keyBy') continue;
     let open = 0;
     for (const stage of stages) {
-      open += await countOpen(services, entry, { kind: 'state', stage, name });
+      open += await countOpen(services, entry, { stage, name });
     }
     if (open === 0) continue;
     throw new StreamError(

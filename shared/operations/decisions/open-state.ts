@@ -3,10 +3,7 @@ import { TaskLog } from '../../commit-log/task-log';
 import type { Clock, ObjectStore, AppendStore } from '../../model/ports';
 import type { StagePlan } from '../../model/program';
 import type { TaskAddress } from '../../model/task-address';
-import type { TablePlan } from '../../model/table';
-import type { LakeTable } from '../../lake/lake-table';
 import { defaultStageLimits } from '../../task/services';
-import { taskIdOf } from '../../task/task-identity';
 import { TaskState } from '../../task/task-state';
 import type { OpenQuestion } from './compare-plans';
 import type { PlanEntry } from './plan-store';
@@ -16,7 +13,6 @@ export interface LogWorld {
   readonly appends: AppendStore;
   readonly objects: ObjectStore;
   readonly clock: Clock;
-  readonly lakeTable: (plan: TablePlan) => LakeTable;
 }
 
 /** The logs of a version, in the order of their names. */
@@ -27,7 +23,7 @@ export async function logsOfVersion(
   return (await listLogs(appends, topology)).filter((path) => path.version === version);
 }
 
-/** How much is open in a node, or how many rows a table has not got yet, over all logs of a plan's version. */
+/** How many keys are open in a node, over all logs of a plan's version. */
 export async function countOpen(
   world: LogWorld,
   entry: PlanEntry,
@@ -38,32 +34,9 @@ export async function countOpen(
   let open = 0;
   for (const path of await logsOfVersion(world.appends, entry)) {
     if (path.stage !== question.stage) continue;
-    const state = await readState(world, plan, path);
-    open +=
-      question.kind === 'state'
-        ? state.keyed.keysOf(question.name)
-        : await owedRows(world, { plan, path, state, table: question.name });
+    open += (await readState(world, plan, path)).keyed.keysOf(question.name);
   }
   return open;
-}
-
-async function owedRows(
-  world: LogWorld,
-  task: {
-    readonly plan: StagePlan;
-    readonly path: TaskAddress;
-    readonly state: TaskState;
-    readonly table: string;
-  },
-): Promise<number> {
-  const { path, plan, state } = task;
-  const pending = state.pendingRows.get(task.table) ?? [];
-  const table = plan.tables.find(({ name }) => name === task.table);
-  if (pending.length === 0 || table === undefined) return 0;
-  // The log hears of a flush with the next commit only: the table itself knows.
-  const id = taskIdOf(path, state.epoch ?? 0);
-  const through = await world.lakeTable(table).flushedThrough(id, { refresh: true });
-  return pending.reduce((sum, { commit, count }) => sum + (commit > through ? count : 0), 0);
 }
 
 /** A task's state as its log has it now. Nothing is appended. */

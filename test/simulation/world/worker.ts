@@ -1,5 +1,5 @@
 import { openLakeTable, type LakeTable } from '../../../shared/lake/lake-table';
-import { tableFolder } from '../../../shared/lake/names';
+import { tableFolder, tableShape } from '../../../shared/lake/names';
 import { isTransient, StreamError } from '../../../shared/model/errors';
 import type {
   AppendStore,
@@ -130,7 +130,8 @@ export class SimulatedWorker {
     };
     const tables = new Map<string, LakeTable>();
     const lakeTable = (plan: TablePlan): LakeTable => {
-      let opened = tables.get(plan.name);
+      const shape = tableShape(plan);
+      let opened = tables.get(shape);
       if (opened === undefined) {
         const folder = tableFolder(plan.name);
         const tools = { clock, randomness, telemetry, faultPoint };
@@ -142,7 +143,7 @@ export class SimulatedWorker {
           checkpointEvery: 10,
         });
         if (isGuarded) opened = guardedTable(opened, plan.name, breakers);
-        tables.set(plan.name, opened);
+        tables.set(shape, opened);
       }
       return opened;
     };
