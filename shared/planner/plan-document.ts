@@ -130,7 +130,7 @@ function settingsOf(node: GraphNode): unknown {
     case 'keyBy':
       return { isPartitionedBySource: node.isPartitionedBySource };
     case 'window':
-      return { graceMs: node.graceMs, late: node.late };
+      return { late: node.late };
     case 'toLake': {
       const { columns, flush, format, partitionBy } = node.table;
       return { columns, partitionBy, format, flush };
@@ -159,6 +159,8 @@ function fingerprintOf(
       return {
         ...{ kind: 'window', stateVersion: 1, version: node.version, keyedBy },
         sizeMs: node.sizeMs,
+        // Timers that are set say when what is open is given out.
+        graceMs: node.graceMs,
         aggregates: node.aggregates.map(([name, { kind }]) => ({ name, kind })),
       };
     case 'operator':

@@ -26,8 +26,9 @@ const spec: OperatorSpec<TumblingConfig> = {
     stores: [{ name: 'windows', kind: 'map', codec: accumulatorsCodec(aggregates) }],
     timers: 'event',
   }),
-  describe: ({ aggregates, graceMs, late, sizeMs }) => ({
-    ...{ kind: 'tumbling', sizeMs, graceMs, late },
+  // The late policy is about what is kept by no window.
+  describe: ({ aggregates, graceMs, sizeMs }) => ({
+    ...{ kind: 'tumbling', sizeMs, graceMs },
     aggregates: aggregates.map(([name, { kind }]) => `${kind} ${name}`),
   }),
   open: (config, context) => new TumblingWindow(config, context),
