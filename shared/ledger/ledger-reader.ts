@@ -8,7 +8,7 @@ import {
   type LogRecord,
 } from '../model/commit';
 import type { AppendStore } from '../model/ports';
-import { versionNumber } from '../model/version-name';
+import { isLaterVersion } from '../model/version-name';
 import { taskIdPrefix } from '../task/task-identity';
 import type { TaskAddress } from '../model/task-address';
 
@@ -47,21 +47,27 @@ export class LedgerReader {
 
   /** One account per task, by stage and partition. */
   async refresh(): Promise<readonly TaskAccount[]> {
-    for (const path of newestIncarnations(await listLogs(this.#appends, this.#topology))) {
-      const name = `${path.stage}/${path.partition}`;
-      const known = this.#tasks.get(name);
-      const following =
-        known !== undefined && logPrefix(known.account.path) === logPrefix(path)
-          ? known
-          : { account: emptyAccount(path), next: null };
-      const stretch = await readLog(this.#appends, path, following.next);
-      let account = stretch.isBroken ? emptyAccount(path) : following.account;
-      for (const record of stretch.records) {
-        account = count(account, record);
+    for (const lives of livesByTask(await listLogs(this.#appends, this.#topology))) {
+      for (const path of lives) {
+        // One that somebody is about to begin says nothing yet: the life before it does.
+        if (await this.#read(path)) break;
       }
-      this.#tasks.set(name, { account, next: stretch.next });
     }
     return Array.from(this.#tasks.values(), ({ account }) => account).sort(byStageAndPartition);
+  }
+
+  /** False: the log holds nothing. */
+  async #read(path: TaskAddress): Promise<boolean> {
+    const name = `${path.stage}/${path.partition}`;
+    const known = this.#tasks.get(name);
+    const isKnown = known !== undefined && logPrefix(known.account.path) === logPrefix(path);
+    const following = isKnown ? known : { account: emptyAccount(path), next: null };
+    const stretch = await readLog(this.#appends, path, following.next);
+    if (!isKnown && stretch.records.length === 0) return false;
+    let account = stretch.isBroken ? emptyAccount(path) : following.account;
+    for (const record of stretch.records) account = count(account, record);
+    this.#tasks.set(name, { account, next: stretch.next });
+    return true;
   }
 }
 
@@ -94,20 +100,25 @@ function count(account: TaskAccount, record: LogRecord): TaskAccount {
   }
 }
 
-/** A life of a task (incarnation, version) begins with the totals of the one before: counting both would count twice. */
-function newestIncarnations(paths: readonly TaskAddress[]): TaskAddress[] {
-  const newest = new Map<string, TaskAddress>();
+/**
+ * A life of a task (incarnation, version) begins with the totals of the one before: counting both would count
+ * twice. The newest first.
+ */
+function livesByTask(paths: readonly TaskAddress[]): readonly TaskAddress[][] {
+  const tasks = new Map<string, TaskAddress[]>();
   for (const path of paths) {
     const name = `${path.stage}/${path.partition}`;
-    const known = newest.get(name);
-    if (known === undefined || isNewerLife(path, known)) newest.set(name, path);
+    tasks.set(name, [...(tasks.get(name) ?? []), path]);
   }
-  return Array.from(newest.values());
+  return Array.from(tasks.values(), (lives) =>
+    lives.sort((left, right) => (isNewerLife(left, right) ? -1 : 1)),
+  );
 }
 
-function isNewerLife(path: TaskAddress, than: TaskAddress): boolean {
+/** Of two lives of one task: versions follow each other, and in each the lives on its hubs. */
+export function isNewerLife(path: TaskAddress, than: TaskAddress): boolean {
   if (path.version === than.version) return path.incarnation > than.incarnation;
-  return (versionNumber(path.version) ?? 0) > (versionNumber(than.version) ?? 0);
+  return isLaterVersion(path.version, than.version);
 }
 
 function emptyAccount(path: TaskAddress): TaskAccount {

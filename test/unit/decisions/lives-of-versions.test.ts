@@ -4,6 +4,7 @@ import { minutes } from '../../../shared/dataflow';
 import { newVersion, removeNodes } from '../../../shared/operations/decisions/decide';
 import { markDrain } from '../../../shared/operations/decisions/drain-mark';
 import { rollback } from '../../../shared/operations/decisions/rollback';
+import { LedgerReader } from '../../../shared/ledger/ledger-reader';
 import { readLetters } from '../../../shared/operations/letters/letter-reader';
 import { redriveKind } from '../../../shared/operations/jobs/kinds/redrive';
 import { aJobWorker, createJob, work } from '../../support/job-world';
@@ -89,6 +90,17 @@ describe('a version that follows another', () => {
     await newVersion(shop.world.decisionWorld(newBuild, shopApp(hourly)));
     await shop.goOn(newBuild, hourly);
     expect(await shop.world.rows('all')).toHaveLength(shop.sent);
+  });
+
+  it('is not counted before it has begun', async () => {
+    const shop = new Shop();
+    await shop.sale(shop.world.workerOf(oldBuild, shopApp()), 0, ['a', 'b'], 1_000);
+    const { appends } = shop.world;
+    const [blob = ''] = await appends.list('commits/shop/v1/sales/');
+    // A worker of the next version is about to begin the task's log, or has died before it did.
+    await appends.create(blob.replace('/v1/', '/v2/'));
+    const [account] = await new LedgerReader({ appends, topology: 'shop' }).refresh();
+    expect(account?.ledger.read).toBe(2);
   });
 
   it('redrives no letter that was redriven before it', async () => {

@@ -2,13 +2,17 @@ import { Type, type Static } from 'typebox';
 import { listLogs } from '../../../commit-log/log-reader';
 import { addLedgers, emptyLedger, type LedgerCounts } from '../../../model/commit';
 import type { AppendStore, Clock, ObjectStore } from '../../../model/ports';
-import type { StagePlan } from '../../../model/program';
+import type { TablePlan } from '../../../model/table';
+import { versionAfter } from '../../../model/version-name';
+import { isNewerLife } from '../../../ledger/ledger-reader';
 import { endedTaskVersion } from '../../../lake/lake-table';
 import { taskIdOf, taskIdPrefix } from '../../../task/task-identity';
 import type { SurveyedStage } from '../../../supervision/survey/surveyor';
 import type { JobKind } from '../job-kind';
+import { readBeginning, type VersionBeginning } from '../../decisions/versions';
+import { compareExchanges } from './audit-exchanges';
+import { AuditPlans, type AuditedStage } from './audit-plans';
 import { inspectTable, type TableFacts, type TableFlushes } from './audit-table';
-import { tableOf } from './compact';
 import { recountLog, type Discrepancy, type Recount, type TableOfTask } from './recount-log';
 import type { TaskAddress } from '../../../model/task-address';
 
@@ -22,19 +26,18 @@ export type AuditOptions = Static<typeof auditOptions>;
 
 interface AuditPlanSummary {
   readonly topology: string;
+  /** Logs of stages that no plan knows: control was lost, and they are not in this build. */
+  readonly unknown: readonly string[];
 }
 
 type AuditWork =
-  | { readonly kind: 'table'; readonly table: string }
+  | { readonly kind: 'table'; readonly plan: TablePlan }
   | {
       readonly kind: 'log';
       readonly path: TaskAddress;
-      readonly functionName: string;
+      readonly plan: AuditedStage;
       readonly withHub: boolean;
     };
-
-/** What was sent may be on its way for so long. */
-const underWayMs = 30_000;
 
 /**
  * Recounts a topology: every table by itself, from its own log to its files; every log by itself, what
@@ -48,78 +51,83 @@ export function auditKind(world: {
   readonly clock: Clock;
   readonly stages: readonly SurveyedStage[];
 }): JobKind {
+  const plansOf = (topology: string): Promise<AuditPlans> => {
+    const own = world.stages.map(({ plan }) => plan).filter((plan) => plan.topology === topology);
+    return AuditPlans.read(world.objects, topology, own);
+  };
   return {
     name: 'audit',
     options: auditOptions,
 
     async plan(given) {
       const { topology, withHub } = given as AuditOptions;
-      const stages = world.stages.filter(({ plan }) => plan.topology === topology);
+      const plans = await plansOf(topology);
       // Tables first: whatever is flushed later is not counted on either side.
-      const tables = stages.flatMap(({ plan }) => plan.tables);
-      const pieces: { phase: number; work: AuditWork }[] = tables.map(({ name }) => ({
-        phase: 0,
-        work: { kind: 'table', table: name },
-      }));
+      const pieces: { phase: number; work: AuditWork }[] = plans
+        .tables()
+        .map((plan) => ({ phase: 0, work: { kind: 'table', plan } }));
+      const unknown = new Set<string>();
       for (const path of await listLogs(world.appends, topology)) {
-        const place = stages.findIndex(({ plan }) => plan.name === path.stage);
-        const plan = stages[place]?.plan;
-        if (plan === undefined) continue;
-        const { functionName } = plan;
+        const stages = plans.stagesOf(path.version);
+        const place = stages.findIndex(({ name }) => name === path.stage);
+        const plan = stages[place];
+        if (plan === undefined) {
+          unknown.add(`${path.version}/${path.stage}`);
+          continue;
+        }
         // Consumers before their producers: then no more can be taken in than was sent.
         const phase = stages.length - place;
-        pieces.push({ phase, work: { kind: 'log', path, functionName, withHub } });
+        pieces.push({ phase, work: { kind: 'log', path, plan, withHub } });
       }
-      return { pieces, summary: { topology } satisfies AuditPlanSummary };
+      return { pieces, summary: { topology, unknown: Array.from(unknown) } };
     },
 
     async run(given, context) {
       const work = given as AuditWork;
       const beat = (done: number, of: number): Promise<void> => context.beat(done, of);
+      const { clock, lake } = world;
       if (work.kind === 'table') {
-        const plan = tableOf(
-          world.stages.flatMap((stage) => stage.plan.tables),
-          work.table,
-        );
-        const { facts, flushes } = await inspectTable({
-          lake: world.lake,
-          plan,
-          clock: world.clock,
-          beat,
-        });
+        const { facts, flushes } = await inspectTable({ lake, plan: work.plan, clock, beat });
         const bytes = Buffer.from(JSON.stringify({ facts, flushes } satisfies InspectedTable));
-        await world.objects.put(inspectedName(context.folder, work.table), bytes);
+        await world.objects.put(inspectedName(context.folder, work.plan.name), bytes);
         return facts;
       }
-      const { functionName, path, withHub } = work;
-      const stage = world.stages.find(({ plan }) => plan.functionName === functionName);
-      if (stage === undefined) throw new Error(`this build has no stage ${functionName}`);
+      const { path, plan, withHub } = work;
       const tables: Record<string, TableOfTask> = {};
-      for (const { name } of stage.plan.tables) {
+      for (const { name } of plan.tables) {
         const bytes = await world.objects.get(inspectedName(context.folder, name));
         // Its piece has failed, and the report says so.
         if (bytes === undefined) continue;
         const inspected = JSON.parse(Buffer.from(bytes).toString('utf8')) as InspectedTable;
         tables[name] = tableOfTask(path, inspected);
       }
-      return recountLog(world, { path, stage, withHub, tables, beat });
+      const own = world.stages.find(
+        (stage) => stage.plan.topology === path.topology && stage.plan.name === path.stage,
+      );
+      const isSameHub = own?.plan.input.hub === plan.input.hub;
+      const hub = withHub && isSameHub ? own.services.hub : null;
+      return recountLog(world, { path, plan, clock, hub, tables, beat });
     },
 
     split: () => null,
 
     async report(_options, { planSummary, results }) {
-      const { topology } = planSummary as AuditPlanSummary;
+      const { topology, unknown } = planSummary as AuditPlanSummary;
       const all = results as readonly (Recount | TableFacts)[];
       const recounts = all.filter((result) => result.kind === 'log');
       const tables = all.filter((result) => result.kind === 'table');
-      const stages = world.stages
-        .filter(({ plan }) => plan.topology === topology)
-        .map(({ plan }) => plan);
       const notes: string[] = tables.flatMap((table) => table.notes);
+      for (const stage of unknown) notes.push(`${stage}: no plan knows it, its logs were not read`);
+      const plans = await plansOf(topology);
+      const beginnings = await readBeginnings(world.objects, topology, recounts);
       const discrepancies: Discrepancy[] = [
         ...all.flatMap((result) => result.discrepancies),
         ...tables.flatMap((table) => compareTable(table, recounts, notes)),
-        ...compareExchanges(stages, recounts, notes),
+        ...compareExchanges({
+          ...{ recounts, note: (note) => notes.push(note) },
+          stagesOf: (version) => plans.stagesOf(version),
+          givenUpIn: (version) => beginnings.get(versionAfter(version))?.underWay ?? null,
+        }),
       ];
       const ledgers: Record<string, LedgerCounts> = {};
       for (const { ledger, path } of recounts) {
@@ -199,40 +207,23 @@ function isWhole(recount: Recount, all: readonly Recount[]): boolean {
     (other) =>
       other.path.stage === path.stage &&
       other.path.partition === path.partition &&
-      other.path.incarnation < path.incarnation &&
+      isNewerLife(path, other.path) &&
       other.lastCommit === firstCommit - 1,
   );
 }
 
-/** Events sent over each exchange against events taken in from it. */
-function compareExchanges(
-  stages: readonly StagePlan[],
+/** Of the versions that follow those of the logs: where they began it was counted what was given up. */
+async function readBeginnings(
+  objects: ObjectStore,
+  topology: string,
   recounts: readonly Recount[],
-  notes: string[],
-): Discrepancy[] {
-  const found: Discrepancy[] = [];
-  const newest = (stage: string, partition: string): Recount | undefined =>
-    recounts
-      .filter(({ path }) => path.stage === stage && path.partition === partition)
-      .sort((left, right) => (left.path.incarnation < right.path.incarnation ? 1 : -1))[0];
-  for (const producer of recounts) {
-    const { partition, stage } = producer.path;
-    if (newest(stage, partition) !== producer) continue;
-    for (const [target, sent] of Object.entries(producer.sent)) {
-      const slash = target.lastIndexOf('/');
-      const consumerStage = stages.find(({ input }) => input.hub === target.slice(0, slash));
-      if (consumerStage === undefined) continue;
-      const consumer = newest(consumerStage.name, target.slice(slash + 1));
-      const taken = consumer?.taken[`${stage}/${partition}`] ?? 0;
-      const where = `exchange ${target} from ${stage}/${partition}`;
-      if (taken > sent) found.push({ where, what: `${taken} events were taken in, ${sent} sent` });
-      if (taken >= sent) continue;
-      const readAtMs = consumer?.recountedAtMs ?? 0;
-      const isOld = producer.lastOutboxAtMs < readAtMs - underWayMs;
-      const what = `${sent} events were sent, ${taken} taken in`;
-      if (isOld && (consumer?.lag ?? 1) === 0) found.push({ where, what });
-      else notes.push(`${where}: ${what}: ${sent - taken} are under way`);
-    }
+): Promise<ReadonlyMap<string, VersionBeginning>> {
+  const beginnings = new Map<string, VersionBeginning>();
+  for (const { path } of recounts) {
+    const version = versionAfter(path.version);
+    if (beginnings.has(version)) continue;
+    const beginning = await readBeginning(objects, { topology, version });
+    if (beginning !== null) beginnings.set(version, beginning);
   }
-  return found;
+  return beginnings;
 }

@@ -16,13 +16,13 @@ import {
   type StateSection,
   type TableRows,
 } from '../../../model/commit';
-import type { AppendStore, ObjectStore } from '../../../model/ports';
+import type { AppendStore, Clock, HubReader, ObjectStore } from '../../../model/ports';
 import { outboxStorePrefix } from '../../../delivery/exchange/outbox';
 import { producersStore } from '../../../delivery/exchange/producers';
 import { TaskStores } from '../../../state/task-stores';
 import type { FlushLimits } from '../../../model/table';
 import { isTimeOver } from '../../../time/exchange-time';
-import type { SurveyedStage } from '../../../supervision/survey/surveyor';
+import type { AuditedStage } from './audit-plans';
 import type { TableFlush } from './audit-table';
 import { at, HubComparison, lastOf, scanHub, type CommittedRead } from './compare-with-hub';
 import type { TaskAddress } from '../../../model/task-address';
@@ -51,6 +51,8 @@ export interface Recount {
   readonly taken: Readonly<Record<string, number>>;
   readonly lastOutboxAtMs: number;
   readonly recountedAtMs: number;
+  /** Nobody can append to it any more. */
+  readonly isEnded: boolean;
   /** Messages in the hub that are not read yet. */
   readonly lag: number;
   readonly discrepancies: readonly Discrepancy[];
@@ -72,10 +74,13 @@ const overdueMs = 60_000;
 
 export interface RecountRequest {
   readonly path: TaskAddress;
-  readonly stage: SurveyedStage;
+  /** As the plan had it under which the log was written. */
+  readonly plan: AuditedStage;
+  readonly clock: Clock;
+  /** Null: it is not compared with the hub, or nobody knows that any more. */
+  readonly hub: HubReader | null;
   /** What each table says of this task. */
   readonly tables: Readonly<Record<string, TableOfTask>>;
-  readonly withHub: boolean;
   readonly beat: (done: number, of: number) => Promise<void>;
 }
 
@@ -86,7 +91,7 @@ export async function recountLog(
 ): Promise<Recount> {
   const work = new LogRecount(request);
   await work.readFrom(stores);
-  if (request.withHub) await work.compareWithHub();
+  if (request.hub !== null) await work.compareWithHub(request.hub);
   return work.result();
 }
 
@@ -117,6 +122,7 @@ class LogRecount {
   #lag = 0;
   #lastOutboxAtMs = 0;
   #isDrained = false;
+  #isEnded = false;
   #cursor: Cursor | null = null;
   #base: SnapshotBase | null = null;
   /** What commits after the base changed of the ordinals of exchanges. */
@@ -142,6 +148,8 @@ class LogRecount {
 
   #takeGeneration(records: readonly LogRecord[]): void {
     for (const record of records) {
+      // What a log owes leaves before it is ended.
+      if (record.kind === 'seal' && record.isFinal) this.#isEnded = true;
       if (record.kind === 'header') this.#takeHeader(record);
       if (record.kind === 'commit') this.#take(record);
     }
@@ -227,9 +235,8 @@ class LogRecount {
   }
 
   /** Reads the committed range from the hub again, as far back as the hub still has it. */
-  async compareWithHub(): Promise<void> {
-    const { beat, path, stage } = this.#request;
-    const { hub } = stage.services;
+  async compareWithHub(hub: HubReader): Promise<void> {
+    const { beat, path, plan } = this.#request;
     if (incarnationOf(await hub.describe()) !== hubOf(path.incarnation)) return;
     const bounds = await hub.bounds(path.partition);
     const next = this.#cursor?.sequenceNumber ?? bounds.firstSequenceNumber;
@@ -240,7 +247,7 @@ class LogRecount {
     const [oldest, newest] = [reads[0], reads.at(-1)];
     if (oldest === undefined || newest === undefined) return;
     const comparison = new HubComparison(reads, {
-      countsEvents: stage.plan.input.kind === 'source',
+      countsEvents: plan.input.kind === 'source',
       say: (what) => this.#say(what),
     });
     const range = {
@@ -258,7 +265,7 @@ class LogRecount {
 
   /** What the table says of this task, flush by flush, against the rows of its commits. */
   #compareWithTables(): void {
-    for (const { flush: limits, name } of this.#request.stage.plan.tables) {
+    for (const { flush: limits, name } of this.#request.plan.tables) {
       const table = this.#request.tables[name];
       // A table that cannot be read has said so already.
       if (table === undefined || table.version === null) continue;
@@ -302,7 +309,7 @@ class LogRecount {
     const [oldest] = owed;
     if (oldest === undefined) return;
     const isOld = inspectedAtMs - oldest.committedAtMs >= limits.ageMaxMs + overdueMs;
-    if (!isOld && !this.#isDrained && rows < limits.rowsMax) return;
+    if (!isOld && !this.#isDrained && !this.#isEnded && rows < limits.rowsMax) return;
     const where = (version ?? -1) < 0 ? `there is no table ${name}` : `table ${name} lacks them`;
     this.#say(`${rows} rows from commit ${oldest.commit} on were to be flushed, and ${where}`);
   }
@@ -323,10 +330,10 @@ class LogRecount {
   }
 
   result(): Recount {
-    const { path, stage } = this.#request;
+    const { clock, path, plan } = this.#request;
     this.#compareWithTables();
     const flushedRows: Record<string, number> = {};
-    for (const { name } of stage.plan.tables) {
+    for (const { name } of plan.tables) {
       const through = this.#throughOf(name);
       flushedRows[name] = this.#rows
         .filter(({ commit, table }) => table === name && commit <= through)
@@ -338,7 +345,8 @@ class LogRecount {
       ...{ epoch: this.#epoch, ledger: this.#ledger, deadLetters: this.#letters },
       ...{ comparedWithHub: this.#compared, sent: this.#sent, taken: this.#taken, lag: this.#lag },
       lastOutboxAtMs: this.#lastOutboxAtMs,
-      recountedAtMs: stage.services.clock.nowMs(),
+      recountedAtMs: clock.nowMs(),
+      isEnded: this.#isEnded,
       discrepancies: this.#found,
     };
   }

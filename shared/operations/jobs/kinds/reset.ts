@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { isNewerLife } from '../../../ledger/ledger-reader';
 import { StreamError } from '../../../model/errors';
 import { hubOf, incarnationOf, lifeAfter } from '../../../commit-log/incarnations';
 import { listLogs } from '../../../commit-log/log-reader';
@@ -365,9 +366,9 @@ const isSameLog = (left: TaskAddress, right: TaskAddress): boolean =>
 function newestOf(ended: readonly EndedLog[]): EndedLog[] {
   const newest = new Map<string, EndedLog>();
   for (const log of ended) {
-    const { incarnation, partition } = log.path;
+    const { partition } = log.path;
     const before = newest.get(partition);
-    const isNewer = before === undefined || before.path.incarnation < incarnation;
+    const isNewer = before === undefined || isNewerLife(log.path, before.path);
     if (log.epoch !== undefined && isNewer) newest.set(partition, log);
   }
   return Array.from(newest.values());
