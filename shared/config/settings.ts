@@ -73,6 +73,22 @@ export const settingsSpec = {
     maximum: 3_600_000,
     default: 15_000,
   }),
+  claimEveryMs: integer({
+    environment: 'MILLRACE_CLAIM_EVERY_MS',
+    description:
+      'How often idle source partitions are claimed: what one adds to the delay of results, at most',
+    minimum: 100,
+    maximum: 3_600_000,
+    default: 5_000,
+  }),
+  maxDriftMs: integer({
+    environment: 'MILLRACE_MAX_DRIFT_MS',
+    description:
+      'Event time that a source partition with a backlog may be ahead of the slowest before it waits; 0: no limit',
+    minimum: 0,
+    maximum: 1_000_000_000_000,
+    default: 3_600_000,
+  }),
   hubCheckIntervalMs: integer({
     environment: 'MILLRACE_HUB_CHECK_INTERVAL_MS',
     description: 'How often a worker asks whether a hub was recreated',

@@ -36,6 +36,11 @@ export function claimJournalName(exchange: {
   return `control/${exchange.topology}/claims/${exchange.hub}.json`;
 }
 
+/** What surveys saw last of the time of a topology's sources. */
+export function sourceTimesFolder(topology: string): string {
+  return `control/${topology}/source-times/`;
+}
+
 /** Why tasks stand still, for all topologies. */
 export const haltFolder = 'control/_halted/';
 

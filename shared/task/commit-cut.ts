@@ -44,3 +44,21 @@ export function tooLarge(what: string, { bytesMax }: Pick<TooLarge, 'bytesMax'>)
     `what ${what} makes takes more than the ${bytesMax} bytes that a commit holds`,
   );
 }
+
+/** What of a range one commit takes on. */
+export interface TakenOn {
+  readonly messages: number;
+  readonly eventsMax: number;
+  readonly quarantineFirst: Quarantine | null;
+}
+
+export const noSuspicion: TakenOn = { messages: 0, eventsMax: Infinity, quarantineFirst: null };
+
+export function takenOn(next: {
+  readonly scope: 'messages' | 'events';
+  readonly count: number;
+}): TakenOn {
+  return next.scope === 'messages'
+    ? { messages: next.count, eventsMax: Infinity, quarantineFirst: null }
+    : { messages: 1, eventsMax: next.count, quarantineFirst: null };
+}

@@ -1,5 +1,6 @@
 import { messagesOfIncarnation } from './batch-order';
 import { IdleClaims } from './claimant';
+import { mayDrift, SourceDrift } from './source-drift';
 import { bothOf, forEachOf } from './each-of';
 import { HaltMarks } from './halt-marks';
 import { HeldTasks, letGoAfter } from './held-tasks';
@@ -54,6 +55,7 @@ export class Runtime {
   readonly #options: RuntimeOptions;
   readonly #plans: TaskPlans;
   readonly #claims: IdleClaims;
+  readonly #drift = new SourceDrift();
 
   constructor(options: RuntimeOptions) {
     this.#options = options;
@@ -350,6 +352,9 @@ export class Runtime {
         stage.plan.exchanges.map((exchange) => services.sender.partitionCount(exchange.hub)),
       ),
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
+      ...(mayDrift(stage.plan) && {
+        aheadByMs: () => this.#drift.aheadByMs(services, taskOf(stage, version, partition)),
+      }),
     };
     const { address, earlier, isBegun } = inheritance;
     const inherited = isBegun

@@ -49,6 +49,11 @@ export interface StageLimits {
   readonly stallAfterMs: number;
   /** How often idle partitions are claimed: what an idle partition adds to the delay of results, at most. */
   readonly claimEveryMs: number;
+  /**
+   * A source partition that is further ahead of the slowest one, in event time, leaves its input unread until a
+   * survey has seen it nearer.
+   */
+  readonly maxDriftMs: number;
   readonly log: {
     readonly blocksMax: number;
     readonly bytesMax: number;
@@ -67,6 +72,7 @@ export const defaultStageLimits: StageLimits = {
   logRetentionMs: 7 * 24 * 60 * 60 * 1000,
   stallAfterMs: 15_000,
   claimEveryMs: 5_000,
+  maxDriftMs: 60 * 60 * 1000,
   log: {
     // 50,000 is the service's limit for an append blob; the rest is room to roll in.
     blocksMax: 40_000,

@@ -56,6 +56,8 @@ export interface TaskOptions {
   readonly firstSequenceNumber: number;
   /** State of an earlier incarnation to begin with. */
   readonly inherited: Bequest | null;
+  /** How far a source task is ahead of the slowest one, in milliseconds of event time; 0: not that is known. */
+  readonly aheadByMs?: () => Promise<number>;
   /** Keeps a log from beginning that must not; see TaskLogOptions. */
   readonly beforeBegin?: () => Promise<void>;
 }

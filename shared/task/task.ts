@@ -5,11 +5,12 @@ import type { Bequest } from '../commit-log/task-log-options';
 import { MessageOpener } from '../ingest/decode';
 import { killedWorker, type Try } from './attempts';
 import { contiguousPrefix, freshMessages } from './batch-order';
-import { cutSmaller, type CommitCut } from './commit-cut';
+import { cutSmaller, noSuspicion, takenOn, type CommitCut, type TakenOn } from './commit-cut';
 import { lastWriteMs, readIncarnation } from './incarnations';
-import { countEvents, runRange, type Quarantine } from './run-range';
+import { countEvents, runRange } from './run-range';
 import type { StageServices } from './services';
 import { isLimitOfState } from '../state/state-budget';
+import { DriftGuard } from './source-drift';
 import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { comeToRest } from './rest';
 import type { RestFacts } from '../time/claims';
@@ -18,21 +19,6 @@ import { settleLetters, type SettledLetter, type SettleRequest } from './settle-
 import { TaskHold, type CommitMeans, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
 import type { TaskAddress } from '../model/task-address';
-
-const noSuspicion: TakenOn = { messages: 0, eventsMax: Infinity, quarantineFirst: null };
-
-/** What of a range one commit takes on. */
-interface TakenOn {
-  readonly messages: number;
-  readonly eventsMax: number;
-  readonly quarantineFirst: Quarantine | null;
-}
-
-function takenOn(next: { readonly scope: 'messages' | 'events'; readonly count: number }): TakenOn {
-  return next.scope === 'messages'
-    ? { messages: next.count, eventsMax: Infinity, quarantineFirst: null }
-    : { messages: 1, eventsMax: next.count, quarantineFirst: null };
-}
 
 export interface BatchReport {
   readonly committedEvents: number;
@@ -70,6 +56,7 @@ export class Task {
   #turn: Promise<unknown> = Promise.resolve();
   /** When input last came to this process, by its clock; 0: never. Idleness is judged by it. */
   #lastInputAtMs = 0;
+  readonly #drift: DriftGuard;
 
   private constructor(options: TaskOptions, hold: TaskHold) {
     this.#hold = hold;
@@ -77,6 +64,7 @@ export class Task {
     this.#services = options.services;
     this.#opener = new MessageOpener(options.services.randomness.uniqueId());
     this.address = options.address;
+    this.#drift = new DriftGuard(options);
   }
 
   /** Loads the task from its log. */
@@ -129,6 +117,7 @@ export class Task {
     let failures = 0;
     while (this.#hold.program.isFiringDue || this.#fresh(messages).length > 0) {
       if (this.#hold.commitsByThisProcess > 0 && clock.nowMs() >= deadlineMs) return false;
+      if (!this.#hold.program.isFiringDue && (await this.#drift.mustWait())) return false;
       try {
         await this.#hold.prepare();
         const range = await this.#nextRange(messages);
@@ -351,7 +340,8 @@ export class Task {
       const quietMs = await this.#quietMs();
       const patienceMs = patienceOf(this.#options.stage.plan, limits);
       const { isDraining, isRecovery = false } = request;
-      if (quietMs < patienceMs && !isDraining && !isRecovery) return false;
+      const isReleased = await this.#drift.isReleased();
+      if (quietMs < patienceMs && !isDraining && !isRecovery && !isReleased) return false;
       const commitBefore = this.#hold.state.commit;
       await this.#hold.catchUp();
       if (this.#hold.state.commit > commitBefore) return true;
@@ -359,7 +349,8 @@ export class Task {
       const bounds = await hub.bounds(this.address.partition);
       const last = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
       if (last >= this.cursor.sequenceNumber) {
-        if (quietMs >= limits.stallAfterMs || isRecovery) await this.#readStalled(last, request);
+        const isStalled = quietMs >= limits.stallAfterMs || isRecovery || isReleased;
+        if (isStalled) await this.#readStalled(last, request);
       } else {
         // What a batch or a tick made due and had no time to fire: no input may come to do it.
         await this.#commitAll([], request.deadlineMs);
@@ -393,6 +384,7 @@ export class Task {
   async #readStalled(lastSequenceNumber: number, request: TendRequest): Promise<void> {
     const { checkpoints, clock, hub, limits, telemetry } = this.#services;
     const { deadlineMs, messagesMax = limits.gapReadMessagesMax } = request;
+    if (await this.#drift.mustWait()) return;
     telemetry.emit('warn', 'task.stalled', {
       ...this.address,
       cursor: this.cursor,
@@ -408,7 +400,7 @@ export class Task {
         messagesMax,
       });
       if (messages.length === 0) return;
-      await this.#commitAll(messages, deadlineMs);
+      if (!(await this.#commitAll(messages, deadlineMs))) return;
     }
   }
 

@@ -115,6 +115,8 @@ export function createWorld(
     limits: {
       ...defaultStageLimits,
       stallAfterMs: settings.stallAfterMs,
+      claimEveryMs: settings.claimEveryMs,
+      maxDriftMs: settings.maxDriftMs === 0 ? Infinity : settings.maxDriftMs,
       log: { ...defaultStageLimits.log, blocksMax: settings.logBlocksMax },
     },
   };

@@ -13,6 +13,7 @@ import type { StageServices } from '../../task/services';
 import { taskIdOf } from '../../task/task-identity';
 import { assess, type AssessLimits, type Need, type TaskFacts } from './assess';
 import { listStageLives, surveyLog, type SurveyedLife } from './log-survey';
+import { withDrift } from './drift-survey';
 import { reportSurvey } from './survey-reports';
 import { emptyDigest, withFlushed, type TaskDigest } from './task-digest';
 
@@ -141,19 +142,21 @@ export class Surveyor {
     const incarnation = incarnationOf(description);
     const work = new StageSurvey({ stage, request, before, incarnation, options: this.#options });
     await work.begin();
-    const tasks: SurveyedTask[] = [];
+    const surveyed: SurveyedTask[] = [];
     const failures: unknown[] = [];
     const next = partitions.values();
     const run = async (): Promise<void> => {
       for (const partition of next) {
         try {
-          tasks.push(await work.task(partition));
+          surveyed.push(await work.task(partition));
         } catch (error) {
           failures.push(error);
         }
       }
     };
     await Promise.all(Array.from({ length: surveyConcurrency }, run));
+    const place = { page: request.page, version: work.version };
+    const tasks = [...(await withDrift(stage, place, surveyed, before?.tasks ?? []))];
     const claimDue = await work.claimDue(tasks);
     for (const [index, task] of tasks.entries()) {
       const why = claimDue.get(task.partition);
@@ -230,6 +233,10 @@ class StageSurvey {
     this.#options = options.options;
     const known = options.before?.tasks ?? [];
     this.#before = new Map(known.map((task) => [task.partition, task]));
+  }
+
+  get version(): string {
+    return this.#version;
   }
 
   async begin(): Promise<void> {

@@ -22,6 +22,7 @@ export function limitsOf(random: Random): StageLimits {
     firedResultsMax: random.pick([1, 3, 5000]),
     stallAfterMs: 5_000,
     claimEveryMs: random.pick([400, 4_000]),
+    maxDriftMs: random.pick([5_000, 3_600_000]),
     logRetentionMs: random.pick([5_000, defaultStageLimits.logRetentionMs]),
     log: {
       blocksMax: random.pick([4, 10, 40_000]),
