@@ -1,6 +1,6 @@
 import { messagesOfIncarnation } from './batch-order';
 import { IdleClaims } from './claimant';
-import { mayDrift, SourceDrift } from './source-drift';
+import { SourceDrift } from './source-drift';
 import { bothOf, forEachOf } from './each-of';
 import { HaltMarks } from './halt-marks';
 import { HeldTasks, letGoAfter } from './held-tasks';
@@ -352,9 +352,7 @@ export class Runtime {
         stage.plan.exchanges.map((exchange) => services.sender.partitionCount(exchange.hub)),
       ),
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
-      ...(mayDrift(stage.plan) && {
-        aheadByMs: () => this.#drift.aheadByMs(services, taskOf(stage, version, partition)),
-      }),
+      ...this.#drift.optionsOf(stage.plan, services, taskOf(stage, version, partition)),
     };
     const { address, earlier, isBegun } = inheritance;
     const inherited = isBegun

@@ -58,6 +58,15 @@ export class SourceDrift {
     { readonly readAtMs: number; readonly times: Promise<readonly SourceTimes[]> }
   >();
 
+  /** What a task is opened with. */
+  optionsOf(
+    plan: StagePlan,
+    services: Parameters<SourceDrift['aheadByMs']>[0],
+    task: Parameters<SourceDrift['aheadByMs']>[1],
+  ): Pick<TaskOptions, 'aheadByMs'> {
+    return mayDrift(plan) ? { aheadByMs: () => this.aheadByMs(services, task) } : {};
+  }
+
   /** In milliseconds of event time, as far as it is known; see shared/time/drift.ts. */
   async aheadByMs(
     services: Pick<StageServices, 'clock' | 'limits' | 'objects' | 'telemetry'>,
