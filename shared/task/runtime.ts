@@ -67,9 +67,8 @@ export class Runtime {
       options.stages.map(({ stage, services }) => [
         stage.plan.functionName,
         {
-          ...{ stage, services, tasks: new HeldTasks() },
+          ...{ stage, services, tasks: new HeldTasks(), hub: null, hubCheckedAtMs: 0 },
           halts: new HaltMarks(stage.plan, services),
-          ...{ hub: null, hubCheckedAtMs: 0 },
         },
       ]),
     );
