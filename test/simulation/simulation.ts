@@ -7,6 +7,7 @@ import { Checker } from './checks/checker';
 import { InvariantBroken } from './checks/invariants';
 import { checkDecisions } from './checks/decisions';
 import { compareWithOracle } from './checks/oracle';
+import { buildsOf, type SimulatedBuild } from './world/builds';
 import { Faults, kindsOf, type FaultKind } from './world/faults';
 import { Harm } from './world/harm';
 import { Host } from './world/host';
@@ -18,10 +19,10 @@ import { Recovery, tendingOf } from './world/recovery';
 import { produce } from './world/producer';
 import {
   hubCheckIntervalOf,
+  flushOf,
   limitsOf,
   loads,
   sourceTimeOf,
-  stagesOf,
   startMs,
 } from './world/settings';
 import { exchangeHub, harmfulCode, sourceHub } from './world/topology';
@@ -78,6 +79,7 @@ class Simulation {
   readonly #workers: SimulatedWorker[] = [];
   /** Names of workers that died, stood still, or left a batch undone. */
   readonly #lost = new Set<string>();
+  readonly #buildOfWriter = new Map<string, SimulatedBuild>();
   #failure: Error | null = null;
   #born = 0;
 
@@ -96,7 +98,13 @@ class Simulation {
     const limits = limitsOf(random);
     const time = sourceTimeOf(random, kinds);
     const clock = { nowMs: () => this.#scheduler.nowMs };
+    const builds = buildsOf(random.fork(), kinds, { time, flush: flushOf(random) });
     this.#checker = new Checker({
+      builds,
+      buildOf: (writer) => this.#buildOfWriter.get(writer),
+      onTurn: (changes) => {
+        for (const kind of changes) this.#faults.count(kind);
+      },
       ...limits.log,
       attemptsMax: 40,
       isMended: () => harmfulCode.isMended,
@@ -115,8 +123,7 @@ class Simulation {
       nowMs: () => Math.max(this.#scheduler.nowMs, this.#hub(sourceHub).createdAtMs),
       early: time.early,
     });
-    const stages = stagesOf(random, time);
-    const shared = { stages, hubs: this.#hubs, scheduler: this.#scheduler, faults: this.#faults };
+    const shared = { builds, hubs: this.#hubs, scheduler: this.#scheduler, faults: this.#faults };
     const host = new Host({
       ...shared,
       random: random.fork(),
@@ -140,6 +147,8 @@ class Simulation {
       isGuarded: random.chance(0.5),
       downSinks: { tables: 0, exchanges: 0 },
       isDraining,
+      areVersionsDrained: false,
+      onUndecided: (build) => this.#onUndecided(build),
       onGaveUp: (actor) => this.#lost.add(actor.name),
       onFrozen: (actor) => this.#onFrozen(actor),
       onUnexpected: onFailed,
@@ -170,7 +179,9 @@ class Simulation {
 
   async run(): Promise<SimulationReport> {
     const workers = this.#random.between(1, 3);
-    for (let index = 0; index < workers; index += 1) this.#startWorker();
+    // Mostly the oldest build is there first; else all begin at once, whichever is first.
+    const first = this.#random.chance(0.7) ? this.#world.builds[0] : undefined;
+    for (let index = 0; index < workers; index += 1) this.#startWorker(first);
     this.#spawn(() =>
       produce({
         ...{ scheduler: this.#scheduler, faults: this.#faults, workload: this.#workload },
@@ -179,6 +190,7 @@ class Simulation {
       }),
     );
     this.#spawn(() => this.#harm.run());
+    this.#spawn(() => this.#deploy());
     this.#recovery.start();
     const startedAtMs = this.#scheduler.nowMs;
     await this.#runUntil(
@@ -253,7 +265,19 @@ class Simulation {
       if (!actor.isFrozen) actor.pausedUntilMs = 0;
       actor.clockOffsetMs = 0;
     }
+    // Whichever of the builds may go on now, one worker of it is there.
+    for (const build of this.#world.builds) {
+      const isThere = this.#workers.some((one) => one.build === build && !one.actor.isFrozen);
+      if (!isThere) this.#startWorker(build);
+    }
     this.#scheduler.note(null, 'healed');
+  }
+
+  /** Somebody has to decide before this build goes on. */
+  #onUndecided(build: SimulatedBuild): boolean {
+    const mayWait = this.#checker.plans.mayWait(build);
+    if (mayWait && build.shape.isWidened) this.#faults.count('build-undecided');
+    return mayWait;
   }
 
   /** All input committed, all windows closed, all rows in their tables, all messages sent. */
@@ -283,15 +307,30 @@ class Simulation {
     const openJob = jobs?.ids.find((id) => this.#checker.jobs.get(id)?.isOver !== true);
     if (openJob !== undefined) return `${openJob} is not over`;
     if (!outbox.isEmpty) return 'an outbox is not sent';
-    const unflushed = tables.find((table) => !table.isComplete);
-    return unflushed === undefined ? '' : `${unflushed.table} lacks rows`;
+    const unflushed = tables.find(({ lake }) => !lake.isComplete);
+    return unflushed === undefined ? '' : `${unflushed.lake.table} lacks rows`;
   }
 
-  #startWorker(): void {
+  /** @param build default: any, as where an old one starts again during a rolling deploy */
+  #startWorker(build = this.#random.pick(this.#world.builds)): void {
     this.#born += 1;
-    const worker = new SimulatedWorker(new Actor(`worker-${this.#born}`), this.#world);
+    const worker = new SimulatedWorker(new Actor(`worker-${this.#born}`), build, this.#world);
+    this.#buildOfWriter.set(worker.actor.name, build);
     this.#workers.push(worker);
     worker.start();
+  }
+
+  /** Workers come and go, each with one of the builds, for as long as the run is not healed. */
+  async #deploy(): Promise<void> {
+    const random = this.#random.fork();
+    const { builds } = this.#world;
+    while (builds.length > 1) {
+      await this.#scheduler.sleep(null, 'deploys', random.between(1_000, 8_000));
+      if (this.#faults.isHealed) return;
+      const awake = this.#workers.filter(({ actor }) => !actor.isFrozen);
+      if (awake.length > 1 && random.chance(0.6)) this.#kill(random.pick(awake).actor);
+      else if (awake.length < 4) this.#startWorker(random.pick(builds));
+    }
   }
 
   #kill(actor: Actor): void {
@@ -301,12 +340,13 @@ class Simulation {
     this.#recovery.onDeath(actor);
     const index = this.#workers.findIndex((worker) => worker.actor === actor);
     if (index !== -1) this.#workers.splice(index, 1);
-    this.#startWorkerSoon();
+    this.#startWorkerSoon(this.#buildOfWriter.get(actor.name));
   }
 
-  #startWorkerSoon(): void {
+  /** @param former a deploy has come to its end once a run is healed: the next one is of the same build */
+  #startWorkerSoon(former?: SimulatedBuild): void {
     this.#scheduler.later('a worker starts', this.#random.between(200, 8_000), () =>
-      this.#startWorker(),
+      this.#startWorker(this.#faults.isHealed ? former : undefined),
     );
   }
 

@@ -4,23 +4,16 @@ import type { CommitRecord, HeaderRecord, LogRecord } from '../../../shared/mode
 import type { JobLine } from '../../../shared/operations/jobs/job-state';
 import type { HubWatcher, StoredPlace } from '../world/hubs';
 import type { StoreWatcher } from '../world/stores';
-import {
-  exchangeHub,
-  sourceHub,
-  sourceStage,
-  sourceTable,
-  topologyName,
-  windowStage,
-  windowTable,
-} from '../world/topology';
+import { exchangeHub, sourceHub, sourceStage, topologyName, windowStage } from '../world/topology';
+import { tablesOf } from './tables';
 import { claimsText, type ClaimsText } from './envelope-text';
 import { holds, same } from './invariants';
 import { JobModel } from './job-model';
-import { LakeModel } from './lake-model';
 import { OutboxModel } from './outbox-model';
+import { PlanModel, type PlanModelOptions } from './plan-model';
 import { RecordedHubs } from './recorded-hubs';
 import { SourceTaskModel } from './source-task';
-import type { ModelContext } from './task-model';
+import type { ModelContext, TaskModel } from './task-model';
 import { WindowTaskModel } from './window-task';
 import type { TaskAddress } from '../../../shared/model/task-address';
 
@@ -29,7 +22,7 @@ interface GenerationSeen {
   end: 'open' | 'sealed';
 }
 
-export interface CheckerOptions extends Omit<ModelContext, 'hubs'> {
+export interface CheckerOptions extends Omit<ModelContext, 'hubs'>, PlanModelOptions {
   readonly blocksMax: number;
   readonly blockBytesMax: number;
   /** The first invariant that breaks ends the run. */
@@ -41,10 +34,13 @@ export class Checker implements StoreWatcher, HubWatcher {
   readonly hubs = new RecordedHubs();
   readonly sources = new Map<string, SourceTaskModel>();
   readonly windows = new Map<string, WindowTaskModel>();
-  readonly tables = [new LakeModel(sourceTable), new LakeModel(windowTable)] as const;
+  readonly tables = tablesOf();
   readonly outbox = new OutboxModel();
   readonly jobs = new Map<string, JobModel>();
+  readonly plans: PlanModel;
   commits = 0;
+  /** Events that were on their way through the exchange when a version ended. */
+  droppedBetweenVersions = 0;
   readonly #options: CheckerOptions;
   readonly #generations = new Map<string, GenerationSeen>();
   readonly #snapshots = new Map<string, Uint8Array>();
@@ -53,6 +49,7 @@ export class Checker implements StoreWatcher, HubWatcher {
 
   constructor(options: CheckerOptions) {
     this.#options = options;
+    this.plans = new PlanModel(options);
   }
 
   onAppend(name: string, block: Uint8Array): void {
@@ -102,20 +99,23 @@ export class Checker implements StoreWatcher, HubWatcher {
   }
 
   #onRecord(place: { path: TaskAddress; generation: number }, record: LogRecord): void {
-    const { incarnation, partition, stage } = place.path;
+    const { incarnation, partition, stage, version } = place.path;
     const model = this.#model(stage, partition);
+    if (model.version !== version) this.#beginVersion(model, version);
     if (model.incarnation !== incarnation) model.beginIncarnation(incarnation);
     switch (record.kind) {
       case 'commit':
-        this.#onCommit(stage, model, record);
+        this.#onCommit(model, record);
         break;
       case 'attempt':
+        this.plans.mayAppend(model.log, record.writer);
         model.onAttempt(record);
         break;
       case 'plan':
+        this.plans.heardBy(model.log, record, version);
         break;
       case 'seal':
-        if (record.isFinal) this.#owesNothing(model.name, model.commit);
+        if (record.isFinal) this.#owesNothing(model);
         break;
       case 'header':
         this.#onHeader(model, place, record);
@@ -125,21 +125,27 @@ export class Checker implements StoreWatcher, HubWatcher {
     }
   }
 
-  #onCommit(stage: string, model: SourceTaskModel | WindowTaskModel, record: CommitRecord): void {
+  #onCommit(model: SourceTaskModel | WindowTaskModel, record: CommitRecord): void {
     this.commits += 1;
-    model.onCommit(record);
-    const [own] = this.tables.filter(({ table }) => table === tableOf(stage));
-    own?.onCommit(`${topologyName}/v1/${model.name}`, record);
-    this.outbox.onCommit(model.name, record);
+    const { shape } = this.plans.mayAppend(model.log, record.writer);
+    const own = this.tables.filter(({ stage }) => stage === model.stage);
+    for (const { isOf, lake } of own) {
+      if (!isOf(shape)) lake.leave(nameOf(model), model.commit);
+    }
+    model.onCommit(record, shape);
+    for (const { lake } of own) lake.onCommit(nameOf(model), record);
+    this.outbox.onCommit(nameOf(model), record);
   }
 
   /** A header says what the commits before it came to, and what the state is made of. */
   #onHeader(
     model: SourceTaskModel | WindowTaskModel,
     { generation, path }: { path: TaskAddress; generation: number },
-    { afterCommit, base, summary }: HeaderRecord,
+    header: HeaderRecord,
   ): void {
+    const { afterCommit, base, summary } = header;
     const { name } = model;
+    this.plans.carriedOn(model.log, header, path.version);
     same(afterCommit, model.commit, 'I7', `${name}: last commit before a generation`);
     if (summary !== null) {
       same(summary.cursor, model.cursor, 'I7', `${name}: cursor of a summary`);
@@ -161,9 +167,13 @@ export class Checker implements StoreWatcher, HubWatcher {
     }
   }
 
-  #owesNothing(task: string, throughCommit: number): void {
-    this.outbox.mustHaveLeft(task, throughCommit);
-    for (const table of this.tables) table.mustHold(`${topologyName}/v1/${task}`, throughCommit);
+  #owesNothing(task: TaskModel): void {
+    this.outbox.mustHaveLeft(nameOf(task), task.commit);
+    for (const { lake } of this.tables) lake.mustHold(nameOf(task), task.commit);
+  }
+
+  #beginVersion(task: TaskModel, version: string): void {
+    task.beginVersion(version);
   }
 
   #model(stage: string, partition: string): SourceTaskModel | WindowTaskModel {
@@ -194,13 +204,14 @@ export class Checker implements StoreWatcher, HubWatcher {
     this.#checking(() => {
       if (name.startsWith('snapshots/')) this.#snapshots.set(name, bytes);
       if (name.startsWith('jobs/')) this.#plans.set(name, bytes);
-      for (const table of this.tables) table.onPut(name, bytes);
+      this.plans.onPut(name, bytes);
+      for (const { lake } of this.tables) lake.onPut(name, bytes);
     });
   }
 
   onObjectDeleted(name: string): void {
     this.#checking(() => {
-      for (const table of this.tables) table.onDeleted(name);
+      for (const { lake } of this.tables) lake.onDeleted(name);
     });
   }
 
@@ -215,7 +226,7 @@ export class Checker implements StoreWatcher, HubWatcher {
   }
 
   /** What is claimed of a partition was so: read to there, and all that was made of it has been sent. */
-  #areTrue({ claims, ends }: ClaimsText): void {
+  #areTrue({ claims, ends, topologyVersion }: ClaimsText): void {
     for (const { cursor, partition } of claims) {
       const [incarnation, sequenceNumber] = cursor;
       const { bodies } = this.hubs.partition(sourceHub, incarnation, partition);
@@ -223,6 +234,7 @@ export class Checker implements StoreWatcher, HubWatcher {
       const isRead =
         sequenceNumber === 0 ||
         task?.incarnation !== incarnation ||
+        task.version !== topologyVersion ||
         (task.cursor?.sequenceNumber ?? 0) >= sequenceNumber;
       const where = `${sourceStage}/${partition} is claimed at ${sequenceNumber}`;
       holds(sequenceNumber <= bodies.length, 'I8', () => `${where}, its hub ends before`);
@@ -240,8 +252,9 @@ export class Checker implements StoreWatcher, HubWatcher {
   }
 }
 
-function tableOf(stage: string): string {
-  return stage === sourceStage ? sourceTable : windowTable;
+/** As tables and outboxes name it, without its birth. */
+function nameOf({ name, version }: TaskModel): string {
+  return `${topologyName}/${version}/${name}`;
 }
 
 function known<Value>(map: Map<string, Value>, name: string, make: () => Value): Value {

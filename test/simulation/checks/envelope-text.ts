@@ -1,5 +1,6 @@
 /** The fields of a message of an exchange, as its bytes say them: read without the engine's own reader. */
 export interface EnvelopeText {
+  readonly topologyVersion: string;
   readonly stage: string;
   readonly partition: string;
   readonly epoch: number;
@@ -21,6 +22,7 @@ export type PositionText = readonly [string, number, number];
 
 /** Claims that source partitions are idle. */
 export interface ClaimsText {
+  readonly topologyVersion: string;
   readonly ends: Readonly<Record<string, PositionText>>;
   readonly claims: readonly {
     readonly stage: string;

@@ -8,19 +8,30 @@ interface DeltaAction {
   readonly remove?: { readonly path: string };
 }
 
+interface CommitRows {
+  readonly commit: number;
+  readonly rows: number;
+  /** Of all columns that the table ever has. */
+  readonly texts: readonly string[];
+}
+
 /** One Delta table, followed version by version; reads its log without the engine's reader. */
 export class LakeModel {
   readonly table: string;
+  readonly columns: readonly string[];
   /** Per task: commits with rows for this table, oldest first. */
-  readonly #commits = new Map<string, { commit: number; rows: number }[]>();
+  readonly #commits = new Map<string, CommitRows[]>();
+  /** Per task: commits up to this one may keep their rows in the log: a build without the table was put to work. */
+  readonly #left = new Map<string, number>();
   /** Per task: the last commit that the table's log shows. */
   readonly #through = new Map<string, number>();
   readonly #live = new Set<string>();
   readonly #objects = new Map<string, Uint8Array>();
   #version = -1;
 
-  constructor(table: string) {
+  constructor(table: string, columns: readonly string[]) {
     this.table = table;
+    this.columns = columns;
   }
 
   get #folder(): string {
@@ -31,16 +42,30 @@ export class LakeModel {
   onCommit(task: string, record: CommitRecord): void {
     const flushed = record.summary.flushedThrough[this.table];
     if (flushed !== undefined) this.mustHold(task, flushed);
-    const rows = record.rows.find(({ table }) => table === this.table)?.count ?? 0;
-    if (rows === 0) return;
+    const found = record.rows.find(({ table }) => table === this.table);
+    if (found === undefined || found.count === 0) return;
     const commits = this.#commits.get(task) ?? [];
-    commits.push({ commit: record.commit, rows });
+    // A column that the build did not have is null, and the last one.
+    const texts = Buffer.from(found.lines)
+      .toString()
+      .split('\n')
+      .map((line) => {
+        const cells = JSON.parse(line) as unknown[];
+        return JSON.stringify(this.columns.map((_, at) => cells[at] ?? null));
+      });
+    same(texts.length, found.count, 'I13', `${task}: rows for ${this.table}`);
+    commits.push({ commit: record.commit, rows: found.count, texts });
     this.#commits.set(task, commits);
+  }
+
+  /** From its next commit on a task's build has not got this table. */
+  leave(task: string, throughCommit: number): void {
+    this.#left.set(task, throughCommit);
   }
 
   /** All rows of commits up to that one are in the table. */
   mustHold(task: string, throughCommit: number): void {
-    const through = this.#through.get(task) ?? 0;
+    const through = Math.max(this.#through.get(task) ?? 0, this.#left.get(task) ?? 0);
     const missing = (this.#commits.get(task) ?? []).find(
       ({ commit }) => commit > through && commit <= throughCommit,
     );
@@ -99,18 +124,29 @@ export class LakeModel {
   }
 
   get isComplete(): boolean {
-    return Array.from(this.#commits).every(
-      ([task, commits]) => (commits.at(-1)?.commit ?? 0) <= (this.#through.get(task) ?? 0),
-    );
+    return Array.from(this.#commits).every(([task, commits]) => {
+      const through = Math.max(this.#through.get(task) ?? 0, this.#left.get(task) ?? 0);
+      return (commits.at(-1)?.commit ?? 0) <= through;
+    });
+  }
+
+  /** Rows that tasks said they have for the table, and that are in it: as sorted JSON texts. */
+  get rowsDue(): string[] {
+    return Array.from(this.#commits, ([task, commits]) => {
+      const through = this.#through.get(task) ?? 0;
+      return commits.filter(({ commit }) => commit <= through).flatMap(({ texts }) => texts);
+    })
+      .flat()
+      .sort();
   }
 
   /** The rows of all live files as sorted JSON texts in column order. */
-  async rows(columns: readonly string[]): Promise<string[]> {
+  async rows(): Promise<string[]> {
     const rows: string[] = [];
     for (const name of this.#live) {
       const file = Uint8Array.from(this.#objects.get(name) ?? []).buffer;
       for (const row of await parquetReadObjects({ file })) {
-        rows.push(JSON.stringify(columns.map((column) => plain(row[column]))));
+        rows.push(JSON.stringify(this.columns.map((column) => plain(row[column]))));
       }
     }
     return rows.sort();
@@ -119,5 +155,5 @@ export class LakeModel {
 
 function plain(cell: unknown): unknown {
   if (typeof cell === 'bigint') return Number(cell);
-  return cell instanceof Date ? cell.getTime() : cell;
+  return cell instanceof Date ? cell.getTime() : (cell ?? null);
 }

@@ -13,9 +13,10 @@ export class OutboxModel {
   readonly #promised = new Set<string>();
   readonly #stored = new Set<string>();
   readonly #owed = new Map<string, SentMessage[]>();
-  /** One text for each (producer, partition, ordinal), however often it is sent. */
+  /** One text for each (producer, its birth, partition, ordinal), however often it is sent. */
   readonly #texts = new Map<string, string>();
 
+  /** @param task its name, with its version */
   onCommit(task: string, record: CommitRecord): void {
     this.mustHaveLeft(task, record.summary.outboxConfirmedThrough);
     for (const { body, partition } of record.outbox) {
@@ -31,9 +32,9 @@ export class OutboxModel {
     const id = `${partition} ${body.toString('latin1')}`;
     holds(this.#promised.has(id), 'I4', () => `sent before its commit is in the log: ${id}`);
     this.#stored.add(id);
-    const { events, firstOrdinal, partition: from } = envelopeText(body);
+    const { epoch, events, firstOrdinal, partition: from } = envelopeText(body);
     events.forEach((event, index) => {
-      const name = `${from}>${partition}:${firstOrdinal + index}`;
+      const name = `${from} ${epoch}>${partition}:${firstOrdinal + index}`;
       const known = this.#texts.get(name) ?? JSON.stringify(event);
       holds(known === JSON.stringify(event), 'I6', () => `${name} has two texts`);
       this.#texts.set(name, known);

@@ -1,6 +1,12 @@
 import type { CommitRecord, DeadLetter } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
-import { outOfOrdernessMs, sourceTable } from '../world/topology';
+import {
+  copyTable,
+  isRefusedAmount,
+  noteOf,
+  outOfOrdernessMs,
+  sourceTable,
+} from '../world/topology';
 import type { ExpectedEvent, Order } from '../world/workload';
 import { envelopeText } from './envelope-text';
 import { holds, same } from './invariants';
@@ -15,9 +21,10 @@ interface ExpectedLetter {
   readonly attempts: number | null;
 }
 
-/** An order that left the stage, with the time that it counts as being of. */
+/** An order that left the stage: as the build at work shaped it, and of the time that it counts as being of. */
 export interface EmittedOrder {
   readonly order: Order;
+  readonly note: string | null;
   readonly timeMs: number;
 }
 
@@ -53,6 +60,22 @@ export class SourceTaskModel extends TaskModel {
   ) {
     super(task, context);
     this.#partitionOfKey = partitionOfKey;
+  }
+
+  protected override forgetState(): void {
+    this.watermarkMs = null;
+    this.isDrained = false;
+    this.#movedToMs = -Infinity;
+    this.#ordinals.clear();
+  }
+
+  protected override reshape(): void {
+    // It keeps nothing that a build could have or lack.
+  }
+
+  /** Events sent to a partition of the exchange, in this version. */
+  sentTo(partition: number): number {
+    return this.#ordinals.get(partition) ?? 0;
   }
 
   protected override beginCommit(): void {
@@ -109,6 +132,9 @@ export class SourceTaskModel extends TaskModel {
         one.index === index &&
         one.payloadBase64 === payloadBase64,
     );
+    const isUnwanted =
+      this.shape.isFiltered && isWhole(event) && isRefusedAmount(event.order.amount);
+    if (isUnwanted) return this.#passed(event, event.order, 'filtered');
     const isMended = order?.harm !== undefined && !isDead;
     holds(!isMended || this.context.isMended(), 'I9', () => {
       return `${this.name} ${sequenceNumber}.${index} did no harm`;
@@ -119,10 +145,18 @@ export class SourceTaskModel extends TaskModel {
       this.#letters.push(letterOf(event, event.code, attempts));
       return end;
     }
-    if (order === null) return end;
+    return order === null ? end : this.#passed(event, order, end);
+  }
+
+  /** The event was looked at: it moves time, and may be given out. */
+  #passed(event: PlacedEvent, order: Order, end: 'emitted' | 'filtered'): EventEnd {
     const markMs = Math.max(this.#watermarkNowMs, this.#behindMs(event.enqueuedTimeMs));
     if (end === 'emitted') {
-      this.#orders.push({ order, timeMs: event.clampedToMs ?? order.time });
+      this.#orders.push({
+        order: { ...order, amount: order.amount + this.shape.surcharge },
+        note: this.shape.isNoted ? noteOf(order.id) : null,
+        timeMs: event.clampedToMs ?? order.time,
+      });
       this.#marksMs.set(order.id, markMs);
     }
     // One that is taken for an earlier one moves no time.
@@ -133,10 +167,17 @@ export class SourceTaskModel extends TaskModel {
 
   protected override endCommit(record: CommitRecord): void {
     this.#checkWatermark(record);
-    const rows = this.#orders.map(({ order: { amount, customer, id, time } }) =>
-      JSON.stringify([id, customer, time, amount]),
-    );
-    same(linesOf(record, sourceTable), rows, 'I7', `${this.name}: rows of ${record.commit}`);
+    const plain = this.#orders.map(({ order: { amount, customer, id, time } }) => {
+      return [id, customer, time, amount];
+    });
+    const { isCopied, isNoted } = this.shape;
+    const rows = this.#orders.map(({ note }, n) => {
+      return JSON.stringify([...(plain[n] ?? []), ...(isNoted ? [note] : [])]);
+    });
+    const where = `${this.name}: rows of ${record.commit}`;
+    same(linesOf(record, sourceTable), rows, 'I7', where);
+    const copies = isCopied ? plain.map((row) => JSON.stringify(row)) : [];
+    same(linesOf(record, copyTable), copies, 'I7', `${where} for ${copyTable}`);
     for (const row of rows) this.rows.push(row);
     for (const order of this.#orders) this.emitted.push(order);
     const letters = record.deadLetters.map(
@@ -220,6 +261,12 @@ export class SourceTaskModel extends TaskModel {
       same(watermarkMs, record.watermarkMs, 'I8', `${this.name}: watermark told to ${partition}`);
     }
   }
+}
+
+/** An order that is what it must be, though it may do harm. */
+function isWhole(event: PlacedEvent): event is PlacedEvent & { readonly order: Order } {
+  const isRefusedBefore = ['STREAM_EVENT_INVALID', 'STREAM_EVENT_EARLY'].includes(event.code ?? '');
+  return event.order !== null && event.order.amount >= 0 && !isRefusedBefore;
 }
 
 function letterOf(

@@ -8,7 +8,9 @@ import type {
 } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
 import { holds, same } from './invariants';
+import { LogPlan } from './plan-model';
 import type { RecordedHubs } from './recorded-hubs';
+import { plainShape, type Shape } from '../world/topology';
 
 /** A stretch of one message that a commit ran; `end` null: to its last event, and past it. */
 export interface Stretch {
@@ -45,7 +47,11 @@ export abstract class TaskModel {
   readonly partition: string;
   cursor: Cursor | null = null;
   incarnation = '';
+  /** Of the topology. */
+  version = 'v1';
   commit = 0;
+  /** What its log knows of plans. */
+  readonly log: LogPlan;
   readonly ledger: Record<keyof LedgerCounts, number> = {
     read: 0,
     emitted: 0,
@@ -60,6 +66,7 @@ export abstract class TaskModel {
   redriven = 0;
   protected readonly context: ModelContext;
   protected readonly hub: string;
+  protected shape: Shape = plainShape;
   #attempts: AttemptRecord[] = [];
   /** All dead letters that are not settled, by id. */
   readonly #letters = new Map<string, DeadLetter>();
@@ -68,6 +75,7 @@ export abstract class TaskModel {
     this.stage = task.stage;
     this.partition = task.partition;
     this.name = `${task.stage}/${task.partition}`;
+    this.log = new LogPlan(this.name);
     this.hub = task.hub;
     this.context = context;
   }
@@ -77,7 +85,19 @@ export abstract class TaskModel {
     holds(incarnation > this.incarnation, 'I5', () => `${this.name} goes back to ${incarnation}`);
     this.incarnation = incarnation;
     this.cursor = null;
+    this.log.plan = null;
     this.#attempts = [];
+  }
+
+  /** Its log is in a row of logs that begins anew: position and totals are kept, state and time are not. */
+  beginVersion(version: string): void {
+    holds(Number(version.slice(1)) > Number(this.version.slice(1)), 'I5', () => {
+      return `${this.name} goes from ${this.version} back to ${version}`;
+    });
+    this.version = version;
+    this.log.plan = null;
+    this.#attempts = [];
+    this.forgetState();
   }
 
   onAttempt(record: AttemptRecord): void {
@@ -92,7 +112,10 @@ export abstract class TaskModel {
     );
   }
 
-  onCommit(record: CommitRecord): void {
+  onCommit(record: CommitRecord, shape: Shape): void {
+    same(record.summary.planNumber, this.log.number, 'I5', `${this.name}: plan of its commit`);
+    if (shape !== this.shape) this.reshape(shape);
+    this.shape = shape;
     same(record.commit, this.commit + 1, 'I5', `${this.name}: number of the commit`);
     this.#checkStart(record.from);
     const before = { ...this.ledger };
@@ -116,6 +139,10 @@ export abstract class TaskModel {
     this.#attempts = [];
   }
 
+  /** What it keeps beside position and totals is given up. */
+  protected abstract forgetState(): void;
+  /** From now on another build is at work. */
+  protected abstract reshape(shape: Shape): void;
   protected abstract beginCommit(record: CommitRecord): void;
   protected abstract message(stretch: Stretch, record: CommitRecord): void;
   protected abstract endCommit(record: CommitRecord): void;

@@ -1,6 +1,6 @@
 import type { CommitRecord, DeadLetter } from '../../../shared/model/commit';
 import type { EventEnd } from '../../../shared/model/program';
-import { graceMs, windowMs, windowTable } from '../world/topology';
+import type { Shape } from '../world/topology';
 import {
   claimsText,
   envelopeText,
@@ -12,6 +12,7 @@ import {
 import { holds, same } from './invariants';
 import { linesOf } from './source-task';
 import { TaskModel, type Stretch } from './task-model';
+import { WindowModel, windowsOf } from './window-model';
 
 interface Producer {
   epoch: number;
@@ -36,29 +37,56 @@ function latest(left: Producer['through'], right: Producer['through']): Producer
 
 /** A task that reads the exchange: a plain fold over the messages that the hub recorded. */
 export class WindowTaskModel extends TaskModel {
-  /** Results in the order in which they became due, as JSON rows. */
-  readonly fired: string[] = [];
-  rowsSeen = 0;
+  /** By name: those that a build had for a while are kept with what they gave out. */
+  readonly windows = new Map<string, WindowModel>();
   /** Events that never came: declared by ordinal. */
   missing = 0;
   watermarkMs = -Infinity;
   readonly #producers = new Map<string, Producer>();
-  readonly #windows = new Map<number, Map<string, { orders: number; total: number }>>();
   #missingNow = 0;
   /** Tasks of the producing stage: its hub always has as many partitions. */
   #counted = 1;
 
+  protected override forgetState(): void {
+    this.watermarkMs = -Infinity;
+    this.#producers.clear();
+    this.#counted = 1;
+    for (const window of this.windows.values()) window.giveUp();
+  }
+
+  /** What the build lacks is given up; what it has besides begins with what comes from now on. */
+  protected override reshape(shape: Shape): void {
+    const own = windowsOf(shape);
+    for (const { name, ...rest } of own) {
+      const known = this.windows.get(name) ?? new WindowModel({ name, ...rest });
+      this.windows.set(name, known);
+    }
+    for (const [name, window] of this.windows) {
+      window.isAtWork = own.some((one) => one.name === name);
+      if (!window.isAtWork) window.giveUp();
+    }
+  }
+
+  /** Events of a producer that came, or were declared missing. */
+  takenFrom(producer: string): number {
+    return this.#producers.get(producer)?.ordinal ?? 0;
+  }
+
   protected override beginCommit(): void {
     this.#missingNow = 0;
+    // Before any record a task has no shape: that of its first build.
+    if (this.windows.size === 0) this.reshape(this.shape);
   }
 
   protected override message(stretch: Stretch, record: CommitRecord): void {
     const claims = claimsText(stretch.body);
     if (claims !== null) {
-      this.#claim(claims);
+      if (claims.topologyVersion === this.version) this.#claim(claims);
       return;
     }
     const envelope = envelopeText(stretch.body);
+    // What another version sent is dropped.
+    if (envelope.topologyVersion !== this.version) return;
     const name = `${envelope.stage}/${envelope.partition}`;
     const { sequenceNumber } = stretch;
     let producer = this.#producers.get(name);
@@ -97,19 +125,18 @@ export class WindowTaskModel extends TaskModel {
     return this.#add(JSON.parse(text) as EnvelopeText['events'][number]);
   }
 
-  /** Late by its source's watermark, or because its window was given out. */
+  /** Late where every window refuses it: by its source's watermark, or because the window was given out. */
   #add([text, timeMs, value, markMs]: EnvelopeText['events'][number]): 'emitted' | 'late' {
-    const amount = Number(value['amount']);
-    // The canonical text of a key that is a text.
-    const key = text.slice(1);
-    const start = Math.floor(timeMs / windowMs) * windowMs;
     const passedMs = Math.max(this.watermarkMs, markMs ?? -Infinity);
-    if (start + windowMs + graceMs <= passedMs) return 'late';
-    const keys = this.#windows.get(start) ?? new Map<string, { orders: number; total: number }>();
-    this.#windows.set(start, keys);
-    const window = keys.get(key) ?? { orders: 0, total: 0 };
-    keys.set(key, { orders: window.orders + 1, total: window.total + amount });
-    return 'emitted';
+    // The canonical text of a key that is a text.
+    const event = { key: text.slice(1), timeMs, amount: Number(value['amount']) };
+    let isTaken = false;
+    for (const window of this.#atWork) if (window.add(event, passedMs)) isTaken = true;
+    return isTaken ? 'emitted' : 'late';
+  }
+
+  get #atWork(): readonly WindowModel[] {
+    return Array.from(this.windows.values()).filter(({ isAtWork }) => isAtWork);
   }
 
   /** What was said before is not said again: the later claim counts. */
@@ -157,16 +184,7 @@ export class WindowTaskModel extends TaskModel {
     }
     if (watermarkMs <= this.watermarkMs) return;
     this.watermarkMs = watermarkMs;
-    const due = Array.from(this.#windows.keys())
-      .filter((start) => start + windowMs + graceMs <= watermarkMs)
-      .sort((left, right) => left - right);
-    for (const start of due) {
-      const keys = Array.from(this.#windows.get(start) ?? []).sort(([a], [b]) => (a < b ? -1 : 1));
-      for (const [key, { orders, total }] of keys) {
-        this.fired.push(JSON.stringify([key, start, orders, total]));
-      }
-      this.#windows.delete(start);
-    }
+    for (const window of this.#atWork) window.fire(watermarkMs);
   }
 
   protected override endCommit(record: CommitRecord): void {
@@ -183,11 +201,12 @@ export class WindowTaskModel extends TaskModel {
       'I8',
       `${this.name}: watermark of ${record.commit}`,
     );
-    // Results may wait for a later commit; their order is fixed.
-    for (const row of linesOf(record, windowTable)) {
-      const expected = this.fired[this.rowsSeen];
-      same(row, expected, 'I7', `${this.name}: result ${this.rowsSeen} in ${record.commit}`);
-      this.rowsSeen += 1;
+    for (const window of this.windows.values()) {
+      const rows = linesOf(record, window.table);
+      const where = `${this.name}: results of ${window.name} in ${record.commit}`;
+      if (!window.isAtWork) same(rows, [], 'I5', where);
+      // Results may wait for a later commit; their order is fixed.
+      same(rows, window.next(rows.length), 'I7', where);
     }
     for (const { code } of record.deadLetters) {
       same(code, 'STREAM_EVENT_KILLED_WORKER', 'I9', `${this.name}: a dead letter`);
@@ -195,6 +214,6 @@ export class WindowTaskModel extends TaskModel {
   }
 
   get isAllOut(): boolean {
-    return this.rowsSeen === this.fired.length && this.#windows.size === 0;
+    return Array.from(this.windows.values()).every(({ isAllOut }) => isAllOut);
   }
 }

@@ -39,6 +39,16 @@ export const faultKinds = {
   'activity-twice': ['F17', 'two workers run one activity at the same time'],
   'piece-fails': ['F14', 'a piece of a job throws'],
   'piece-hangs': ['F24', 'a piece of a job shows no life for longer than its lease'],
+  'build-same': [
+    'F22',
+    'builds take turns that differ in the order of lines and in stateless code',
+  ],
+  'build-operator': ['F22', 'a newer build with an operator more takes turns with the older'],
+  'build-sink': ['F22', 'a newer build with a sink more takes turns with the older'],
+  'build-column': ['F22', 'a newer build with a nullable column more takes turns with the older'],
+  'build-field': ['F22', 'a newer build with an optional field more takes turns with the older'],
+  'build-window': ['F22', 'a newer build with a keyed window more takes turns with the older'],
+  'build-undecided': ['F22', 'a newer build needs a decision: it waits, the older goes on'],
 } as const satisfies Record<string, readonly [matrix: string, meaning: string]>;
 
 export type FaultKind = keyof typeof faultKinds;

@@ -1,5 +1,5 @@
 import type { HubMessage } from '../../../shared/model/ports';
-import type { CompiledStage } from '../../../shared/task/services';
+import type { SimulatedBuild } from './builds';
 import type { Faults } from './faults';
 import type { WatchedHub } from './hubs';
 import type { Random } from './random';
@@ -34,7 +34,7 @@ export class Host {
   onCrash: (actor: Actor) => void = () => undefined;
 
   constructor(options: {
-    readonly stages: readonly CompiledStage[];
+    readonly builds: readonly SimulatedBuild[];
     readonly hubs: ReadonlyMap<string, WatchedHub>;
     readonly scheduler: Scheduler;
     readonly faults: Faults;
@@ -45,7 +45,9 @@ export class Host {
     this.#faults = options.faults;
     this.#random = options.random;
     this.#batchMax = options.batchMax;
-    this.slots = options.stages.flatMap(({ plan }) => {
+    // All builds have the same functions.
+    const stages = options.builds[0]?.stages ?? [];
+    this.slots = stages.flatMap(({ plan }) => {
       const hub = options.hubs.get(plan.input.hub);
       if (hub === undefined) throw new Error(`no hub ${plan.input.hub}`);
       return Array.from({ length: hub.partitionCount }, (_, partition) => ({

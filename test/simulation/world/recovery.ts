@@ -13,7 +13,6 @@ export interface RecoveryOptions {
   readonly appends: WorkerWorld['appends'];
   readonly objects: WorkerWorld['objects'];
   readonly workers: () => readonly SimulatedWorker[];
-  readonly isDraining: () => boolean;
   readonly onFailed: (error: unknown) => void;
 }
 

@@ -1,8 +1,8 @@
 import { defaultStageLimits, type StageLimits } from '../../../shared/task/services';
+import type { TablePlan } from '../../../shared/model/table';
 import type { FaultKind } from './faults';
 import type { Random } from './random';
-import { compiledStagesOf, type Quiet, type SourceTime } from './topology';
-import type { WorkerWorld } from './worker';
+import type { Quiet, SourceTime } from './topology';
 import { burstSpanMs, firstOrderMs } from './workload';
 
 export const startMs = Date.UTC(2026, 5, 1);
@@ -60,14 +60,11 @@ function quietOf(random: Random, kinds: ReadonlySet<FaultKind>): Quiet | null {
   return { after: random.pick([10, 40]), maxDelay: delayMs };
 }
 
-export function stagesOf(random: Random, time: SourceTime): WorkerWorld['stages'] {
-  const flush = {
+/** Tables are written after so many rows, or so late. */
+export function flushOf(random: Random): TablePlan['flush'] {
+  return {
     rowsMax: random.pick([1, 10, 1000]),
     bytesMax: 1 << 24,
     ageMaxMs: random.pick([1_000, 20_000]),
   };
-  return compiledStagesOf(time).map(({ bind, plan }) => ({
-    bind,
-    plan: { ...plan, tables: plan.tables.map((table) => ({ ...table, flush })) },
-  }));
 }

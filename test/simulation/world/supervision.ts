@@ -39,7 +39,6 @@ export interface SupervisionOptions {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly queue: ActivityQueue;
-  readonly isDraining: () => boolean;
   readonly onFailed: (error: unknown) => void;
 }
 
@@ -112,7 +111,6 @@ export class Supervision {
       ...worker.recovery,
       telemetry,
       stages: worker.served,
-      isDraining: async () => this.#options.isDraining(),
       limits,
       graceMs: 2_000,
       messagesMax: 100,

@@ -1,5 +1,3 @@
-import { openLakeTable, type LakeTable } from '../../../shared/lake/lake-table';
-import { tableFolder, tableShape } from '../../../shared/lake/names';
 import { isTransient, StreamError } from '../../../shared/model/errors';
 import type {
   AppendStore,
@@ -9,17 +7,19 @@ import type {
   ObjectStore,
 } from '../../../shared/model/ports';
 import type { StagePlan } from '../../../shared/model/program';
-import type { TablePlan } from '../../../shared/model/table';
-import { guardedSender, guardedTable } from '../../../shared/breaker/guarded-sinks';
+import type { PlanAdoption } from '../../../shared/operations/decisions/plan-adoption';
+import { drainMarks } from '../../../shared/operations/decisions/drain-mark';
 import { Runtime } from '../../../shared/task/runtime';
-import type { CompiledStage, StageLimits, StageServices } from '../../../shared/task/services';
+import type { StageLimits, StageServices } from '../../../shared/task/services';
+import { planAdoption } from '../../../shared/world/own-plans';
+import type { SimulatedBuild } from './builds';
 import type { Faults } from './faults';
-import { noStateLimits, StateBudget } from '../../../shared/state/state-budget';
 import type { Host, Slot } from './host';
-import { HubCalls, type WatchedHub } from './hubs';
+import type { WatchedHub } from './hubs';
 import type { Random } from './random';
 import type { Actor, Scheduler } from './scheduler';
-import { StoreCalls, type DownSinks, type Outage } from './stores';
+import { ProcessServices } from './services';
+import type { DownSinks, Outage } from './stores';
 
 /** Who looks after tasks that time asks something of, and after those that nobody holds. */
 export type Tending = 'by workers' | 'by workers and the supervisor' | 'by the supervisor alone';
@@ -35,7 +35,8 @@ export interface WorkerWorld {
   readonly lake: ObjectStore;
   readonly hubs: ReadonlyMap<string, WatchedHub>;
   readonly host: Host;
-  readonly stages: readonly CompiledStage[];
+  /** Oldest first: workers of any of them run at the same time. */
+  readonly builds: readonly SimulatedBuild[];
   readonly limits: StageLimits;
   readonly hubCheckIntervalMs: number;
   readonly tending: Tending;
@@ -43,10 +44,14 @@ export interface WorkerWorld {
   readonly isGuarded: boolean;
   readonly downSinks: DownSinks;
   readonly isDraining: () => boolean;
+  /** Some of the run's decisions drain the version that there is: workers look for their mark. */
+  readonly areVersionsDrained: boolean;
   /** A worker lives and left a batch undone, or waits long: its attempt looks like a death to others. */
   readonly onGaveUp: (actor: Actor) => void;
   /** A worker, or a call of it, stands still for long. */
   readonly onFrozen: (actor: Actor) => void;
+  /** A worker stands still until somebody decides: true where its build may. */
+  readonly onUndecided: (build: SimulatedBuild) => boolean;
   /** A worker's own mistake: an error that no fault explains. */
   readonly onUnexpected: (error: unknown) => void;
 }
@@ -66,32 +71,40 @@ export class SimulatedWorker {
     readonly clock: Clock;
     readonly faultPoint: FaultPoint;
     readonly worker: string;
+    readonly versionOf: (topology: string) => Promise<string>;
+    readonly isDraining: (topology: string) => Promise<boolean>;
   };
+  readonly build: SimulatedBuild;
   readonly #world: WorkerWorld;
   readonly #runtime: Runtime;
   readonly #clock: Clock;
+  readonly #services: ProcessServices;
   readonly #pumped = new Set<Slot>();
-  #ids = 0;
 
-  constructor(actor: Actor, world: WorkerWorld) {
+  constructor(actor: Actor, build: SimulatedBuild, world: WorkerWorld) {
     this.actor = actor;
+    this.build = build;
     this.#world = world;
-    this.#clock = { nowMs: () => world.scheduler.nowMs + actor.clockOffsetMs };
-    const stages = world.stages.map((stage) => ({ stage, services: this.#services(stage) }));
-    this.served = stages.map(({ services, stage }) => ({ plan: stage.plan, services }));
-    this.#runtime = new Runtime({
-      stages,
-      hubCheckIntervalMs: world.hubCheckIntervalMs,
-      isDraining: async () => world.isDraining(),
+    const services = (this.#services = new ProcessServices(actor, world));
+    const { appends, clock, faultPoint, objects } = services;
+    this.#clock = clock;
+    const stages = build.stages.map((stage) => ({
+      stage,
+      services: services.ofStage(stage.plan.input.hub),
+    }));
+    this.served = stages.map(({ services: own, stage }) => ({ plan: stage.plan, services: own }));
+    const plans: PlanAdoption = planAdoption(services.forDelivery(), {
+      ...{ build: build.identity, plans: [build.own], mayMove: true },
     });
-    const stores = new StoreCalls({ ...world, actor: this.actor });
+    const versionOf = (topology: string): Promise<string> => plans.versionOf(topology);
+    const marks = drainMarks({ control: objects, clock, versionOf });
+    const isDraining = async (topology: string): Promise<boolean> =>
+      world.isDraining() || (world.areVersionsDrained && (await marks(topology)));
+    const { hubCheckIntervalMs } = world;
+    this.#runtime = new Runtime({ stages, hubCheckIntervalMs, plans, isDraining });
     this.recovery = {
-      runtime: this.#runtime,
-      appends: stores.appendStore(world.appends),
-      objects: stores.objectStore(world.objects),
-      clock: this.#clock,
-      faultPoint: (point) => this.#faultPoint(point),
-      worker: actor.name,
+      ...{ runtime: this.#runtime, appends, objects, clock, faultPoint },
+      ...{ worker: actor.name, versionOf, isDraining },
     };
   }
 
@@ -103,67 +116,7 @@ export class SimulatedWorker {
   }
 
   uniqueId(): string {
-    return `${this.actor.name}-${(this.#ids += 1)}`;
-  }
-
-  async #faultPoint(point: string): Promise<void> {
-    // Named points are where a death hurts most: more of them die here than elsewhere.
-    if (this.#world.faults.strikes('crash', 0.01)) this.#world.host.onCrash(this.actor);
-    // Where it died, this never goes on.
-    await this.#world.scheduler.step(this.actor, point);
-  }
-
-  #services(stage: CompiledStage): StageServices {
-    const { appends, hubs, isGuarded, lake, limits, objects, scheduler } = this.#world;
-    const reach = { ...this.#world, actor: this.actor };
-    const stores = new StoreCalls(reach);
-    const hubCalls = new HubCalls(reach);
-    const hub = hubs.get(stage.plan.input.hub);
-    if (hub === undefined) throw new Error(`no hub ${stage.plan.input.hub}`);
-    const clock = this.#clock;
-    const randomness = { uniqueId: () => this.uniqueId() };
-    const telemetry = { emit: () => undefined };
-    const faultPoint = (point: string): Promise<void> => this.#faultPoint(point);
-    const lakeObjects = stores.objectStore(lake, () => this.#world.downSinks.tables);
-    const breakers = {
-      ...{ appends: stores.appendStore(appends), clock, telemetry, worker: this.actor.name },
-    };
-    const tables = new Map<string, LakeTable>();
-    const lakeTable = (plan: TablePlan): LakeTable => {
-      const shape = tableShape(plan);
-      let opened = tables.get(shape);
-      if (opened === undefined) {
-        const folder = tableFolder(plan.name);
-        const tools = { clock, randomness, telemetry, faultPoint };
-        opened = openLakeTable({
-          ...tools,
-          plan,
-          folder,
-          objects: lakeObjects,
-          checkpointEvery: 10,
-        });
-        if (isGuarded) opened = guardedTable(opened, plan.name, breakers);
-        tables.set(shape, opened);
-      }
-      return opened;
-    };
-    const sender = hubCalls.sender(hubs);
-    return {
-      appends: stores.appendStore(appends),
-      objects: stores.objectStore(objects),
-      hub: hubCalls.reader(hub),
-      checkpoints: null,
-      sender: isGuarded ? guardedSender(sender, breakers) : sender,
-      lakeTable,
-      clock,
-      sleep: (milliseconds) => scheduler.sleep(this.actor, 'backs off', milliseconds),
-      randomness,
-      telemetry,
-      faultPoint,
-      writer: this.actor.name,
-      limits,
-      stateBudget: new StateBudget(noStateLimits),
-    };
+    return this.#services.uniqueId();
   }
 
   #spawn(work: () => Promise<void>): void {
@@ -234,13 +187,19 @@ export class SimulatedWorker {
       // Who looks after several tasks tells of all that failed.
       const met: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
       for (const one of met) {
-        if (one instanceof StreamError && isTransient(one)) {
-          this.#world.scheduler.note(this.actor, `gave up: ${one.message}`);
+        if (this.#isForgiven(one)) {
+          this.#world.scheduler.note(this.actor, `gave up: ${String(one)}`);
         } else {
           this.#world.onUnexpected(one);
         }
       }
       this.#world.onGaveUp(this.actor);
     }
+  }
+
+  #isForgiven(error: unknown): boolean {
+    if (isTransient(error)) return true;
+    if (!(error instanceof StreamError)) return false;
+    return error.code === 'STREAM_DECISION_NEEDED' && this.#world.onUndecided(this.build);
   }
 }

@@ -10,6 +10,7 @@ import {
   tumbling,
   type Topology,
 } from '../../../shared/dataflow';
+import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
 import type { BuildIdentity } from '../../../shared/model/topology-plan';
 import type { Runtime } from '../../../shared/task/runtime';
 import { StageWorld, WorkerDied } from '../../support/stage-world';
@@ -151,6 +152,22 @@ describe('two builds that take turns on a task', () => {
       expect(await turns.world.rows('bb')).toEqual([JSON.stringify(['x', seenByNew])]);
     },
   );
+
+  it('a build that begins without input says its own plan, and the place behind its plan record', async () => {
+    const turns = new Turns({}, { second: true });
+    await turns.batch(turns.world.workerOf(oldBuild, app({})), 10, 1_000);
+    await turns.end(turns.world.workerOf(newBuild, app({ second: true })));
+    const [path] = await listLogs(turns.world.appends, 'turns');
+    if (path === undefined) throw new Error('no log');
+    const { records } = await readLog(turns.world.appends, path, null);
+    expect(records.map(({ kind }) => kind).slice(-3)).toEqual(['plan', 'commit', 'commit']);
+    const said = records.flatMap((one) => (one.kind === 'commit' ? [one.summary] : []));
+    expect(said.map(({ blocks, planNumber }) => [blocks, planNumber])).toEqual([
+      [4, 1],
+      [6, 2],
+      [7, 2],
+    ]);
+  });
 
   it('a frozen old worker that wakes after the new build has committed leaves no trace', async () => {
     const turns = new Turns({}, { second: true });
