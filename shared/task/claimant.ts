@@ -3,6 +3,7 @@ import { incarnationOf, newestLives } from '../commit-log/incarnations';
 import { encodeClaims, type IdleClaim } from '../delivery/exchange/envelope';
 import type { AppendStore, HubReader, HubSender, ObjectStore, Telemetry } from '../model/ports';
 import type { StagePlan } from '../model/program';
+import { isFence, type Fence } from '../model/superseded';
 import { claimsOf, isClaimCurrent, type ClaimJournal, type RestFacts } from '../time/claims';
 import type { Position, Positions } from '../time/position';
 import type { StageServices } from './services';
@@ -198,8 +199,14 @@ export interface ClaimableTask {
 export class IdleClaims {
   readonly #exchanges: readonly (ClaimedExchange & { readonly services: StageServices })[];
   readonly #claimedAtMs = new Map<string, number>();
+  readonly #onFence: (topology: string, fence: Fence) => void;
 
-  constructor(stages: readonly { readonly plan: StagePlan; readonly services: StageServices }[]) {
+  /** @param onFence a task's log has gone on under another plan */
+  constructor(
+    stages: readonly { readonly plan: StagePlan; readonly services: StageServices }[],
+    onFence: (topology: string, fence: Fence) => void,
+  ) {
+    this.#onFence = onFence;
     const served = stages.map(({ plan, services }) => ({ plan, hub: services.hub }));
     this.#exchanges = claimedExchanges(served).flatMap((exchange) => {
       // Who feeds an exchange may send to it.
@@ -237,9 +244,20 @@ export class IdleClaims {
           stage: task.address.stage,
           partition: task.address.partition,
           epoch: task.epoch,
-          rest: () => task.restFacts(),
+          rest: () => this.#restFacts(task),
         })),
       });
+    }
+  }
+
+  /** A task whose log has gone on under another plan has nothing to claim here, and keeps no other from it. */
+  async #restFacts(task: ClaimableTask): Promise<RestFacts | null> {
+    try {
+      return await task.restFacts();
+    } catch (error) {
+      if (!isFence(error)) throw error;
+      this.#onFence(task.address.topology, error);
+      return null;
     }
   }
 }

@@ -62,6 +62,7 @@ export class Runtime {
     this.#plans = options.plans ?? withoutPlans;
     this.#claims = new IdleClaims(
       options.stages.map(({ services, stage }) => ({ plan: stage.plan, services })),
+      (topology, error) => this.#noteFence(topology, error),
     );
     this.#stages = new Map(
       options.stages.map(({ stage, services }) => [
@@ -312,16 +313,15 @@ export class Runtime {
       entry.halts.opened(partition);
       return task;
     } catch (error) {
-      this.#noteFence(entry, error);
+      this.#noteFence(entry.stage.plan.topology, error);
       await entry.halts.failed(partition, error);
       throw error;
     }
   }
 
   /** A log is written under another plan: this process asks which, and lets go of the topology's tasks. */
-  #noteFence(entry: StageEntry, error: unknown): void {
+  #noteFence(topology: string, error: unknown): void {
     if (!isFence(error)) return;
-    const { topology } = entry.stage.plan;
     this.#plans.fenced(topology, error.details.found);
     for (const { stage, tasks } of this.#stages.values()) {
       if (stage.plan.topology === topology) tasks.clear();
@@ -452,7 +452,7 @@ export class Runtime {
       if (error instanceof StreamError && error.code === 'STREAM_HUB_RECREATED') {
         entry.hubCheckedAtMs = 0;
       }
-      this.#noteFence(entry, error);
+      this.#noteFence(entry.stage.plan.topology, error);
       await entry.halts.failed(partition, error);
       throw error;
     }

@@ -13,6 +13,8 @@ import {
 import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
 import type { BuildIdentity } from '../../../shared/model/topology-plan';
 import type { Runtime } from '../../../shared/task/runtime';
+import { IdleClaims } from '../../../shared/task/claimant';
+import { fencedBy } from '../../../shared/model/superseded';
 import { StageWorld, WorkerDied } from '../../support/stage-world';
 
 const event = Type.Object({ k: Type.String(), time: Timestamp() });
@@ -205,5 +207,38 @@ describe('two builds that take turns on a task', () => {
       await older.tendTask({ functionName, partition: '0', deadlineMs: Infinity }),
     ).toMatchObject({ isElsewhere: true });
     expect(await turns.world.objects.list('control/halted/')).toEqual([]);
+  });
+  it('an old build that looks for idle partitions when the new one has begun throws nothing, and lets go', async () => {
+    const [joined] = [
+      topology('turns', (t) => {
+        const events = t.source('in', { schema: event, eventTime: (e) => e.time });
+        events
+          .keyBy((e) => e.k, { name: 'kk' })
+          .window(tumbling(minutes(1)), { name: 'aa' })
+          .aggregate({ n: count() })
+          .map((w) => ({ k: String(w.key), n: w.n }))
+          .toLake('aa', { schema: row });
+      }),
+    ];
+    const world = new StageWorld({ topologies: [joined], partitionCount: 2 });
+    const fenced: string[] = [];
+    const claims = new IdleClaims(world.served('older'), (name, { details }) => {
+      fenced.push(`${name} ${String(details.found?.number)}`);
+    });
+    const address = {
+      topology: 'turns',
+      version: 'v1',
+      stage: 'in',
+      incarnation: '000000000001000',
+    };
+    const tasks = ['0', '1'].map((partition) => ({
+      ...{ address: { ...address, partition }, epoch: 1 },
+      restFacts: async () => {
+        if (partition === '0') throw fencedBy('a log', { number: 2, hash: 'h' }, {});
+        return null;
+      },
+    }));
+    await claims.claim(tasks, { isPeriodic: false });
+    expect(fenced).toEqual(['turns 2']);
   });
 });
