@@ -1,6 +1,6 @@
 /** `npm run simulate:engine`: many seeds, or one of them looked at closely. */
 import { parseArgs } from 'node:util';
-import { describeFailure, seedsOfWholeRun, Tally } from './tally';
+import { describeFailure, Tally, wholeRun } from './tally';
 import { simulate } from './simulation';
 import { allFaultKinds, faultKinds, type FaultKind } from './world/faults';
 
@@ -8,10 +8,11 @@ const usage = `Runs the engine under a scheduler that decides every interleaving
 
   npm run simulate:engine -- [options]
 
-  --seeds N         how many seeds to run (default ${seedsOfWholeRun}, as in CI)
+  --seeds N         how many seeds to run (default ${wholeRun.seeds})
   --seed S          the first of them (default 1)
   --faults a,b,c    these kinds of fault in every run; \`none\` for none (default: by seed)
-  --least N         fail when a kind of fault strikes in fewer seeds (default 0)
+  --least N         fail when a kind of fault strikes in fewer seeds
+                    (default ${wholeRun.perKindLeast} of ${wholeRun.seeds} seeds or more, else 0)
   --bail            stop at the first that fails
   --trace N         print the last N steps of each run
   --help            this text
@@ -35,21 +36,24 @@ interface Options {
 function readOptions(): Options | null {
   const { values } = parseArgs({
     options: {
-      seeds: { type: 'string', default: String(seedsOfWholeRun) },
+      seeds: { type: 'string', default: String(wholeRun.seeds) },
       seed: { type: 'string', default: '1' },
       faults: { type: 'string' },
-      least: { type: 'string', default: '0' },
+      least: { type: 'string' },
       bail: { type: 'boolean', default: false },
       trace: { type: 'string', default: '0' },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return null;
+  const seeds = wholeNumber('--seeds', values.seeds);
+  const isWhole = seeds >= wholeRun.seeds && values.faults === undefined;
+  const least = isWhole ? wholeRun.perKindLeast : 0;
   return {
-    seeds: wholeNumber('--seeds', values.seeds),
+    seeds,
     firstSeed: wholeNumber('--seed', values.seed),
     isBailing: values.bail,
-    seedsPerKindLeast: wholeNumber('--least', values.least),
+    seedsPerKindLeast: wholeNumber('--least', values.least ?? String(least)),
     traceLinesMax: wholeNumber('--trace', values.trace),
     kinds: values.faults === undefined ? null : kindsFrom(values.faults),
   };

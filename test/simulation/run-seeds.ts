@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { seedsOfWholeRun, seedsPerKindLeast } from './tally';
+import { testRun } from './tally';
 
 const root = join(__dirname, '..', '..');
 const timeoutMs = 30 * 60_000;
@@ -10,8 +10,8 @@ const timeoutMs = 30 * 60_000;
  * its own, as `npm run simulate:engine` begins it: that takes half the time it takes inside of jest.
  */
 export function describeSeeds(half: 0 | 1): void {
-  const seeds = seedsOfWholeRun / 2;
-  const least = seedsPerKindLeast / 2;
+  const seeds = testRun.seeds / 2;
+  const least = testRun.perKindLeast / 2;
   it(
     `every invariant holds in ${seeds} seeds, and every kind of fault strikes in ${least} of them`,
     async () => {

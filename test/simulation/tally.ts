@@ -2,9 +2,16 @@ import { shrink } from './shrink';
 import { simulate, type SimulationReport } from './simulation';
 import { allFaultKinds, type FaultKind } from './world/faults';
 
-/** Seeds of a whole run, as CI does it: enough for each kind of fault to strike in so many of them. */
-export const seedsOfWholeRun = 6_000;
-export const seedsPerKindLeast = 1_000;
+/** In how many of a run's seeds each kind of fault must strike at least. */
+interface RunSize {
+  readonly seeds: number;
+  readonly perKindLeast: number;
+}
+
+/** What `npm run simulate:engine` does by itself. */
+export const wholeRun: RunSize = { seeds: 6_000, perKindLeast: 1_000 };
+/** What the tests do, in two halves. */
+export const testRun: RunSize = { seeds: 1_600, perKindLeast: 200 };
 
 /** What many runs came to. */
 export class Tally {

@@ -130,7 +130,8 @@ export class Checker implements StoreWatcher, HubWatcher {
     const { shape } = this.plans.mayAppend(model.log, record.writer);
     const own = this.tables.filter(({ stage }) => stage === model.stage);
     for (const { isOf, lake } of own) {
-      if (!isOf(shape)) lake.leave(nameOf(model), model.commit);
+      // What a build with this table made has left before one without it commits.
+      if (!isOf(shape)) lake.mustHold(nameOf(model), model.commit);
     }
     model.onCommit(record, shape);
     for (const { lake } of own) lake.onCommit(nameOf(model), record);

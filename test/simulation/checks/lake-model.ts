@@ -21,8 +21,6 @@ export class LakeModel {
   readonly columns: readonly string[];
   /** Per task: commits with rows for this table, oldest first. */
   readonly #commits = new Map<string, CommitRows[]>();
-  /** Per task: commits up to this one may keep their rows in the log: a build without the table was put to work. */
-  readonly #left = new Map<string, number>();
   /** Per task: the last commit that the table's log shows. */
   readonly #through = new Map<string, number>();
   readonly #live = new Set<string>();
@@ -58,14 +56,9 @@ export class LakeModel {
     this.#commits.set(task, commits);
   }
 
-  /** From its next commit on a task's build has not got this table. */
-  leave(task: string, throughCommit: number): void {
-    this.#left.set(task, throughCommit);
-  }
-
   /** All rows of commits up to that one are in the table. */
   mustHold(task: string, throughCommit: number): void {
-    const through = Math.max(this.#through.get(task) ?? 0, this.#left.get(task) ?? 0);
+    const through = this.#through.get(task) ?? 0;
     const missing = (this.#commits.get(task) ?? []).find(
       ({ commit }) => commit > through && commit <= throughCommit,
     );
@@ -125,7 +118,7 @@ export class LakeModel {
 
   get isComplete(): boolean {
     return Array.from(this.#commits).every(([task, commits]) => {
-      const through = Math.max(this.#through.get(task) ?? 0, this.#left.get(task) ?? 0);
+      const through = this.#through.get(task) ?? 0;
       return (commits.at(-1)?.commit ?? 0) <= through;
     });
   }
