@@ -1,6 +1,6 @@
 import { guardedSender, guardedTable } from '../../../shared/breaker/guarded-sinks';
 import { openLakeTable, type LakeTable } from '../../../shared/lake/lake-table';
-import { tableFolder } from '../../../shared/lake/names';
+import { tableFolder, tableShape } from '../../../shared/lake/names';
 import type { AppendStore, Clock, FaultPoint, ObjectStore } from '../../../shared/model/ports';
 import type { TablePlan } from '../../../shared/model/table';
 import { noStateLimits, StateBudget } from '../../../shared/state/state-budget';
@@ -56,14 +56,15 @@ export class ProcessServices {
     const breakers = { ...{ appends, clock, telemetry, worker: this.#actor.name } };
     const tables = new Map<string, LakeTable>();
     const lakeTable = (plan: TablePlan): LakeTable => {
-      let opened = tables.get(plan.name);
+      const shape = tableShape(plan);
+      let opened = tables.get(shape);
       if (opened === undefined) {
         opened = openLakeTable({
           ...{ clock, randomness, telemetry, faultPoint, plan, checkpointEvery: 10 },
           ...{ folder: tableFolder(plan.name), objects: this.#lakeObjects },
         });
         if (isGuarded) opened = guardedTable(opened, plan.name, breakers);
-        tables.set(plan.name, opened);
+        tables.set(shape, opened);
       }
       return opened;
     };
