@@ -30,6 +30,18 @@ export interface SummaryRequest {
   readonly nextTimerDueMs: number | null;
 }
 
+/** The place of the next commit: behind the plan record, where the build of that plan has not yet had a turn. */
+export function placeOfNext(
+  { blocks, firstWriteMs, generation, plan }: SummaryRequest['log'],
+  planNumber: number,
+): SummaryRequest['log'] {
+  const isTurnToCome = (plan?.number ?? 0) !== planNumber;
+  return {
+    ...{ generation, firstWriteMs, plan: { number: planNumber } },
+    blocks: blocks + (isTurnToCome ? 1 : 0),
+  };
+}
+
 /** What all of a task's commits will have come to with the one under way. */
 export function nextSummary(request: SummaryRequest): TaskSummary {
   const { commit, log, task } = request;

@@ -28,7 +28,7 @@ import { KeptState } from './kept-state';
 import { assertSameCount, countKnown, noteCount } from './partition-counts';
 import { assertNotRestored } from './restored-log';
 import type { CompiledStage, StageServices } from './services';
-import type { SummaryRequest } from './summary';
+import { placeOfNext } from './summary';
 import { LogMaintenance } from './log-maintenance';
 import { lateByOperator } from './summary';
 import { TaskState } from './task-state';
@@ -212,7 +212,7 @@ export class TaskHold {
     this.#kept.note();
     return draftCommit({
       task: this.state,
-      log: this.#whereNextStands(),
+      log: placeOfNext(this.log, this.#options.plan.number),
       outputs: this.outputs,
       producer: {
         ...{ stage, partition, incarnation },
@@ -234,17 +234,6 @@ export class TaskHold {
       isFiringDue: this.program.isFiringDue,
       nextTimerDueMs: this.program.nextDueMs,
     });
-  }
-
-  /** The place of the next commit: behind the plan record, where this build has not yet had a turn. */
-  #whereNextStands(): SummaryRequest['log'] {
-    const { number } = this.#options.plan;
-    const { blocks, firstWriteMs, generation } = this.log;
-    const isTurnToCome = (this.log.plan?.number ?? 0) !== number;
-    return {
-      ...{ generation, firstWriteMs, plan: { number } },
-      blocks: blocks + (isTurnToCome ? 1 : 0),
-    };
   }
 
   /**
