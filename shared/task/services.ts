@@ -11,6 +11,7 @@ import type {
 } from '../model/ports';
 import type { Program, ProgramOutputs, StagePlan } from '../model/program';
 import type { TablePlan } from '../model/table';
+import type { TaskAddress } from '../model/task-address';
 import type { LakeTable } from '../lake/lake-table';
 import type { StateBudget } from '../state/state-budget';
 import type { TaskStores } from '../state/task-stores';
@@ -106,5 +107,5 @@ export interface StageServices {
 
 export interface CompiledStage {
   readonly plan: StagePlan;
-  readonly bind: (state: TaskStores, outputs: ProgramOutputs) => Program;
+  readonly bind: (state: TaskStores, outputs: ProgramOutputs, task: TaskAddress) => Program;
 }

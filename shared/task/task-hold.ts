@@ -101,7 +101,7 @@ export class TaskHold {
       exchangePartitionCounts,
       blockBytesMax: services.limits.log.blockBytesMax,
     });
-    this.program = stage.bind(state.keyed, this.outputs);
+    this.program = stage.bind(state.keyed, this.outputs, address);
     this.producers = new Producers(state.keyed, producingStages(stage.plan.input));
     this.delivery = new Delivery({ address, plan: stage.plan, state, services });
     this.reports = new CommitReports(address, services);

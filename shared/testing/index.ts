@@ -3,6 +3,7 @@ export {
   testTopology,
   WrongTest,
   type DeadEvent,
+  type DeployOptions,
   type Instant,
   type RestartOptions,
   type SendOptions,

@@ -10,7 +10,7 @@ import type { LedgerCounts } from '../model/commit';
 import type { Cell, TablePlan } from '../model/table';
 import { readLetters } from '../operations/letters/letter-reader';
 import { eventOfPayload } from '../task/dead-letter-payload';
-import type { stageFaultPoints } from '../task/services';
+import { stageFaultPoints } from '../task/services';
 import { MemoryEngine } from './memory-engine';
 import { Seeded } from './seeded';
 import type { LateEvent } from './watched-stage';
@@ -43,6 +43,14 @@ export interface RestartOptions {
   readonly at?: (typeof stageFaultPoints)[number];
 }
 
+export interface DeployOptions {
+  /**
+   * The builds from before stay, as in a rolling deploy: theirs and the next one's workers take turns with the
+   * batches, until the next `restart` or `deploy`. Default: the next build is alone.
+   */
+  readonly alongside?: boolean;
+}
+
 /** An event that could not be processed, with its cause. */
 export interface DeadEvent {
   readonly stage: string;
@@ -73,7 +81,11 @@ export class TopologyTest {
   readonly #engine: MemoryEngine;
   readonly #ledger: LedgerReader;
   #steps: Promise<unknown> = Promise.resolve();
+  /** When the hubs took in what came last. */
   #eventTimeMs = -Infinity;
+  #advancedToMs = -Infinity;
+  /** Batches handed over before a worker was told where to die. */
+  #batchesAtRestart = 0;
   readonly #turns = new Map<string, number>();
 
   constructor(topology: Topology, options: TestOptions) {
@@ -91,6 +103,7 @@ export class TopologyTest {
    */
   send<Event>(source: string, events: readonly Event[], options: SendOptions<Event> = {}): this {
     const node = this.#source(source);
+    assertArray(events, source);
     const hub = this.#engine.hub(source);
     const count = hub?.partitionCount ?? 0;
     const atMs = options.at === undefined ? null : instantOf('at', options.at);
@@ -116,6 +129,10 @@ export class TopologyTest {
    */
   advanceTo(time: Instant): this {
     const toMs = instantOf('advanceTo', time);
+    if (toMs < this.#advancedToMs) {
+      throw new WrongTest(`advanceTo: time does not go back (it is ${iso(this.#advancedToMs)})`);
+    }
+    this.#advancedToMs = toMs;
     this.#eventTimeMs = Math.max(this.#eventTimeMs, toMs);
     return this.#step(async () => {
       await this.#engine.settle();
@@ -129,15 +146,38 @@ export class TopologyTest {
     return this.#step(() => this.#engine.moveEventTime(null));
   }
 
+  /**
+   * Nothing comes until then: only the clock goes on, and with it the time of a source that says `quiet`.
+   * @throws WrongTest for a time before that of the hubs
+   */
+  waitUntil(time: Instant): this {
+    const toMs = instantOf('waitUntil', time);
+    if (toMs < this.#eventTimeMs) {
+      throw new WrongTest(`waitUntil: time does not go back (it is ${iso(this.#eventTimeMs)})`);
+    }
+    this.#eventTimeMs = toMs;
+    return this.#step(async () => {
+      await this.#engine.settle();
+      this.#engine.moveClock(toMs);
+      await this.#engine.settle();
+    });
+  }
+
   /** A worker dies with all that it had in memory, and another goes on from the commit log. */
   restart(options: RestartOptions = {}): this {
+    const { at } = options;
+    if (at !== undefined && !stageFaultPoints.includes(at)) {
+      throw new WrongTest(
+        `restart: no point is called "${at}"; there is: ${stageFaultPoints.join(', ')}`,
+      );
+    }
     return this.#step(async () => {
-      if (options.at !== undefined) {
-        this.#engine.diesAt = options.at;
-        return;
-      }
       await this.#engine.settle();
-      this.#engine.replaceWorker();
+      if (at === undefined) this.#engine.replaceWorkers();
+      else {
+        this.#engine.faults.diesAt = at;
+        this.#batchesAtRestart = this.#engine.batches;
+      }
     });
   }
 
@@ -145,7 +185,7 @@ export class TopologyTest {
    * Another build of the topology takes over, with all that this one has committed. Where the change needs
    * a decision, what asks for results next rejects with STREAM_DECISION_NEEDED.
    */
-  deploy(next: Topology): this {
+  deploy(next: Topology, { alongside = false }: DeployOptions = {}): this {
     const { name } = this.#engine.topology;
     if (next.name !== name) {
       throw new WrongTest(
@@ -154,7 +194,7 @@ export class TopologyTest {
     }
     return this.#step(async () => {
       await this.#engine.settle();
-      this.#engine.replaceBuild(next);
+      this.#engine.begin(next, { isAlone: !alongside });
     });
   }
 
@@ -163,15 +203,39 @@ export class TopologyTest {
    * turns. Tables must come out the same for every seed.
    */
   interleave(seed: number): this {
+    assertSeed('interleave', seed);
     return this.#step(async () => {
       await this.#engine.settle();
       this.#engine.chance = new Seeded(seed);
     });
   }
 
+  /**
+   * From here on a seed decides what goes wrong: workers die at steps of the commit order, stores and hubs do
+   * not answer (and have done what was asked for, or not), the host hands messages over again, or goes on
+   * behind a batch that failed. Tables must come out the same for every seed. `faults()` says what happened.
+   */
+  withFaults(seed: number): this {
+    assertSeed('withFaults', seed);
+    return this.#step(async () => {
+      await this.#engine.settle();
+      this.#engine.faults.begin(seed);
+    });
+  }
+
   /** Resolves when every step is taken and every event processed. */
   async settled(): Promise<void> {
     await this.#step(() => this.#engine.settle()).#steps;
+    const { diesAt } = this.#engine.faults;
+    // A death that never came proves nothing.
+    if (diesAt === null || this.#engine.batches === this.#batchesAtRestart) return;
+    throw new WrongTest(`restart: no worker has come by ${diesAt} since, and none died`);
+  }
+
+  /** What went wrong so far, oldest first: deaths that the test asked for, and all that a seed decided. */
+  async faults(): Promise<readonly string[]> {
+    await this.settled();
+    return this.#engine.faults.struck;
   }
 
   /**
@@ -266,6 +330,18 @@ export class TopologyTest {
       `partition ${partition}: ${source} has ${count}, from 0 on (testTopology(…, { partitions }))`,
     );
   }
+}
+
+function assertSeed(name: string, seed: number): void {
+  if (Number.isSafeInteger(seed)) return;
+  throw new WrongTest(`${name}: a seed is a whole number, it is ${String(seed)}`);
+}
+
+function assertArray(events: unknown, source: string): void {
+  if (Array.isArray(events)) return;
+  const isObject = typeof events === 'object' && events !== null;
+  const found = isObject ? 'one object' : String(events);
+  throw new WrongTest(`send takes an array of events for ${source}, not ${found}`);
 }
 
 function assertCount(name: string, count: number): void {

@@ -11,96 +11,55 @@ export interface LateEvent {
   readonly event: unknown;
 }
 
-interface Noted extends LateEvent {
-  /** Tells it from others of its task. */
-  readonly place: string;
-}
-
-/**
- * The late events that a program's commits hold. A commit that is taken back takes its own along;
- * what a program that died had not been told of may come again in the next one.
- */
-class LateOfProgram {
-  readonly #noted: Noted[] = [];
-  #committed = 0;
-
-  note(late: Noted): void {
-    this.#noted.push(late);
-  }
-
-  began(): void {
-    this.#committed = this.#noted.length;
-  }
-
-  takenBack(): void {
-    this.#noted.length = this.#committed;
-  }
-
-  get sure(): readonly Noted[] {
-    return this.#noted.slice(0, this.#committed);
-  }
-
-  get unsure(): readonly Noted[] {
-    return this.#noted.slice(this.#committed);
-  }
-}
-
 /** What a test wants to know of, and to decide in, the stages that run for it. */
 export class StageWatch {
   /** While it drains, a source's time moves on to here; null: to the end. */
   drainToMs: number | null = null;
-  readonly #programs: LateOfProgram[] = [];
+  /** By where they stand: what is run again, after a commit that failed, is decided again. */
+  readonly #late = new Map<string, LateEvent>();
 
-  /** The late events of all programs so far, each once. */
   lateEvents(): readonly LateEvent[] {
-    const events: LateEvent[] = [];
-    for (const [index, program] of this.#programs.entries()) {
-      const later = this.#programs
-        .slice(index + 1)
-        .flatMap(({ sure, unsure }) => [...sure, ...unsure]);
-      const again = new Set(later.map(({ place }) => place));
-      const unsure = program.unsure.filter(({ place }) => !again.has(place));
-      events.push(...[...program.sure, ...unsure].map(({ event, stage }) => ({ stage, event })));
-    }
-    return events;
+    return Array.from(this.#late.values());
   }
 
   /** The same stage, whose programs tell what they do. */
   over(stage: CompiledStage): CompiledStage {
     return {
       ...stage,
-      bind: (...given) => {
-        const late = new LateOfProgram();
-        this.#programs.push(late);
-        return this.#watched(stage.bind(...given), stage.plan.name, late);
+      bind: (state, outputs, task) => {
+        const program = stage.bind(state, outputs, task);
+        return this.#watched(program, `${task.stage}/${task.partition}`, task.stage);
       },
     };
   }
 
-  #watched(program: Program, stage: string, late: LateOfProgram): Program {
+  #watched(program: Program, place: string, stage: string): Program {
+    const note = (
+      event: Pick<ProgramEvent, 'sequenceNumber' | 'index' | 'value'>,
+      end: EventEnd,
+    ): EventEnd => {
+      const name = `${place}/${event.sequenceNumber}/${event.index}`;
+      this.#late.delete(name);
+      if (end === 'late') this.#late.set(name, { stage, event: event.value });
+      return end;
+    };
     const instead: Partial<Program> = {
-      process: (event) => noted(late, stage, event, program.process(event)),
+      process: (event) => note(event, program.process(event)),
       run: (segment) => {
         const done = program.run(segment);
         for (let at = 0; at < done; at += 1) {
           const sequenceNumber = segment.sequenceNumbers[at] ?? 0;
           const index = segment.indexes[at] ?? 0;
-          const event = { sequenceNumber, index, value: segment.values[at] };
-          noted(late, stage, event, segment.ends[at] ?? 'filtered');
+          note(
+            { sequenceNumber, index, value: segment.values[at] },
+            segment.ends[at] ?? 'filtered',
+          );
         }
         return done;
       },
       advanceWatermark: (watermarkMs) => {
         const isDrain = watermarkMs === endOfTimeMs && this.drainToMs !== null;
         program.advanceWatermark(isDrain ? (this.drainToMs ?? watermarkMs) : watermarkMs);
-      },
-      beginCommit: (...request) => {
-        late.began();
-        program.beginCommit(...request);
-      },
-      afterRollback: () => {
-        late.takenBack();
-        program.afterRollback();
       },
     };
     return new Proxy(program, {
@@ -112,18 +71,4 @@ export class StageWatch {
       },
     });
   }
-}
-
-function noted(
-  late: LateOfProgram,
-  stage: string,
-  event: Pick<ProgramEvent, 'sequenceNumber' | 'index' | 'value'>,
-  end: EventEnd,
-): EventEnd {
-  const { index, sequenceNumber, value } = event;
-  if (end === 'late') {
-    const place = JSON.stringify([stage, sequenceNumber, index, value]);
-    late.note({ stage, event: value, place });
-  }
-  return end;
 }

@@ -3,9 +3,7 @@
  * commit log and lake, with workers that can die at any fault point.
  */
 import { parquetReadObjects } from 'hyparquet';
-import { openLakeTable, type LakeTable } from '../../shared/lake/lake-table';
 import { tableFolder } from '../../shared/lake/names';
-import { tableShape } from '../../shared/lake/names';
 import { listLiveFiles } from '../../shared/lake/table-reader';
 import { MemoryAppendStore, MemoryObjectStore } from '../../shared/adapters/memory-stores';
 import type {
@@ -16,11 +14,9 @@ import type {
 } from '../../shared/model/ports';
 import type { BuildIdentity } from '../../shared/model/topology-plan';
 import type { StagePlan } from '../../shared/model/program';
-import type { TablePlan } from '../../shared/model/table';
 import { plan } from '../../shared/planner';
-import { compileStage } from '../../shared/execution';
 import { noStateLimits, StateBudget } from '../../shared/state/state-budget';
-import { Runtime } from '../../shared/task/runtime';
+import type { Runtime } from '../../shared/task/runtime';
 import {
   defaultStageLimits,
   type StageLimits,
@@ -28,9 +24,9 @@ import {
 } from '../../shared/task/services';
 import type { Topology } from '../../shared/dataflow';
 import type { DecisionWorld } from '../../shared/operations/decisions/standing-plan';
-import type { TaskPlans } from '../../shared/task/task-plans';
-import { MemoryHub, MemorySender } from '../../shared/testing/memory-hub';
-import { ownPlans, planAdoption } from '../../shared/world/own-plans';
+import { MemoryHub } from '../../shared/testing/memory-hub';
+import { memoryRuntime, memoryServices } from '../../shared/testing/memory-services';
+import { ownPlans } from '../../shared/world/own-plans';
 
 /** Thrown at a fault point: the worker is gone, with all it had in memory. */
 export class WorkerDied extends Error {}
@@ -95,7 +91,7 @@ export class StageWorld {
 
   /** A worker with nothing in memory; it dies (throws WorkerDied) when `dieAt` says so. */
   worker(dieAt: (point: string) => boolean = () => false): Runtime {
-    return this.#worker(dieAt, { stages: this.stages, topologies: this.#options.topologies });
+    return this.#worker(dieAt, null, this.#options.topologies);
   }
 
   /** A worker of a build: its own topologies, and the plans in the store. */
@@ -104,18 +100,7 @@ export class StageWorld {
     topologies: readonly Topology[],
     dieAt: (point: string) => boolean = () => false,
   ): Runtime {
-    const stages = this.#stagesOf(topologies);
-    const writer = `worker-${this.#workers + 1}`;
-    const [first] = stages;
-    if (first === undefined) throw new Error('a build without a stage');
-    const plans = planAdoption(this.#services(first, writer, dieAt), {
-      ...{ build, mayMove: true },
-      plans: ownPlans(
-        topologies,
-        stages.map((one) => ({ plan: one })),
-      ),
-    });
-    return this.#worker(dieAt, { stages, topologies, plans });
+    return this.#worker(dieAt, build, topologies);
   }
 
   /** Where decisions are taken, with the code of a build. */
@@ -136,23 +121,19 @@ export class StageWorld {
 
   #worker(
     dieAt: (point: string) => boolean,
-    app: {
-      readonly stages: readonly StagePlan[];
-      readonly topologies: readonly Topology[];
-      readonly plans?: TaskPlans;
-    },
+    identity: BuildIdentity | null,
+    topologies: readonly Topology[],
   ): Runtime {
     this.#workers += 1;
     const writer = `worker-${this.#workers}`;
-    return new Runtime({
-      ...(app.plans !== undefined && { plans: app.plans }),
-      stages: app.stages.map((stagePlan) => ({
-        stage: compileStage(stagePlan, app.topologies),
-        services: this.#services(stagePlan, writer, dieAt),
-      })),
-      hubCheckIntervalMs: this.#options.hubCheckIntervalMs ?? 0,
-      isDraining: async () => this.isDraining,
-    });
+    return memoryRuntime(
+      { identity, topologies, stages: this.#stagesOf(topologies) },
+      (stagePlan) => this.#services(stagePlan, writer, dieAt),
+      {
+        hubCheckIntervalMs: this.#options.hubCheckIntervalMs ?? 0,
+        isDraining: async () => this.isDraining,
+      },
+    );
   }
 
   /** Every stage with the world as a worker sees it: for surveys and jobs. */
@@ -171,53 +152,25 @@ export class StageWorld {
     writer: string,
     dieAt: (point: string) => boolean,
   ): StageServices {
-    const clock = { nowMs: () => this.nowMs };
-    const randomness = { uniqueId: () => `id-${(this.#ids += 1)}` };
     const telemetry: Telemetry = {
       emit: (_level, event, fields) => this.events.push({ event, fields }),
     };
     const faultPoint = (point: string): void => {
       if (dieAt(point)) throw new WorkerDied(point);
     };
-    const limits = { ...defaultStageLimits, ...this.#options.limits };
-    const tables = new Map<string, LakeTable>();
-    const lakeTable = (table: TablePlan): LakeTable => {
-      const shape = tableShape(table);
-      let opened = tables.get(shape);
-      if (opened === undefined) {
-        opened = openLakeTable({
-          objects: this.lake,
-          plan: table,
-          folder: tableFolder(table.name),
-          clock,
-          randomness,
-          telemetry,
-          faultPoint,
-          checkpointEvery: 10,
-        });
-        tables.set(shape, opened);
-      }
-      return opened;
-    };
-    return {
-      appends: this.appends,
-      objects: this.objects,
-      hub: this.hub(stagePlan.input.hub),
-      checkpoints: this.checkpoints,
-      sender: new MemorySender(this.hubs),
-      lakeTable,
-      clock,
-      sleep: async (milliseconds) => {
+    const world = {
+      ...{ appends: this.appends, objects: this.objects, lake: this.lake, hubs: this.hubs },
+      ...{ checkpoints: this.checkpoints, stateBudget: this.stateBudget, telemetry },
+      clock: { nowMs: () => this.nowMs },
+      sleep: async (milliseconds: number) => {
         this.nowMs += milliseconds;
         await this.onSleep();
       },
-      randomness,
-      telemetry,
-      faultPoint,
-      writer,
-      limits,
-      stateBudget: this.stateBudget,
+      randomness: { uniqueId: () => `id-${(this.#ids += 1)}` },
+      limits: { ...defaultStageLimits, ...this.#options.limits },
+      checkpointEvery: 10,
     };
+    return memoryServices(world, { writer, faultPoint }, stagePlan);
   }
 
   /** Hands all a hub partition holds from a message on to a worker, in batches of a size. */

@@ -129,6 +129,11 @@ describe('a worker that dies', () => {
     expect(await test.send('ticks', sent.slice(2)).end().table('bars')).toEqual(await whole());
   });
 
+  it('at the very end is followed by one that has nothing left to do', async () => {
+    const test = newTest().send('ticks', sent).end().restart();
+    expect(await test.table('bars')).toEqual(await whole());
+  });
+
   it.each(['stage.before-process', 'stage.after-process', 'stage.after-commit'] as const)(
     'at %s changes nothing',
     async (point) => {
@@ -169,6 +174,128 @@ it('refuses a build whose change needs a decision, as a worker does', async () =
     .deploy(longer)
     .send('ticks', [tick('10:00:20')]);
   await expect(test.table('bars')).rejects.toMatchObject({ code: 'STREAM_DECISION_NEEDED' });
+});
+
+describe('two builds that run beside each other', () => {
+  const sent = Array.from({ length: 40 }, (_, index) =>
+    tick(`10:${String(index).padStart(2, '0')}:10`, `S${index % 3}`, 1 + (index % 7)),
+  );
+  const whole = () => newTest({ partitions: 2 }).send('ticks', sent).end().table('bars');
+
+  it('take turns with the batches of one task, and give the tables of one', async () => {
+    const test = newTest({ partitions: 2 }).interleave(3).send('ticks', sent.slice(0, 10));
+    const both = test.deploy(trades(), { alongside: true }).send('ticks', sent.slice(10));
+    expect(await both.end().table('bars')).toEqual(await whole());
+    expect(await both.deadLetters()).toEqual([]);
+  });
+
+  it('leave everything to the newer one where it has another plan', async () => {
+    const test = newTest({ partitions: 2 })
+      .send('ticks', sent.slice(0, 10))
+      .deploy(trades(true), { alongside: true })
+      .send('ticks', sent.slice(10, 20));
+    await test.settled();
+    // From its first commit to a task on, the newer one alone commits to it.
+    test.send('ticks', sent.slice(20)).end();
+    expect(await test.table('bars')).toEqual(await whole());
+    const copied = await test.table('ticks_copied');
+    expect(copied).toEqual(expect.arrayContaining(sent.slice(20)));
+  });
+
+  it('are one again after a restart', async () => {
+    const test = newTest({ partitions: 2 })
+      .deploy(trades(true), { alongside: true })
+      .restart()
+      .send('ticks', sent)
+      .end();
+    expect(await test.table('bars')).toEqual(await whole());
+  });
+});
+
+describe('faults that a seed decides', () => {
+  const sent = Array.from({ length: 50 }, (_, index) =>
+    tick(
+      `10:${String(index % 25).padStart(2, '0')}:${10 + (index % 3)}`,
+      `S${index % 4}`,
+      index + 1,
+    ),
+  );
+  const first = sent.slice(0, 25);
+  const second = sent.slice(25);
+  const run = (test: ReturnType<typeof newTest>) =>
+    test.send('ticks', first).advanceTo(at('10:15:00')).send('ticks', second).end();
+  const outcome = async (test: ReturnType<typeof newTest>) => ({
+    bars: await test.table('bars'),
+    kept: await test.table('ticks_kept'),
+    late: (await test.late()).map((one) => JSON.stringify(one)).sort(),
+    ledger: await test.ledger(),
+  });
+
+  it('change no table, no late event and no count', async () => {
+    const expected = await outcome(run(newTest({ partitions: 2 })));
+    expect(expected.late.length).toBeGreaterThan(10);
+    const struck = new Set<string>();
+    for (let seed = 1; seed <= 6; seed += 1) {
+      const test = run(newTest({ partitions: 2 }).interleave(seed).withFaults(seed));
+      expect([seed, await outcome(test)]).toEqual([seed, expected]);
+      for (const fault of await test.faults()) struck.add(fault.replace(/[\w.]+ (was|at).*/, '$1'));
+    }
+    expect(struck).toContain('messages came again');
+    expect(struck).toContain('the host went on behind a batch that failed');
+    expect(struck.size).toBeGreaterThanOrEqual(4);
+  });
+
+  it('happen again with the same seed', async () => {
+    const faultsOf = (seed: number) =>
+      run(newTest({ partitions: 2 }).interleave(seed).withFaults(seed)).faults();
+    expect(await faultsOf(5)).toEqual(await faultsOf(5));
+    expect(await faultsOf(5)).not.toEqual(await faultsOf(6));
+  });
+
+  it('meet two builds that take turns, too', async () => {
+    const expected = await outcome(run(newTest({ partitions: 2 })));
+    for (let seed = 1; seed <= 3; seed += 1) {
+      const test = newTest({ partitions: 2 }).interleave(seed).withFaults(seed);
+      const both = test.deploy(trades(), { alongside: true });
+      expect([seed, await outcome(run(both))]).toEqual([seed, expected]);
+    }
+  });
+});
+
+it('moves the time of a quiet source with the clock alone', async () => {
+  const quiet = topology('trades', (t) => {
+    t.source('ticks', {
+      schema: trade,
+      eventTime: (event) => event.time,
+      quiet: { after: seconds(10), maxDelay: seconds(20) },
+    })
+      .keyBy((event) => event.symbol, { name: 'symbol' })
+      .window(tumbling(minutes(1)), { name: 'bars' })
+      .aggregate({ trades: count(), volume: sum((event) => event.size) })
+      .map((window) => ({ ...window, symbol: window.key, minute: window.windowStart }))
+      .toLake('bars', { schema: bar });
+  });
+  const test = testTopology(quiet).send('ticks', [tick('10:00:30')]);
+  expect(await test.waitUntil(at('10:01:19')).table('bars')).toEqual([]);
+  expect(await test.waitUntil(at('10:02:30')).table('bars')).toHaveLength(1);
+});
+
+it('tells of the same late event in two partitions', async () => {
+  const late = tick('10:00:20', 'AAA', 7);
+  const kept = topology('trades', (t) => {
+    t.source('ticks', { schema: trade, eventTime: (event) => event.time })
+      .keyBy((event) => event.symbol, { name: 'symbol', isPartitionedBySource: true })
+      .window(tumbling(minutes(1)), { name: 'bars' })
+      .aggregate({ trades: count(), volume: sum((event) => event.size) })
+      .map((window) => ({ ...window, symbol: window.key, minute: window.windowStart }))
+      .toLake('bars', { schema: bar });
+  });
+  const test = testTopology(kept, { partitions: 2 }).advanceTo(at('10:02:00'));
+  for (const partition of [0, 1]) {
+    test.send('ticks', [tick('10:02:10')], { partition }).advanceTo(at('10:02:00'));
+    test.send('ticks', [late], { partition });
+  }
+  expect(await test.late()).toHaveLength(2);
 });
 
 it('gives the same tables however batches are cut and partitions take turns', async () => {
@@ -218,6 +345,46 @@ describe('a test that is wrong', () => {
     const test = newTest().send('ticks', [tick('10:00:00')]);
     const send = (): unknown => test.send('ticks', [tick('09:00:00')], { at: at('09:00:00') });
     expect(send).toThrow("at: a hub's clock does not go back (it is 2026-01-01T10:00:00.000Z)");
+  });
+
+  it('is told that advanceTo does not go back', () => {
+    const test = newTest().advanceTo(at('10:00:00'));
+    expect(() => test.advanceTo(at('09:00:00'))).toThrow(
+      'advanceTo: time does not go back (it is 2026-01-01T10:00:00.000Z)',
+    );
+    expect(() => test.waitUntil(at('09:00:00'))).toThrow('waitUntil: time does not go back');
+  });
+
+  it('is told that a worker never came by where it was to die', async () => {
+    const test = newTest().restart({ at: 'stage.mid-send' }).send('ticks', []);
+    // Nothing was to be done yet.
+    expect(await test.table('ticks_kept')).toEqual([]);
+    // The plan is written once, and it was.
+    await newTest()
+      .restart({ at: 'stage.before-plan' })
+      .send('ticks', [tick('10:00:00')])
+      .settled();
+    test.send('ticks', [tick('10:00:00')], { partition: 0 }).restart({ at: 'stage.before-plan' });
+    test.send('ticks', [tick('10:00:01')]);
+    await expect(test.table('ticks_kept')).rejects.toThrow(
+      'restart: no worker has come by stage.before-plan since, and none died',
+    );
+    const wrong = { at: 'stage.nowhere' as 'stage.mid-send' };
+    expect(() => newTest().restart(wrong)).toThrow(
+      'restart: no point is called "stage.nowhere"; there is: stage.before-plan,',
+    );
+  });
+
+  it.each([1.5, NaN, '1' as unknown as number])('is told that %p is no seed', (seed) => {
+    expect(() => newTest().withFaults(seed)).toThrow('withFaults: a seed is a whole number');
+    expect(() => newTest().interleave(seed)).toThrow('interleave: a seed is a whole number');
+  });
+
+  it('is told that events are sent as an array', () => {
+    const one = tick('10:00:00') as unknown as readonly unknown[];
+    expect(() => newTest().send('ticks', one)).toThrow(
+      'send takes an array of events for ticks, not one object',
+    );
   });
 
   it('is told that the next build is of another topology', () => {
