@@ -2,6 +2,7 @@
 import type { RunningInvocation } from '../local/functions-host/worker-process';
 import { systemClock } from '../shared/adapters/process-world';
 import { readSupervisorReport } from '../shared/supervision/supervisor-report';
+import { lossText } from '../shared/task/promotion';
 import type { Store } from './store';
 
 export interface Trouble {
@@ -11,6 +12,8 @@ export interface Trouble {
   readonly text: string;
 }
 
+/** What was lost with a region stays in the ledger; as a trouble it is shown for so long. */
+const lossShownMs = 10 * 60_000;
 /** A function that works on one batch for longer than this may loop for ever: or half its time-out. */
 const stuckAfterMs = 10_000;
 
@@ -20,7 +23,9 @@ export async function readTroubles(
   functionNames: ReadonlySet<string>,
 ): Promise<readonly Trouble[]> {
   const world = { appends: store.appends, objects: store.commits, clock: systemClock };
-  const { breakers, halts, lifeSign } = await readSupervisorReport(world, { decisionsMax: 0 });
+  const report = await readSupervisorReport(world, { decisionsMax: 0 });
+  const { breakers, halts, lifeSign, tasks } = report;
+  const nowMs = systemClock.nowMs();
   return [
     ...halts
       .filter(({ functionName }) => functionNames.has(functionName))
@@ -40,6 +45,11 @@ export async function readTroubles(
         short: `MARKED ${functionName}/${partition}`,
         text: `MARKED ${functionName}/${partition} after ${attempt} attempts: ${error}`,
       })),
+    ...tasks.flatMap(({ functionName, partition, promotion }) => {
+      if (promotion === null || nowMs - promotion.noticedAtMs >= lossShownMs) return [];
+      const task = `${functionName}/${partition}`;
+      return [{ short: `LOST ${task}: hub promoted`, text: lossText(task, promotion) }];
+    }),
   ];
 }
 

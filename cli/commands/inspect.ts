@@ -1,5 +1,6 @@
 import { isBalanced, totalsByStage, type TaskAccount } from '../../shared/ledger/ledger-reader';
 import type { LedgerCounts } from '../../shared/model/commit';
+import { lossText } from '../../shared/task/promotion';
 import { planHash } from '../../shared/model/plan-document';
 import {
   emulatorConfig,
@@ -90,6 +91,9 @@ async function recounted(store: Store, topology: string): Promise<Recounted> {
     ...accounts.map(taskRow),
     ...stages.map(({ stage, ...ledger }) => row(stage, 'all', cellsOf(ledger))),
     verdictOn(accounts, isRight),
+    ...accounts.flatMap(({ path, promotion }) =>
+      promotion === null ? [] : [lossText(`${path.stage}/${path.partition}`, promotion)],
+    ),
   ];
   return { topology, isBalanced: isRight, stages, tasks: accounts, text: lines.join('\n') };
 }

@@ -5,6 +5,7 @@ import {
 } from '../../shared/supervision/supervisor-report';
 import type { SupervisorDecision } from '../../shared/supervision/decision-log';
 import { plan } from '../../shared/planner';
+import { lossText } from '../../shared/task/promotion';
 import type { Topology } from '../../shared/dataflow';
 import type { Output } from '../output';
 import type { Store } from '../store';
@@ -44,6 +45,9 @@ export async function showSupervisor(
         const since = new Date(sinceMs).toISOString();
         return `${phase.toUpperCase()} ${name} since ${since}: ${error}`;
       }),
+    ...tasks.flatMap(({ functionName, partition, promotion }) =>
+      promotion === null ? [] : [lossText(`${functionName}/${partition}`, promotion)],
+    ),
     ...tasks
       .filter(({ lag, needs }) => lag > 0 || needs.length > 0)
       .map((task) =>

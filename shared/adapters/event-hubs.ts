@@ -44,6 +44,7 @@ export class EventHubReader implements HubReader {
       firstSequenceNumber: partition.beginningSequenceNumber,
       lastSequenceNumber: partition.lastEnqueuedSequenceNumber,
       isEmpty: partition.isEmpty,
+      lastEnqueuedAtMs: partition.lastEnqueuedOnUtc.getTime(),
     };
   }
 

@@ -4,6 +4,9 @@ import { versionNumber } from '../model/version-name';
 /** What the writer of a seal begins with where a decision ended a version; the next version follows. */
 export const versionWriterPrefix = 'version/';
 
+/** The same where the hub was promoted: the next life on it follows. */
+export const promotionWriterPrefix = 'promotion/';
+
 const generationDigits = 8;
 const commitDigits = 15;
 const partDigits = 4;

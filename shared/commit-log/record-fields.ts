@@ -11,6 +11,7 @@ import type {
   LetterSettlement,
   OwedRows,
   PlanRecord,
+  Promotion,
   SealRecord,
   SnapshotPart,
   TaskPlan,
@@ -22,7 +23,7 @@ import type { FieldReader, FieldWriter } from './binary';
 // New choices go to the end: the place of one is what stands in the log.
 const reasons = ['events', 'idle', 'drain'] as const;
 const scopes = ['messages', 'decoding', 'events'] as const;
-const gapReasons = ['retention', 'hub-recreated', 'producer-missing'] as const;
+const gapReasons = ['retention', 'hub-recreated', 'producer-missing', 'hub-promoted'] as const;
 const verdictKinds = ['redriven', 'discarded'] as const;
 const ends = ['emitted', 'filtered', 'late', 'deadLettered'] as const satisfies EventEnd[];
 
@@ -91,6 +92,7 @@ export function writeSummary(to: FieldWriter, summary: TaskSummary): void {
   to.count('keys', summary.keys);
   to.nullable('stateBytes', summary.stateBytes, (name, bytes) => to.count(name, bytes));
   to.count('planNumber', summary.planNumber);
+  to.nullable('promotion', summary.promotion, (name, one) => writePromotion(to, name, one));
 }
 
 export function readSummary(from: FieldReader): TaskSummary {
@@ -120,6 +122,27 @@ export function readSummary(from: FieldReader): TaskSummary {
     keys: from.count('keys'),
     stateBytes: from.nullable('stateBytes', (name) => from.count(name)),
     planNumber: from.count('planNumber'),
+    promotion: from.nullable('promotion', (name) => readPromotion(from, name)),
+  };
+}
+
+function writePromotion(to: FieldWriter, name: string, promotion: Promotion): void {
+  to.count(`${name}.count`, promotion.count);
+  to.integer(`${name}.noticedAtMs`, promotion.noticedAtMs);
+  to.integer(`${name}.fromSequenceNumber`, promotion.fromSequenceNumber);
+  to.integer(`${name}.readThrough`, promotion.readThrough);
+  writeNullableInteger(to, `${name}.fromEnqueuedMs`, promotion.fromEnqueuedMs);
+  to.flag(`${name}.isDeclared`, promotion.isDeclared);
+}
+
+function readPromotion(from: FieldReader, name: string): Promotion {
+  return {
+    count: from.count(`${name}.count`),
+    noticedAtMs: from.integer(`${name}.noticedAtMs`),
+    fromSequenceNumber: from.integer(`${name}.fromSequenceNumber`),
+    readThrough: from.integer(`${name}.readThrough`),
+    fromEnqueuedMs: readNullableInteger(from, `${name}.fromEnqueuedMs`),
+    isDeclared: from.flag(`${name}.isDeclared`),
   };
 }
 

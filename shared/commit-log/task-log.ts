@@ -23,7 +23,7 @@ import { readEarlierRecords } from './earlier-records';
 import { encodeRecord, recordVersion } from './record';
 import { getParts, putPart } from './snapshots';
 import type { TaskLogOptions } from './task-log-options';
-import { versionWriterPrefix } from './names';
+import { promotionWriterPrefix, versionWriterPrefix } from './names';
 import { resetWriterPrefix, unfinishedReset } from './unfinished-reset';
 
 /** What `load` gives: the state is that of the parts, changed by the records after `base.commit`. */
@@ -112,6 +112,11 @@ export class TaskLog {
   /** The same, and it is a reset that ended it: nobody takes over what it holds. */
   get isEndedByReset(): boolean {
     return this.isEnded && this.#current.sealedBy?.startsWith(resetWriterPrefix) === true;
+  }
+
+  /** The same, and the hub was promoted: the next life on it goes on with what this one holds. */
+  get isEndedByPromotion(): boolean {
+    return this.isEnded && this.#current.sealedBy?.startsWith(promotionWriterPrefix) === true;
   }
 
   /** Reads what the state is made of: a snapshot, and the records since. Repeatable. */
@@ -206,7 +211,7 @@ export class TaskLog {
   async roll(summary: TaskSummary | null, snapshot: SnapshotBase | null): Promise<AppendOutcome> {
     await this.#at('roll.before-seal');
     const { number, position } = this.#current;
-    if ((await this.#seal({ isFinal: false })) === 'conflict') return 'conflict';
+    if ((await this.#seal({ isFinal: false, prefix: '' })) === 'conflict') return 'conflict';
     await this.#at('roll.after-seal');
     // Nothing of this generation is left to read where the snapshot was taken at its very end.
     const isAtEnd = snapshot?.generation === number && snapshot.position === position;
@@ -239,12 +244,13 @@ export class TaskLog {
 
   /**
    * Ends the task's incarnation: after it nobody can append to this log or roll it. Repeatable.
+   * @param prefix of the seal's writer, where it tells why the log ends
    * @throws StreamError STREAM_COMMIT_CONTENDED when somebody appended first: `catchUp`, try again
    */
-  async seal(): Promise<void> {
+  async seal(prefix = ''): Promise<void> {
     this.#assertOwnEnd();
     if (this.isEnded && this.#kept.length === 0) return;
-    const outcome = await this.#seal({ isFinal: true });
+    const outcome = await this.#seal({ isFinal: true, prefix });
     if (outcome === 'appended') return;
     if (this.isEnded && this.#kept.every(({ kind }) => kind === 'seal')) {
       this.#kept = [];
@@ -258,10 +264,10 @@ export class TaskLog {
     );
   }
 
-  async #seal(how: { readonly isFinal: boolean }): Promise<AppendOutcome> {
+  async #seal(how: { readonly isFinal: boolean; readonly prefix: string }): Promise<AppendOutcome> {
     return this.#append({
       kind: 'seal',
-      writer: this.#options.writer,
+      writer: how.prefix + this.#options.writer,
       sealedAtMs: this.#options.clock.nowMs(),
       afterCommit: this.#current.lastCommit,
       isFinal: how.isFinal,

@@ -6,6 +6,7 @@ import {
   type Cursor,
   type LedgerCounts,
   type LogRecord,
+  type Promotion,
 } from '../model/commit';
 import type { AppendStore } from '../model/ports';
 import { isLaterVersion } from '../model/version-name';
@@ -22,6 +23,8 @@ export interface TaskAccount {
   readonly cursor: Cursor | null;
   readonly watermarkMs: number | null;
   readonly lastCommittedAtMs: number;
+  /** The last time that its hub was promoted and had lost what was read of it; null: never. */
+  readonly promotion: Promotion | null;
   /** Per table: the last commit that holds rows for it. */
   readonly rowsThrough: Readonly<Record<string, number>>;
 }
@@ -78,8 +81,8 @@ function count(account: TaskAccount, record: LogRecord): TaskAccount {
     case 'header': {
       // Earlier generations may be gone: what they came to is in the header.
       if (record.summary === null || account.commits > 0) return account;
-      const { commit, cursor, ledger, watermarkMs } = record.summary;
-      return { ...account, ledger, commits: commit, cursor, watermarkMs };
+      const { commit, cursor, ledger, promotion, watermarkMs } = record.summary;
+      return { ...account, ledger, commits: commit, cursor, watermarkMs, promotion };
     }
     case 'commit':
       return {
@@ -88,6 +91,7 @@ function count(account: TaskAccount, record: LogRecord): TaskAccount {
         commits: record.commit,
         cursor: record.to,
         watermarkMs: record.watermarkMs,
+        promotion: record.summary.promotion,
         lastCommittedAtMs: record.committedAtMs,
         rowsThrough: {
           ...account.rowsThrough,
@@ -130,6 +134,7 @@ function emptyAccount(path: TaskAddress): TaskAccount {
     cursor: null,
     watermarkMs: null,
     lastCommittedAtMs: 0,
+    promotion: null,
     rowsThrough: {},
   };
 }

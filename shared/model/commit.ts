@@ -67,7 +67,12 @@ export interface DeadLetter {
 export interface Gap {
   readonly fromSequenceNumber: number;
   readonly toSequenceNumber: number;
-  readonly reason: 'retention' | 'hub-recreated' | 'producer-missing';
+  /**
+   * `hub-promoted`: the hub goes on without its last messages, as a replica had them. Numbers from the first
+   * one on were given out again; up to the last one the former messages had been read. How many were lost
+   * that had not been read nobody can tell.
+   */
+  readonly reason: 'retention' | 'hub-recreated' | 'producer-missing' | 'hub-promoted';
   /** How many events it held, where that is known. */
   readonly events: number | null;
 }
@@ -105,6 +110,22 @@ export interface Tick {
   readonly isAtRest: boolean;
   /** The task ends with it. */
   readonly isEnd: boolean;
+}
+
+/** The last time that the hub's namespace was promoted by force, as far as the task has noticed. */
+export interface Promotion {
+  /** How often it was, over all lives of the task. */
+  readonly count: number;
+  /** When it was noticed. */
+  readonly noticedAtMs: number;
+  /** Where the life since then begins: numbers from here on were given out again. */
+  readonly fromSequenceNumber: number;
+  /** The last message that was read of the life before. */
+  readonly readThrough: number;
+  /** What was enqueued before is of the life before. Null: nothing of this life was read yet. */
+  readonly fromEnqueuedMs: number | null;
+  /** The loss stands among the gaps of a commit. */
+  readonly isDeclared: boolean;
 }
 
 /** Rows of one table that are in the log and not known to be in the lake. */
@@ -159,6 +180,8 @@ export interface TaskSummary {
   readonly stateBytes: number | null;
   /** Of the plan whose build made the commit; 0: before there was one. */
   readonly planNumber: number;
+  /** Null: none was noticed. */
+  readonly promotion: Promotion | null;
 }
 
 /** One batch: one AppendBlock. State, outputs and position in it can never disagree. */
@@ -312,6 +335,7 @@ export const emptySummary: TaskSummary = {
   keys: 0,
   stateBytes: null,
   planNumber: 0,
+  promotion: null,
 };
 
 export function addLedgers(left: LedgerCounts, right: LedgerCounts): LedgerCounts {

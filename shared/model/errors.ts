@@ -21,6 +21,7 @@ export const errorTable = {
   STREAM_STORE_UNAVAILABLE: 'retry',
   STREAM_HUB_UNAVAILABLE: 'retry',
   STREAM_HUB_RECREATED: 'reopen',
+  STREAM_HUB_PROMOTED: 'reopen',
   STREAM_SINK_OPEN: 'retry',
   STREAM_WORKER_FULL: 'retry',
   STREAM_COMMIT_CONTENDED: 'reopen',

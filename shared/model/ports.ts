@@ -65,6 +65,8 @@ export interface HubPartitionBounds {
   /** -1 when the partition never held a message. */
   readonly lastSequenceNumber: number;
   readonly isEmpty: boolean;
+  /** When the last message was enqueued; absent: not told. */
+  readonly lastEnqueuedAtMs?: number;
 }
 
 export interface HubRange {

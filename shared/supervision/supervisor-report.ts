@@ -1,3 +1,4 @@
+import type { Promotion } from '../model/commit';
 import type { AppendStore, Clock, ObjectStore } from '../model/ports';
 import type { PrepareRequest, SupervisorStatus } from './orchestrator';
 import { readSurveyPage, type SurveyPage, type SurveyedTask } from './survey/surveyor';
@@ -38,6 +39,7 @@ interface TaskLine extends Pick<
   readonly hasOpenWindows: boolean;
   readonly unflushedRows: number;
   readonly isOutboxUnconfirmed: boolean;
+  readonly promotion: Promotion | null;
 }
 
 export interface SupervisorReport {
@@ -97,5 +99,6 @@ function toLine(page: SurveyPage, task: SurveyedTask): TaskLine {
     hasOpenWindows: digest.nextTimerDueMs !== null,
     unflushedRows: digest.owedRows.reduce((sum, { rows }) => sum + rows, 0),
     isOutboxUnconfirmed: (digest.lastOutbox?.commit ?? 0) > confirmed,
+    promotion: digest.promotion,
   };
 }

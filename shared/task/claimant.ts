@@ -1,5 +1,5 @@
 import { claimJournalName } from '../model/control-names';
-import { incarnationOf, newestLives } from '../commit-log/incarnations';
+import { newestLives } from '../commit-log/incarnations';
 import { encodeClaims, type IdleClaim } from '../delivery/exchange/envelope';
 import type { AppendStore, HubReader, HubSender, ObjectStore, Telemetry } from '../model/ports';
 import type { StagePlan } from '../model/program';
@@ -32,12 +32,12 @@ export interface ClaimedExchange {
   readonly topology: string;
   /** The source stages that send to it: their partitions can be idle. */
   readonly feeders: readonly string[];
-  /** Reads the exchange itself. */
-  readonly consumer: HubReader;
+  /** The stage that reads it, and how. */
+  readonly consumer: { readonly stage: string; readonly hub: HubReader };
   readonly sources: readonly { readonly stage: string; readonly hub: HubReader }[];
 }
 
-/** What was claimed, to one version of the topology, life of the exchange and count of its partitions. */
+/** What was claimed, to one version of the topology, and to the lives of the exchange's partitions. */
 interface JournalDocument {
   readonly format: 1;
   readonly consumer: string;
@@ -46,22 +46,25 @@ interface JournalDocument {
 
 /** What the exchange as it is now has been told. */
 export async function readClaimJournal(
-  objects: ObjectStore,
+  world: Pick<ClaimWorld, 'appends' | 'objects'>,
   exchange: Pick<ClaimedExchange, 'consumer' | 'hub' | 'topology'>,
-  topologyVersion: string,
+  version: string,
 ): Promise<ClaimJournal> {
-  const bytes = await objects.get(claimJournalName(exchange));
+  const bytes = await world.objects.get(claimJournalName(exchange));
   if (bytes === undefined) return {};
   const document = JSON.parse(Buffer.from(bytes).toString('utf8')) as JournalDocument;
-  return document.consumer === (await consumerOf(exchange, topologyVersion)) ? document.claims : {};
+  return document.consumer === (await consumerOf(world, exchange, version)) ? document.claims : {};
 }
 
+/** A claim may be lost with the hub that it was sent to: created again or promoted, it has to be told again. */
 async function consumerOf(
-  { consumer }: Pick<ClaimedExchange, 'consumer'>,
-  topologyVersion: string,
+  { appends }: Pick<ClaimWorld, 'appends'>,
+  { consumer: { hub, stage }, topology }: Pick<ClaimedExchange, 'consumer' | 'topology'>,
+  version: string,
 ): Promise<string> {
-  const description = await consumer.describe();
-  return `${topologyVersion}/${incarnationOf(description)}/${description.partitionIds.length}`;
+  const description = await hub.describe();
+  const lifeOf = await newestLives(appends, { topology, version, stage }, description);
+  return `${version}/${description.partitionIds.map(lifeOf).join(',')}`;
 }
 
 interface Ends {
@@ -111,7 +114,7 @@ export async function claimIdle(
   },
 ): Promise<number> {
   const { topologyVersion } = request;
-  const journal = await readClaimJournal(world.objects, exchange, topologyVersion);
+  const journal = await readClaimJournal(world, exchange, topologyVersion);
   const { empty, ends } = await readEnds(world, exchange, topologyVersion);
   const facts = new Map<string, RestFacts>();
   for (const { epoch, partition, rest, stage } of request.candidates) {
@@ -152,7 +155,7 @@ export async function claimIdle(
   // After they were sent: who dies between the two leaves them to be sent again.
   const document: JournalDocument = {
     format: 1,
-    consumer: await consumerOf(exchange, topologyVersion),
+    consumer: await consumerOf(world, exchange, topologyVersion),
     claims: { ...journal, ...Object.fromEntries(found) },
   };
   await world.objects.put(claimJournalName(exchange), Buffer.from(JSON.stringify(document)));
@@ -176,8 +179,9 @@ export function claimedExchanges(
     if (plan.input.kind !== 'source') continue;
     for (const { hub } of plan.exchanges) {
       const found = new Map(sourcesOf(hub, new Set([hub])).map((one) => [one.stage, one]));
-      const consumer = stages.find(({ plan: { input } }) => input.hub === hub)?.hub;
-      if (consumer === undefined) continue;
+      const reader = stages.find(({ plan: { input } }) => input.hub === hub);
+      if (reader === undefined) continue;
+      const consumer = { stage: reader.plan.name, hub: reader.hub };
       const sources = Array.from(found.values());
       const feeders = producersOf(hub)
         .filter((producer) => producer.plan.input.kind === 'source')

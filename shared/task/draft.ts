@@ -6,6 +6,7 @@ import { isTimeOver } from '../time/exchange-time';
 import type { Positions } from '../time/position';
 import type { BatchOutputs } from './batch-outputs';
 import type { StageServices } from './services';
+import { gapOf } from './promotion';
 import { nextSummary, type SummaryRequest } from './summary';
 import type { TaskState } from './task-state';
 
@@ -15,6 +16,7 @@ export const nothingRead = {
   inputHash: 0,
   ledger: emptyLedger,
   gaps: [],
+  firstEnqueuedAtMs: null,
   lastEnqueuedAtMs: null,
 };
 
@@ -23,13 +25,13 @@ export type CommitContent = Pick<
   CommitRecord,
   'to' | 'messages' | 'inputHash' | 'ledger' | 'gaps' | 'processingTimeMs'
 > &
-  Pick<SummaryRequest, 'lastEnqueuedAtMs'> & {
+  Pick<SummaryRequest, 'firstEnqueuedAtMs' | 'lastEnqueuedAtMs'> & {
     readonly settledLetters?: CommitRecord['settledLetters'];
   };
 
 export interface DraftRequest extends Omit<
   SummaryRequest,
-  'commit' | 'epoch' | 'lastEnqueuedAtMs'
+  'commit' | 'epoch' | 'firstEnqueuedAtMs' | 'lastEnqueuedAtMs'
 > {
   readonly task: TaskState;
   readonly outputs: BatchOutputs;
@@ -72,12 +74,13 @@ export function draftCommit(request: DraftRequest): CommitRecord | null {
   // After the outboxes are packed: their marks are state. Beside them the rest of a record is small.
   const state = task.keyed.changes(blockBytesMax);
   if (state === null) return null;
-  const { lastEnqueuedAtMs, settledLetters = [], ...range } = content;
+  const { firstEnqueuedAtMs, gaps, lastEnqueuedAtMs, settledLetters = [], ...range } = content;
   const body = {
     commit,
     committedAtMs: nowMs,
     from: request.from,
     ...range,
+    gaps: [...gapOf(task.summary?.promotion ?? null), ...gaps],
     watermarkMs: request.watermarkMs,
     watermarkReason: request.watermarkReason,
     rows: outputs.encodeRows(),
@@ -91,7 +94,7 @@ export function draftCommit(request: DraftRequest): CommitRecord | null {
     writer: services.writer,
     ...body,
     state,
-    summary: nextSummary({ ...request, epoch, lastEnqueuedAtMs, commit: body }),
+    summary: nextSummary({ ...request, epoch, firstEnqueuedAtMs, lastEnqueuedAtMs, commit: body }),
   };
   return encodedLength(record, blockBytesMax) <= blockBytesMax ? record : null;
 }

@@ -1,6 +1,7 @@
 import {
   hubOf,
   incarnationOf,
+  lifeAfter,
   listKnownIncarnations,
   type KnownIncarnation,
 } from '../commit-log/incarnations';
@@ -34,6 +35,16 @@ export async function findInheritance(
     address: { ...task, incarnation },
     isBegun: newest?.hasBegun === true,
     earlier: known.filter((one) => one.incarnation < incarnation),
+  };
+}
+
+/** The life that follows a begun one which has ended on the same hub. */
+export function nextLife({ address, earlier }: Inheritance): Inheritance {
+  const { incarnation } = address;
+  return {
+    address: { ...address, incarnation: lifeAfter(incarnation) },
+    isBegun: false,
+    earlier: [...earlier, { incarnation, hasBegun: true }],
   };
 }
 
@@ -81,7 +92,7 @@ export async function readIncarnation(
   throw hubRecreated(address, nowIncarnation);
 }
 
-function hubRecreated(address: TaskAddress, nowIncarnation: string): StreamError {
+export function hubRecreated(address: TaskAddress, nowIncarnation: string): StreamError {
   return new StreamError(
     'STREAM_HUB_RECREATED',
     'the hub was deleted and created again: this task is opened anew',

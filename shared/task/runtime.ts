@@ -4,7 +4,7 @@ import { SourceDrift } from './source-drift';
 import { bothOf, forEachOf } from './each-of';
 import { HaltMarks } from './halt-marks';
 import { HeldTasks, letGoAfter } from './held-tasks';
-import { assertMayBegin, findInheritance, lastWriteMs } from './incarnations';
+import { assertMayBegin, findInheritance, lastWriteMs, nextLife } from './incarnations';
 import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
 import { listLogs } from '../commit-log/log-reader';
 import type { LedgerCounts } from '../model/commit';
@@ -21,6 +21,7 @@ import type { CompiledStage, StageServices } from './services';
 import { assertSameCountAsOthers } from './other-logs';
 import { isLimitOfState } from '../state/state-budget';
 import { isFence, isSuperseded, unlessSuperseded } from '../model/superseded';
+import { tellPromotion } from './stale-checkpoint';
 import { withoutPlans, type TaskPlans } from './task-plans';
 import type { SettledLetter, SettleRequest } from './settle-letters';
 import { Task, type BatchReport, type TendRequest } from './task';
@@ -353,20 +354,27 @@ export class Runtime {
       firstSequenceNumber: Math.max(0, bounds.firstSequenceNumber),
       ...this.#drift.optionsOf(stage.plan, services, taskOf(stage, version, partition)),
     };
-    const { address, earlier, isBegun } = inheritance;
-    const inherited = isBegun
-      ? null
-      : ((await this.#bequeathed({ ...options, address }, earlier)) ??
-        (await this.#plans.bequest(address, stage.plan)));
-    if (!isBegun) await assertSameCountAsOthers({ ...options, address });
+    if (inheritance.isBegun) {
+      const task = await Task.open({ ...options, address: inheritance.address, inherited: null });
+      if (!task.isEndedByPromotion) return task;
+      task.letGo();
+      inheritance = nextLife(inheritance);
+    }
+    const { address, earlier } = inheritance;
+    const inherited =
+      (await this.#bequeathed({ ...options, address }, earlier)) ??
+      (await this.#plans.bequest(address, stage.plan));
+    await assertSameCountAsOthers({ ...options, address });
     // Once, by whoever begins the first log of the new hub, and before it begins.
-    const isFirst = !isBegun && partition === hub.partitionIds[0];
+    const isFirst = partition === hub.partitionIds[0];
     if (isFirst) await this.#endFormerPartitions({ ...options, address }, hub);
     const beforeBegin = async (): Promise<void> => {
       await assertMayBegin(appends, address, earlier);
       await this.#plans.assertMayBegin(address);
     };
-    return Task.open({ ...options, address, inherited, beforeBegin });
+    const begun = await Task.open({ ...options, address, inherited, beforeBegin });
+    await tellPromotion(services, address, inherited?.summary.promotion ?? null);
+    return begun;
   }
 
   /** Ends the newest of the earlier lives and takes its state: nobody appends to it from then on. */
@@ -374,7 +382,10 @@ export class Runtime {
     options: Omit<TaskOptions, 'inherited'>,
     earlier: readonly KnownIncarnation[],
   ): Promise<Bequest | null> {
-    return letGoAfter(await this.#openFormer(options, earlier), (former) => former.bequeath());
+    const { incarnation } = options.address;
+    return letGoAfter(await this.#openFormer(options, earlier), (former) =>
+      former.bequeath(incarnation),
+    );
   }
 
   async #openFormer(
@@ -384,8 +395,10 @@ export class Runtime {
     const newest = earlier.at(-1);
     if (newest === undefined) return null;
     const { hasBegun, incarnation } = newest;
-    const inherited = hasBegun ? null : await this.#bequeathed(options, earlier.slice(0, -1));
     const address = { ...options.address, incarnation };
+    const inherited = hasBegun
+      ? null
+      : await this.#bequeathed({ ...options, address }, earlier.slice(0, -1));
     return Task.open({ ...options, address, inherited });
   }
 
@@ -431,9 +444,19 @@ export class Runtime {
     task: Task,
     request: TendRequest,
   ): Promise<boolean> {
-    const isElsewhere = await this.#letGoOnFailure(entry, partition, () => task.tend(request));
-    if (!isElsewhere) await entry.halts.wentOn(partition);
-    return isElsewhere;
+    const isHeld = entry.tasks.has(partition);
+    try {
+      const isElsewhere = await this.#letGoOnFailure(entry, partition, () => task.tend(request));
+      if (!isElsewhere) await entry.halts.wentOn(partition);
+      return isElsewhere;
+    } catch (error) {
+      if (!(error instanceof StreamError) || error.code !== 'STREAM_HUB_PROMOTED') throw error;
+      // No input may come to do it: the next life begins, and says what was lost.
+      if (isHeld) return this.#tend(entry, partition, await this.#task(entry, partition), request);
+      return letGoAfter(await this.#open(entry, partition), (next) =>
+        this.#tend(entry, partition, next, request),
+      );
+    }
   }
 
   /**

@@ -1,8 +1,10 @@
+import type { Promotion } from '../model/commit';
 import type { HostCheckpoints, HubReader, Telemetry } from '../model/ports';
 import type { TaskAddress } from '../model/task-address';
+import { lossOf } from './promotion';
 
 /**
- * After a hub was deleted and created again, the host still has checkpoints of the hub before. Where
+ * After a hub was deleted and created again, or was promoted, the host still has checkpoints of the hub before. Where
  * one lies beyond the new hub's end the service refuses to read from it, so the trigger stands still
  * until as many messages have come again (azure-sdk-for-net#53741). Without it the host begins at the
  * first message, and what is committed already is dropped as a duplicate.
@@ -11,11 +13,12 @@ import type { TaskAddress } from '../model/task-address';
  */
 export async function forgetStaleCheckpoint(options: {
   readonly address: TaskAddress;
-  readonly checkpoints: HostCheckpoints;
+  readonly checkpoints: HostCheckpoints | null;
   readonly hub: HubReader;
   readonly telemetry: Telemetry;
 }): Promise<void> {
   const { address, checkpoints, hub, telemetry } = options;
+  if (checkpoints === null) return;
   try {
     const checkpoint = await checkpoints.read(address.partition);
     if (checkpoint === undefined) return;
@@ -31,4 +34,15 @@ export async function forgetStaleCheckpoint(options: {
   } catch (error) {
     telemetry.emit('warn', 'task.checkpoint-unread', { ...address, error: String(error) });
   }
+}
+
+/** A life begins in a hub that was promoted: says what was lost, and lets go of the checkpoint of before. */
+export async function tellPromotion(
+  services: Omit<Parameters<typeof forgetStaleCheckpoint>[0], 'address'>,
+  address: TaskAddress,
+  promotion: Promotion | null,
+): Promise<void> {
+  if (promotion === null || promotion.isDeclared) return;
+  services.telemetry.emit('error', 'task.gap', { ...address, ...lossOf(promotion) });
+  await forgetStaleCheckpoint({ ...services, address });
 }

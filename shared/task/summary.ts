@@ -6,6 +6,7 @@ import {
   type TaskSummary,
   type Tick,
 } from '../model/commit';
+import { declared } from './promotion';
 import type { TaskState } from './task-state';
 
 /** What the commit under way adds to the summary before it. */
@@ -22,6 +23,8 @@ export interface SummaryRequest {
   };
   /** When the last message of the range was enqueued; null: it holds none. */
   readonly lastEnqueuedAtMs: number | null;
+  /** The same of the first one. */
+  readonly firstEnqueuedAtMs: number | null;
   /** Late events of this commit, by operator. */
   readonly late: Readonly<Record<string, number>>;
   /** Given where wall clock asked for the commit. */
@@ -72,6 +75,7 @@ export function nextSummary(request: SummaryRequest): TaskSummary {
     keys: task.keyed.size.keys,
     stateBytes: task.keyed.size.bytes,
     planNumber: log.plan?.number ?? 0,
+    promotion: declared(before.promotion, request.firstEnqueuedAtMs),
   };
 }
 

@@ -466,10 +466,13 @@ export class TaskHold {
     this.program.afterRollback();
   }
 
-  /** False when somebody appended first: what they appended has to leave too. */
-  async seal(): Promise<boolean> {
+  /**
+   * False when somebody appended first: what they appended has to leave too.
+   * @param prefix of the seal's writer, where it tells why the log ends
+   */
+  async seal(prefix?: string): Promise<boolean> {
     try {
-      await this.log.seal();
+      await this.log.seal(prefix);
       return true;
     } catch (error) {
       if (error instanceof StreamError && error.code === 'STREAM_COMMIT_CONTENDED') return false;

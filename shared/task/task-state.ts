@@ -18,6 +18,7 @@ import type { StagePlan } from '../model/program';
 import type { Row, TablePlan } from '../model/table';
 import { Producers, producingStages } from '../delivery/exchange/producers';
 import { parseKeptTable, tableTextKept } from './kept-state';
+import { summaryOfNextLife, type LifeBeginning } from './promotion';
 import { inSlices, type SlicedWorld } from '../state/slices';
 import type { StateSnapshot } from '../state/snapshot';
 import { TaskStores, type StateSize } from '../state/task-stores';
@@ -228,6 +229,12 @@ export class TaskState {
     this.keyed.store('$time').delete('time');
     this.keyed.settle();
     return this.bequest({ ...summary, tick: null, watermarkMs: null });
+  }
+
+  /** What the next life on the same hub begins with, where that was promoted. */
+  bequestToPromotedHub(beginning: LifeBeginning, noticedAtMs: number): Bequest | null {
+    if (this.summary === null) return null;
+    return this.bequest(summaryOfNextLife(this.summary, beginning, noticedAtMs));
   }
 
   /** The whole of it, for a log that begins with it. Outputs must have left by then. */

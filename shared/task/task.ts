@@ -1,10 +1,10 @@
 import type { CommitRecord, Cursor } from '../model/commit';
 import { StreamError } from '../model/errors';
-import type { HubMessage } from '../model/ports';
+import type { HubMessage, HubPartitionBounds } from '../model/ports';
+import { hubOf } from '../commit-log/incarnations';
 import type { Bequest } from '../commit-log/task-log-options';
 import { MessageOpener } from '../ingest/decode';
 import { killedWorker, type Try } from './attempts';
-import { contiguousPrefix, freshMessages } from './batch-order';
 import { cutSmaller, noSuspicion, takenOn, type CommitCut, type TakenOn } from './commit-cut';
 import { lastWriteMs, readIncarnation } from './incarnations';
 import { countEvents, runRange } from './run-range';
@@ -15,6 +15,9 @@ import { forgetStaleCheckpoint } from './stale-checkpoint';
 import { comeToRest } from './rest';
 import type { RestFacts } from '../time/claims';
 import { endTime, noteInput, tellEnd, tick, type TickRequest, patienceOf } from './tick';
+import { NextRange } from './next-range';
+import { findBeginning } from './promoted-hub';
+import { hubIsBehind, lastReadOf } from './promotion';
 import { settleLetters, type SettledLetter, type SettleRequest } from './settle-letters';
 import { TaskHold, type CommitMeans, type TaskOptions } from './task-hold';
 import type { TaskState } from './task-state';
@@ -96,7 +99,7 @@ export class Task {
   async process(messages: readonly HubMessage[], deadlineMs: number): Promise<BatchReport> {
     return this.#exclusively(async () => {
       const before = { events: this.#hold.state.ledger.read, commit: this.#hold.state.commit };
-      const duplicateMessages = messages.length - this.#fresh(messages).length;
+      const duplicateMessages = messages.length - this.#nextRange().fresh(messages).length;
       if (messages.length > 0) this.#lastInputAtMs = this.#services.clock.nowMs();
       const isComplete = await this.#commitAll(messages, deadlineMs);
       return {
@@ -115,12 +118,17 @@ export class Task {
     const { clock, limits } = this.#services;
     let conflicts = 0;
     let failures = 0;
-    while (this.#hold.program.isFiringDue || this.#fresh(messages).length > 0) {
+    const next = this.#nextRange();
+    const isLeft = (): boolean => next.isInDoubt(messages) || next.fresh(messages).length > 0;
+    while (this.#hold.program.isFiringDue || isLeft()) {
       if (this.#hold.commitsByThisProcess > 0 && clock.nowMs() >= deadlineMs) return false;
       if (!this.#hold.program.isFiringDue && (await this.#drift.mustWait())) return false;
       try {
         await this.#hold.prepare();
-        const range = await this.#nextRange(messages);
+        // Where an earlier commit left results due those fire first, alone.
+        const { isFiringDue } = this.#hold.program;
+        const range = isFiringDue ? [] : await next.of(messages);
+        if (range.length === 0 && !isFiringDue) return true;
         const outcome = await this.#commitOnce(range, { deadlineMs, means });
         if (outcome === 'committed') await this.#hold.deliver();
         else conflicts += 1;
@@ -138,45 +146,6 @@ export class Task {
       }
     }
     return true;
-  }
-
-  /** The messages of the next commit; none where an earlier one left results due: those fire first, alone. */
-  async #nextRange(messages: readonly HubMessage[]): Promise<readonly HubMessage[]> {
-    if (this.#hold.program.isFiringDue) return [];
-    const fresh = this.#fresh(messages);
-    return fresh.length === 0 ? [] : this.#contiguous(fresh);
-  }
-
-  /** Messages that are not wholly committed. */
-  #fresh(messages: readonly HubMessage[]): readonly HubMessage[] {
-    return freshMessages(messages, this.cursor.sequenceNumber);
-  }
-
-  /** The batch itself, or what is missing before it: read from the hub, for the host skipped it. */
-  async #contiguous(fresh: readonly HubMessage[]): Promise<readonly HubMessage[]> {
-    const first = fresh[0];
-    const { sequenceNumber } = this.cursor;
-    if (first === undefined || first.sequenceNumber <= sequenceNumber) {
-      return contiguousPrefix(fresh);
-    }
-    const missing = await readIncarnation(this.#services.hub, this.address, {
-      partitionId: this.address.partition,
-      firstSequenceNumber: sequenceNumber,
-      lastSequenceNumber: first.sequenceNumber - 1,
-      messagesMax: this.#services.limits.gapReadMessagesMax,
-    });
-    const wanted = freshMessages(missing, sequenceNumber).filter(
-      (message) => message.sequenceNumber < first.sequenceNumber,
-    );
-    this.#services.telemetry.emit('warn', 'task.gap', {
-      ...this.address,
-      fromSequenceNumber: sequenceNumber,
-      toSequenceNumber: first.sequenceNumber - 1,
-      foundMessages: wanted.length,
-      // What lies between was in the hub and is there no more: nobody will ever read it.
-      lostMessages: (wanted[0] ?? first).sequenceNumber - sequenceNumber,
-    });
-    return wanted.length > 0 ? wanted : contiguousPrefix(fresh);
   }
 
   /**
@@ -290,8 +259,11 @@ export class Task {
       });
       const last = result.messages > 0 ? range[result.messages - 1] : undefined;
       noteInput(this.#hold, this.#options.stage.plan, last, clock.nowMs());
-      const lastEnqueuedAtMs = last?.enqueuedTimeMs ?? null;
-      const content = { ...result, processingTimeMs, lastEnqueuedAtMs };
+      const content = {
+        ...{ ...result, processingTimeMs },
+        firstEnqueuedAtMs: last === undefined ? null : (range[0]?.enqueuedTimeMs ?? null),
+        lastEnqueuedAtMs: last?.enqueuedTimeMs ?? null,
+      };
       const draft = this.#hold.draft(content, 'events', run.means);
       if (draft !== null) {
         // The next commit need not find it out again; what it holds may be smaller.
@@ -347,6 +319,7 @@ export class Task {
       if (this.#hold.state.commit > commitBefore) return true;
       const asOfMs = this.#services.clock.nowMs();
       const bounds = await hub.bounds(this.address.partition);
+      await this.#assertHubGoesOn(bounds);
       const last = bounds.isEmpty ? -1 : bounds.lastSequenceNumber;
       if (last >= this.cursor.sequenceNumber) {
         const isStalled = quietMs >= limits.stallAfterMs || isRecovery || isReleased;
@@ -381,8 +354,17 @@ export class Task {
     return clock.nowMs() - (lastMs > 0 ? lastMs : await lastWriteMs(appends, this.address));
   }
 
+  /** A partition that brings nothing may have lost its tail with the region that it was in. */
+  async #assertHubGoesOn(bounds: HubPartitionBounds): Promise<void> {
+    if (hubIsBehind(bounds, this.#hold.state.summary)) await this.#nextRange().assertLastHeld();
+  }
+
+  #nextRange(): NextRange {
+    return new NextRange({ address: this.address, hold: this.#hold, services: this.#services });
+  }
+
   async #readStalled(lastSequenceNumber: number, request: TendRequest): Promise<void> {
-    const { checkpoints, clock, hub, limits, telemetry } = this.#services;
+    const { clock, hub, limits, telemetry } = this.#services;
     const { deadlineMs, messagesMax = limits.gapReadMessagesMax } = request;
     if (await this.#drift.mustWait()) return;
     telemetry.emit('warn', 'task.stalled', {
@@ -390,8 +372,7 @@ export class Task {
       cursor: this.cursor,
       lastSequenceNumber,
     });
-    const { address } = this;
-    if (checkpoints !== null) await forgetStaleCheckpoint({ address, checkpoints, hub, telemetry });
+    await forgetStaleCheckpoint({ ...this.#services, address: this.address });
     while (this.cursor.sequenceNumber <= lastSequenceNumber && clock.nowMs() < deadlineMs) {
       const messages = await readIncarnation(hub, this.address, {
         partitionId: this.address.partition,
@@ -428,8 +409,16 @@ export class Task {
     await this.#exclusively(() => this.#hold.delivery.sendOutbox());
   }
 
-  /** Ends this incarnation's log and hands its state on; outputs leave first. May be repeated. */
-  async bequeath(): Promise<Bequest | null> {
+  /** Its hub was promoted and its life has ended: another one goes on with what it holds. */
+  get isEndedByPromotion(): boolean {
+    return this.#hold.log.isEndedByPromotion;
+  }
+
+  /**
+   * Ends this life's log and hands its state on; outputs leave first. May be repeated.
+   * @param incarnation of the heir: on the same hub it goes on where that, promoted, has what was not read
+   */
+  async bequeath(incarnation: string): Promise<Bequest | null> {
     return this.#exclusively(async () => {
       for (let isSealed = false; !isSealed;) {
         await this.#hold.catchUp();
@@ -437,7 +426,13 @@ export class Task {
         await this.#hold.delivery.flushAll();
         isSealed = await this.#hold.seal();
       }
-      return this.#hold.state.bequestToNewHub();
+      const { cursor, state } = this.#hold;
+      const isSameHub = hubOf(incarnation) === hubOf(this.address.incarnation);
+      if (!isSameHub) return state.bequestToNewHub();
+      const { clock, hub } = this.#services;
+      const last = lastReadOf(state.summary);
+      const beginning = await findBeginning(hub, this.address, { last, cursor });
+      return state.bequestToPromotedHub(beginning, clock.nowMs());
     });
   }
 

@@ -7,11 +7,20 @@ import type {
   HubSender,
 } from '../model/ports';
 
+/** As long as a namespace takes, at least, to go on in another region. */
+const promotionTakesMs = 1_000;
+
+interface MemoryPartition {
+  first: number;
+  messages: HubMessage[];
+  notBeforeMs: number;
+}
+
 /** A hub in memory, with the positions of the real one: for runs under a simulated clock. */
 export class MemoryHub implements HubReader {
   createdAtMs: number;
   readonly #clock: Clock | null;
-  readonly #partitions: { first: number; messages: HubMessage[] }[];
+  readonly #partitions: MemoryPartition[];
 
   /** @param options.clock gives enqueued times; without it they follow from the numbers */
   constructor(options: { partitionCount: number; createdAtMs: number; clock?: Clock }) {
@@ -20,6 +29,7 @@ export class MemoryHub implements HubReader {
     this.#partitions = Array.from({ length: options.partitionCount }, () => ({
       first: 0,
       messages: [],
+      notBeforeMs: 0,
     }));
   }
 
@@ -34,7 +44,7 @@ export class MemoryHub implements HubReader {
       const nowMs = this.#clock?.nowMs() ?? Date.UTC(2026, 5, 1) + sequenceNumber;
       log.messages.push({
         sequenceNumber,
-        enqueuedTimeMs: Math.max(nowMs, this.createdAtMs),
+        enqueuedTimeMs: Math.max(nowMs, this.createdAtMs, log.notBeforeMs),
         body,
       });
     }
@@ -63,6 +73,18 @@ export class MemoryHub implements HubReader {
     }
   }
 
+  /**
+   * What a forced promotion of a replica does: the last messages are gone, and what comes from now on has their
+   * numbers and later times.
+   * @returns how many were lost
+   */
+  loseLast(partition: number, count: number): number {
+    const log = this.#partition(String(partition));
+    const lastMs = log.messages.at(-1)?.enqueuedTimeMs ?? 0;
+    log.notBeforeMs = Math.max(log.notBeforeMs, lastMs) + promotionTakesMs;
+    return log.messages.splice(Math.max(0, log.messages.length - count)).length;
+  }
+
   messages(partition: number): readonly HubMessage[] {
     return this.#partition(String(partition)).messages;
   }
@@ -80,6 +102,7 @@ export class MemoryHub implements HubReader {
       firstSequenceNumber: first,
       lastSequenceNumber: first + messages.length - 1,
       isEmpty: messages.length === 0,
+      lastEnqueuedAtMs: messages.at(-1)?.enqueuedTimeMs ?? 0,
     };
   }
 
@@ -93,7 +116,7 @@ export class MemoryHub implements HubReader {
       .slice(0, request.messagesMax);
   }
 
-  #partition(partitionId: string): { first: number; messages: HubMessage[] } {
+  #partition(partitionId: string): MemoryPartition {
     const partition = this.#partitions[Number(partitionId)];
     if (partition === undefined) throw new Error(`no partition ${partitionId}`);
     return partition;

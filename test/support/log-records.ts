@@ -182,6 +182,10 @@ function summaryAfter(commit: number, change: Partial<TaskSummary>): TaskSummary
     keys: 1_000_000,
     stateBytes: 123_456_789,
     planNumber: 7,
+    promotion: {
+      ...{ count: 2, noticedAtMs: 1_764_000_000_100, fromSequenceNumber: 90, readThrough: 95 },
+      ...{ fromEnqueuedMs: null, isDeclared: true },
+    },
     ...change,
   };
 }
@@ -274,6 +278,16 @@ const summary: fc.Arbitrary<TaskSummary> = fc.record({
   keys: count,
   stateBytes: fc.option(fc.maxSafeNat()),
   planNumber: count,
+  promotion: fc.option(
+    fc.record({
+      count,
+      noticedAtMs: integer,
+      fromSequenceNumber: integer,
+      readThrough: integer,
+      fromEnqueuedMs: fc.option(integer),
+      isDeclared: fc.boolean(),
+    }),
+  ),
 });
 
 const verdict = fc.record({
@@ -322,7 +336,7 @@ const commit: fc.Arbitrary<CommitRecord> = fc
       fc.record({
         fromSequenceNumber: integer,
         toSequenceNumber: integer,
-        reason: fc.constantFrom('retention', 'hub-recreated', 'producer-missing'),
+        reason: fc.constantFrom('retention', 'hub-recreated', 'producer-missing', 'hub-promoted'),
         events: fc.option(count),
       }),
       { maxLength: 2 },

@@ -1,3 +1,4 @@
+import { hubOf } from '../../commit-log/incarnations';
 import type { ProducingStage, StageInput } from '../../model/program';
 import type { KeyedStore } from '../../state/stores';
 import type { TaskStores } from '../../state/task-stores';
@@ -183,7 +184,7 @@ export class Producers {
       for (let partition = 0; partition < count; partition += 1) {
         const mark = this.#marks.get(markName(`${stage}/${partition}`, port));
         // It had finished, and is there again in the hub that was made anew.
-        const isReborn = mark?.isFinished === true && mark.incarnation < incarnation;
+        const isReborn = mark?.isFinished === true && hubOf(mark.incarnation) < hubOf(incarnation);
         if (mark === undefined || isReborn) return false;
       }
       return true;

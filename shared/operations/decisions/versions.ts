@@ -262,7 +262,7 @@ export function bequestOf(
   const former = tasks.find((task) => task.stage === stage && task.partition === partition);
   const summary = former?.summary ?? null;
   if (former === undefined || summary === null) return null;
-  const { commit, cursor, deadLetters, late, ledger } = summary;
+  const { commit, cursor, deadLetters, lastEnqueuedAtMs, late, ledger, promotion } = summary;
   const state = new TaskState(plan);
   const settled = state.keyed.store<LetterVerdict>(lettersStore);
   for (const { id, verdict } of former.letters) settled.put(id, verdict);
@@ -271,7 +271,11 @@ export function bequestOf(
     ...emptySummary,
     ...{ commit, deadLetters, late, ledger, epoch, outboxConfirmedThrough: commit },
     // Lives that a reset or a promotion began are of one hub, and so are the positions in it.
-    cursor: hubOf(former.incarnation) === hubOf(incarnation) ? cursor : null,
+    ...(hubOf(former.incarnation) === hubOf(incarnation) && {
+      cursor,
+      lastEnqueuedAtMs,
+      promotion,
+    }),
   });
 }
 

@@ -22,6 +22,8 @@ export interface TaskFacts {
   readonly digest: TaskDigest;
   /** Messages in the hub from the cursor on. */
   readonly lagMessages: number;
+  /** The hub ends before what was read of it, or ends there with another message. */
+  readonly isHubBehind: boolean;
   /** Since when input has been waiting at this very cursor, as far as surveys saw; null: none is. */
   readonly lagSinceMs: number | null;
   /** The supervisor itself sent this task's outbox up to that commit. */
@@ -68,7 +70,8 @@ export function assess(
 }
 
 function recoverReason(facts: TaskFacts, limits: AssessLimits): string | null {
-  const { digest, lagMessages, lagSinceMs, recoveringAtCommit } = facts;
+  const { digest, isHubBehind, lagMessages, lagSinceMs, recoveringAtCommit } = facts;
+  if (isHubBehind) return 'the hub does not hold what was read of it: was it promoted?';
   if (lagMessages === 0 || lagSinceMs === null) return null;
   if (recoveringAtCommit === digest.commit) {
     return `${lagMessages} messages are left of a recovery that nobody else has taken up`;

@@ -2,6 +2,8 @@ import { incarnationOf } from '../../commit-log/incarnations';
 import { limitsOf } from '../../commit-log/limits';
 import { StreamError } from '../../model/errors';
 import { claimedExchanges, readClaimJournal } from '../../task/claimant';
+import { isPromoted } from '../../task/promoted-hub';
+import { hubIsBehind, lastReadOf } from '../../task/promotion';
 import { isClaimCurrent } from '../../time/claims';
 import { isTimeOver } from '../../time/exchange-time';
 import type { Position } from '../../time/position';
@@ -277,8 +279,13 @@ class StageSurvey {
       before?.settledThrough ?? 0,
       this.#request.settled[partition] ?? 0,
     );
+    const lastRead = lastReadOf(read);
+    const isHubBehind =
+      hubIsBehind(bounds, read) &&
+      (lastRead === null || (await isPromoted(services.hub, path, [lastRead])));
     const facts = (): TaskFacts => ({
       ...{ digest: read, lagMessages: lag, lagSinceMs, settledThrough },
+      isHubBehind,
       recoveringAtCommit: this.#request.recovering[partition] ?? null,
     });
     const limits = this.#limits(partition, nowMs);
@@ -328,7 +335,7 @@ class StageSurvey {
       ]),
     );
     for (const exchange of exchanges) {
-      const journal = await readClaimJournal(services.objects, exchange, this.#version);
+      const journal = await readClaimJournal(services, exchange, this.#version);
       for (const { digest, partition } of quiet) {
         const task = { name: `${plan.name}/${partition}`, epoch: digest.epoch };
         if (isClaimCurrent(journal, task, ends)) continue;

@@ -2,6 +2,7 @@
 import type { Store } from '../../../cli/store';
 import { showSupervisor } from '../../../cli/commands/supervisor';
 import { MemoryAppendStore, MemoryObjectStore } from '../../../shared/adapters/memory-stores';
+import type { Promotion } from '../../../shared/model/commit';
 import type { HaltMark } from '../../../shared/task/halt-marks';
 import { surveyPageName, type SurveyPage } from '../../../shared/supervision/survey/surveyor';
 import { emptyDigest } from '../../../shared/supervision/survey/task-digest';
@@ -10,6 +11,7 @@ import { topologies } from '../../../topologies';
 async function shown(
   surveyedAtMs: number | null,
   halted: readonly HaltMark[] = [],
+  promotion: Promotion | null = null,
 ): Promise<{ isRight: boolean; text: string }> {
   const commits = new MemoryObjectStore();
   for (const mark of halted) {
@@ -18,7 +20,7 @@ async function shown(
   }
   if (surveyedAtMs !== null) {
     const task = {
-      ...{ partition: '0', version: 'v1', incarnation: '1', digest: emptyDigest },
+      ...{ partition: '0', version: 'v1', incarnation: '1', digest: { ...emptyDigest, promotion } },
       ...{ hubLast: 6, hubEnd: 7, lag: 7 },
       ...{ lagSinceMs: null, lagAtCursor: 'null', isLagExact: false, settledThrough: 0 },
       ...{ needs: [], why: '' },
@@ -56,6 +58,18 @@ it('is not where nothing has run', async () => {
   const { isRight, text } = await shown(null);
   expect(text).toContain('Nothing has looked after the tasks of this store yet');
   expect(isRight).toBe(false);
+});
+
+it('says what was lost with a region, and is right', async () => {
+  const { isRight, text } = await shown(Date.now(), [], {
+    ...{ count: 1, noticedAtMs: 0, fromSequenceNumber: 70, readThrough: 99 },
+    ...{ fromEnqueuedMs: 1, isDeclared: true },
+  });
+  expect(text).toContain(
+    'LOST orders/0: its hub was promoted by force, noticed 1970-01-01T00:00:00.000Z: numbers from 70 on were given ' +
+      'out again. What had been read up to 99 counts; what had come behind it and was not read yet is lost',
+  );
+  expect(isRight).toBe(true);
 });
 
 describe('where a task has halted', () => {

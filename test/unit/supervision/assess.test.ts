@@ -42,6 +42,7 @@ function needsOf(
   const whole = {
     digest: { ...busy, ...digest },
     lagMessages: 0,
+    isHubBehind: false,
     lagSinceMs: null,
     settledThrough: 0,
     recoveringAtCommit: null,

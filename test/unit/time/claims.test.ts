@@ -16,6 +16,7 @@ class ClaimWorld {
   /** What happens while tasks are asked, and while ends are read again. */
   meanwhile: () => void = () => undefined;
   readonly sent: { partition: number; claims: ClaimsEnvelope }[] = [];
+  readonly appends = new MemoryAppendStore();
   readonly objects = new MemoryObjectStore();
   consumers = 2;
   readonly #exchange: ClaimedExchange;
@@ -35,7 +36,7 @@ class ClaimWorld {
     });
     this.#exchange = {
       ...{ hub: 'exchange', topology: 'claimed', feeders: ['in'] },
-      consumer: described(() => this.consumers),
+      consumer: { stage: 'bars', hub: described(() => this.consumers) },
       sources: [{ stage: 'in', hub: described(() => this.ends.length) }],
     };
   }
@@ -53,7 +54,7 @@ class ClaimWorld {
 
   claim(...candidates: readonly ClaimCandidate[]): Promise<number> {
     const world = {
-      appends: new MemoryAppendStore(),
+      appends: this.appends,
       objects: this.objects,
       telemetry: { emit: () => undefined },
       sender: {
@@ -122,6 +123,14 @@ it('does not claim a partition that is not read to its end', async () => {
 it('does not claim for a task of a former life of the hub', async () => {
   const world = new ClaimWorld();
   expect(await world.claim(world.task(0, 4, { cursor: ['000000000000001', 4, 0] }))).toBe(0);
+});
+
+it('is said again to an exchange whose hub was promoted: it may have been lost with the region', async () => {
+  const world = new ClaimWorld();
+  expect(await world.claim(world.task(0, 4))).toBe(1);
+  expect(await world.claim(world.task(0, 4))).toBe(0);
+  await world.appends.create(`commits/claimed/v1/bars/${incarnation}x0001/1/00000000`);
+  expect(await world.claim(world.task(0, 4))).toBe(1);
 });
 
 describe('what consumers have been told', () => {

@@ -1,6 +1,7 @@
 import { listGenerations } from '../../../commit-log/generation-list';
 import { hubOf, incarnationOf } from '../../../commit-log/incarnations';
 import { readLog } from '../../../commit-log/log-reader';
+import { promotionWriterPrefix } from '../../../commit-log/names';
 import { getParts } from '../../../commit-log/snapshots';
 import { isBalanced } from '../../../ledger/ledger-reader';
 import {
@@ -123,6 +124,8 @@ class LogRecount {
   #lastOutboxAtMs = 0;
   #isDrained = false;
   #isEnded = false;
+  /** What it has read last the hub does not hold any more: a replica goes on in its place. */
+  #isHubPromoted = false;
   #cursor: Cursor | null = null;
   #base: SnapshotBase | null = null;
   /** What commits after the base changed of the ordinals of exchanges. */
@@ -152,6 +155,8 @@ class LogRecount {
       if (record.kind === 'seal' && record.isFinal) this.#isEnded = true;
       if (record.kind === 'header') this.#takeHeader(record);
       if (record.kind === 'commit') this.#take(record);
+      if (record.kind === 'seal')
+        this.#isHubPromoted = record.writer.startsWith(promotionWriterPrefix);
     }
   }
 
@@ -237,6 +242,7 @@ class LogRecount {
   /** Reads the committed range from the hub again, as far back as the hub still has it. */
   async compareWithHub(hub: HubReader): Promise<void> {
     const { beat, path, plan } = this.#request;
+    if (this.#isHubPromoted) return;
     if (incarnationOf(await hub.describe()) !== hubOf(path.incarnation)) return;
     const bounds = await hub.bounds(path.partition);
     const next = this.#cursor?.sequenceNumber ?? bounds.firstSequenceNumber;
