@@ -2,11 +2,11 @@ import { messagesOfIncarnation } from './batch-order';
 import { IdleClaims } from './claimant';
 import { SourceDrift } from './source-drift';
 import { bothOf, forEachOf } from './each-of';
+import { bequeathed, endFormerPartitions } from './former-lives';
 import { HaltMarks } from './halt-marks';
 import { HeldTasks, letGoAfter } from './held-tasks';
 import { assertMayBegin, findInheritance, lastWriteMs, nextLife } from './incarnations';
-import { newestLife, type KnownIncarnation } from '../commit-log/incarnations';
-import { listLogs } from '../commit-log/log-reader';
+import { newestLife } from '../commit-log/incarnations';
 import type { LedgerCounts } from '../model/commit';
 import { asksToReopen, StreamError } from '../model/errors';
 import type { HubDescription } from '../model/ports';
@@ -25,9 +25,7 @@ import { tellPromotion } from './stale-checkpoint';
 import { withoutPlans, type TaskPlans } from './task-plans';
 import type { SettledLetter, SettleRequest } from './settle-letters';
 import { Task, type BatchReport, type TendRequest } from './task';
-import type { TaskOptions } from './task-hold';
 import type { TaskAddress } from '../model/task-address';
-import type { Bequest } from '../commit-log/task-log-options';
 
 interface StageEntry {
   readonly stage: CompiledStage;
@@ -362,12 +360,12 @@ export class Runtime {
     }
     const { address, earlier } = inheritance;
     const inherited =
-      (await this.#bequeathed({ ...options, address }, earlier)) ??
+      (await bequeathed({ ...options, address }, earlier)) ??
       (await this.#plans.bequest(address, stage.plan));
     await assertSameCountAsOthers({ ...options, address });
     // Once, by whoever begins the first log of the new hub, and before it begins.
     const isFirst = partition === hub.partitionIds[0];
-    if (isFirst) await this.#endFormerPartitions({ ...options, address }, hub);
+    if (isFirst) await endFormerPartitions({ ...options, address }, hub);
     const beforeBegin = async (): Promise<void> => {
       await assertMayBegin(appends, address, earlier);
       await this.#plans.assertMayBegin(address);
@@ -375,66 +373,6 @@ export class Runtime {
     const begun = await Task.open({ ...options, address, inherited, beforeBegin });
     await tellPromotion(services, address, inherited?.summary.promotion ?? null);
     return begun;
-  }
-
-  /** Ends the newest of the earlier lives and takes its state: nobody appends to it from then on. */
-  async #bequeathed(
-    options: Omit<TaskOptions, 'inherited'>,
-    earlier: readonly KnownIncarnation[],
-  ): Promise<Bequest | null> {
-    const { incarnation } = options.address;
-    return letGoAfter(await this.#openFormer(options, earlier), (former) =>
-      former.bequeath(incarnation),
-    );
-  }
-
-  async #openFormer(
-    options: Omit<TaskOptions, 'inherited'>,
-    earlier: readonly KnownIncarnation[],
-  ): Promise<Task | null> {
-    const newest = earlier.at(-1);
-    if (newest === undefined) return null;
-    const { hasBegun, incarnation } = newest;
-    const address = { ...options.address, incarnation };
-    const inherited = hasBegun
-      ? null
-      : await this.#bequeathed({ ...options, address }, earlier.slice(0, -1));
-    return Task.open({ ...options, address, inherited });
-  }
-
-  /**
-   * A source hub that was created again with fewer partitions leaves logs that nobody takes over:
-   * their rows have to get to the lake, and the next stage must not wait for their time.
-   */
-  async #endFormerPartitions(
-    options: Omit<TaskOptions, 'inherited'>,
-    hub: HubDescription,
-  ): Promise<void> {
-    const { address: own, services, stage } = options;
-    if (stage.plan.input.kind !== 'source') return;
-    const logs = await listLogs(services.appends, stage.plan.topology);
-    const former = logs
-      .filter((path) => path.stage === own.stage && path.version === own.version)
-      .map(({ partition }) => partition)
-      .filter((partition) => !hub.partitionIds.includes(partition));
-    for (const partition of new Set(former)) {
-      const { address, earlier } = await findInheritance(
-        services.appends,
-        taskOf(stage, own.version, partition),
-        hub,
-      );
-      try {
-        const former = await this.#openFormer({ ...options, address }, earlier);
-        await letGoAfter(former, (one) => one.end());
-      } catch (error) {
-        if (!(error instanceof StreamError) || error.disposition !== 'halt') throw error;
-        // An operator has to see to that log; the new hub is not to wait for it.
-        services.telemetry.emit('error', 'task.former-not-ended', {
-          ...address,
-          error: error.message,
-        });
-      }
-    }
   }
 
   /** True: another process is committing to the task. */

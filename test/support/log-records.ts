@@ -280,12 +280,8 @@ const summary: fc.Arbitrary<TaskSummary> = fc.record({
   planNumber: count,
   promotion: fc.option(
     fc.record({
-      count,
-      noticedAtMs: integer,
-      fromSequenceNumber: integer,
-      readThrough: integer,
-      fromEnqueuedMs: fc.option(integer),
-      isDeclared: fc.boolean(),
+      ...{ count, noticedAtMs: integer, fromSequenceNumber: integer, readThrough: integer },
+      ...{ fromEnqueuedMs: fc.option(integer), isDeclared: fc.boolean() },
     }),
   ),
 });

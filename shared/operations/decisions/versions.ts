@@ -267,15 +267,12 @@ export function bequestOf(
   const settled = state.keyed.store<LetterVerdict>(lettersStore);
   for (const { id, verdict } of former.letters) settled.put(id, verdict);
   state.keyed.settle();
+  const isSameHub = hubOf(former.incarnation) === hubOf(incarnation);
   return state.bequest({
     ...emptySummary,
     ...{ commit, deadLetters, late, ledger, epoch, outboxConfirmedThrough: commit },
     // Lives that a reset or a promotion began are of one hub, and so are the positions in it.
-    ...(hubOf(former.incarnation) === hubOf(incarnation) && {
-      cursor,
-      lastEnqueuedAtMs,
-      promotion,
-    }),
+    ...(isSameHub && { cursor, lastEnqueuedAtMs, promotion }),
   });
 }
 

@@ -1,81 +1,20 @@
 // Goal: a hub whose namespace was promoted by force, without its last messages, loses nothing that was read, doubles
 // nothing, drops nothing that has an old number, and what was lost unread is declared.
-import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
-import { LedgerReader } from '../../../shared/ledger/ledger-reader';
+import type { HostCheckpoints } from '../../../shared/model/ports';
 import {
-  emptySummary,
-  type CommitRecord,
-  type Gap,
-  type TaskSummary,
-} from '../../../shared/model/commit';
-import type { HostCheckpoints, HubMessage } from '../../../shared/model/ports';
-import { bequestOf } from '../../../shared/operations/decisions/versions';
-import { recountLog } from '../../../shared/operations/jobs/kinds/recount-log';
-import { Surveyor } from '../../../shared/supervision/survey/surveyor';
-import { topologies } from '../../fixtures/topologies/orders';
-import { expectedMinutes, expectedPaid, someOrders, type Order } from '../../support/orders';
-import { StageWorld, WorkerDied } from '../../support/stage-world';
-
-const functionName = 'orders-orders';
-const orders = someOrders(400);
-const read = orders.slice(0, 100);
-const sentAfter = orders.slice(100, 180);
-
-function send(world: StageWorld, some: readonly Order[], hub = 'orders'): void {
-  for (const order of some) world.hub(hub).append(0, Buffer.from(JSON.stringify(order)));
-}
-
-const batch = (messages: readonly HubMessage[]) => ({
-  ...{ functionName, partition: '0', messages, deadlineMs: Infinity },
-});
-
-/** A worker that has read hundred orders. */
-async function started(limits: ConstructorParameters<typeof StageWorld>[0]['limits'] = {}) {
-  const world = new StageWorld({ topologies, partitionCount: 1, limits });
-  const hub = world.hub('orders');
-  send(world, read);
-  const worker = world.worker();
-  await worker.processBatch(batch(Array.from(hub.messages(0))));
-  return { world, hub, worker };
-}
-
-/** What the logs of the first stage say, oldest life first. */
-async function logsOf(world: StageWorld, stage = 'orders') {
-  const found: {
-    incarnation: string;
-    gaps: Gap[];
-    summary: TaskSummary | null;
-    ledgerRead: number;
-  }[] = [];
-  for (const path of await listLogs(world.appends, 'orders')) {
-    if (path.stage !== stage) continue;
-    const { records } = await readLog(world.appends, path, null);
-    const commits = records.filter((one): one is CommitRecord => one.kind === 'commit');
-    const header = records.find((one) => one.kind === 'header');
-    const summary =
-      commits.at(-1)?.summary ?? (header?.kind === 'header' ? header.summary : null) ?? null;
-    found.push({
-      incarnation: path.incarnation.slice(-6),
-      gaps: commits.flatMap(({ gaps }) => gaps),
-      summary,
-      ledgerRead: summary?.ledger.read ?? 0,
-    });
-  }
-  return found.sort((left, right) => (left.incarnation < right.incarnation ? -1 : 1));
-}
-
-const lossOf = (fromSequenceNumber: number, toSequenceNumber: number): Gap => ({
-  ...{ fromSequenceNumber, toSequenceNumber },
-  ...{ reason: 'hub-promoted', events: null },
-});
-
-async function expectTables(world: StageWorld, some: readonly Order[]): Promise<void> {
-  expect(await world.rows('orders_paid')).toEqual(expectedPaid(some));
-  expect(await world.rows('customer_minutes')).toEqual(expectedMinutes(some));
-}
-
-const told = (world: StageWorld, event: string) =>
-  world.events.filter((one) => one.event === event).map(({ fields }) => fields);
+  batch,
+  expectTables,
+  functionName,
+  logsOf,
+  lossOf,
+  orders,
+  read,
+  send,
+  sentAfter,
+  started,
+  told,
+} from '../../support/promoted-world';
+import { WorkerDied } from '../../support/stage-world';
 
 test('numbers that come again with later times are not dropped as duplicates, and the loss is declared', async () => {
   const { hub, world, worker } = await started();
@@ -261,24 +200,25 @@ test.each(['the seal', 'the new log’s blob', 'the new log’s header'])(
     const { hub, world, worker } = await started();
     hub.loseLast(0, 30);
     send(world, sentAfter);
-    const { append, create } = world.appends;
+    const { appends } = world;
+    const [append, create] = [appends.append.bind(appends), appends.create.bind(appends)];
     const isNewLife = (name: string): boolean => name.includes('x0001');
     let isSealing = what === 'the seal';
-    world.appends.create = async (name) => {
+    appends.create = async (name) => {
       if (isSealing && isNewLife(name)) throw new WorkerDied('create');
-      const created = await create.call(world.appends, name);
+      const created = await create(name);
       if (what === 'the new log’s blob' && isNewLife(name)) throw new WorkerDied('header');
       return created;
     };
-    world.appends.append = async (request) => {
-      const outcome = await append.call(world.appends, request);
+    appends.append = async (request) => {
+      const outcome = await append(request);
       if (what === 'the new log’s header' && isNewLife(request.name)) throw new WorkerDied('open');
       return outcome;
     };
     const lost = worker.processBatch(batch(hub.messages(0).slice(50)));
     await expect(lost).rejects.toBeInstanceOf(WorkerDied);
     isSealing = false;
-    Object.assign(world.appends, { append, create });
+    Object.assign(appends, { append, create });
     await world.finish(world.worker());
     await expectTables(world, [...read, ...sentAfter]);
     expect((await logsOf(world)).map(({ gaps }) => gaps)).toEqual([[], [lossOf(70, 99)]]);
@@ -331,127 +271,4 @@ test('a hub made anew after it was promoted is one made anew', async () => {
   send(world, sentAfter);
   await world.finish(world.worker());
   await expectTables(world, [...read, ...sentAfter]);
-});
-
-test('who looks at the logs is told, and an audit agrees', async () => {
-  const { hub, world, worker } = await started();
-  hub.loseLast(0, 30);
-  send(world, sentAfter);
-  await worker.processBatch(batch(hub.messages(0).slice(60)));
-  await world.finish(worker);
-  const reader = new LedgerReader({ appends: world.appends, topology: 'orders' });
-  const [account] = (await reader.refresh()).filter(({ path }) => path.stage === 'orders');
-  expect(account).toMatchObject({
-    ledger: { read: 180, gap: 0 },
-    promotion: { count: 1, fromSequenceNumber: 70, readThrough: 99 },
-  });
-  const stage = world.served('audit').find(({ plan }) => plan.name === 'orders');
-  if (stage === undefined) throw new Error('no stage');
-  for (const path of await listLogs(world.appends, 'orders')) {
-    if (path.stage !== 'orders') continue;
-    const beat = async (): Promise<void> => undefined;
-    const recount = await recountLog(world, { path, stage, withHub: true, tables: {}, beat });
-    expect(recount.discrepancies).toEqual([]);
-    expect(recount.comparedWithHub).toBe(path.incarnation.includes('x') ? 80 : 0);
-  }
-});
-
-test('a survey finds a partition that nobody holds, and asks for a recovery until it is over', async () => {
-  const { hub, world } = await started();
-  const stages = world.served('surveyor');
-  const surveyor = new Surveyor({
-    ...{ stages, objects: world.objects, graceMs: 1_000 },
-    isDraining: async () => false,
-  });
-  const survey = async () => {
-    const request = { functionName, page: 0, settled: {}, recovering: {} };
-    const { findings } = await surveyor.survey(request);
-    return findings.filter(({ needs }) => needs.includes('recover')).map(({ why }) => why);
-  };
-  expect(await survey()).toEqual([]);
-  hub.loseLast(0, 30);
-  expect(await survey()).toEqual([expect.stringContaining('was it promoted?')]);
-  send(world, sentAfter.slice(0, 30));
-  expect(await survey()).toEqual([expect.stringContaining('was it promoted?')]);
-  const recover = { functionName, partition: '0', deadlineMs: Infinity, isRecovery: true };
-  await world.worker().tendTask(recover);
-  await world.worker().tendTask(recover);
-  expect(await survey()).toEqual([]);
-  expect((await logsOf(world)).at(-1)).toMatchObject({ ledgerRead: 130 });
-});
-
-test('a new version of the topology goes on where the last life on the hub stopped', () => {
-  const promotion = {
-    ...{ count: 1, noticedAtMs: 1, fromSequenceNumber: 70, readThrough: 99 },
-    ...{ fromEnqueuedMs: 5, isDeclared: true },
-  };
-  const cursor = { sequenceNumber: 180, index: 2 };
-  const summary = { ...emptySummary, commit: 7, cursor, lastEnqueuedAtMs: 9, promotion };
-  const former = { stage: 'orders', partition: '0', summary, open: {} };
-  const beginning = {
-    ...({ format: 1, topology: 'orders', version: 'v2', after: 'v1' } as const),
-    ...{ epoch: 3, atMs: 1, tasks: [{ ...former, incarnation: '000000000001000x0001' }] },
-  };
-  const world = new StageWorld({ topologies, partitionCount: 1 });
-  const address = { topology: 'orders', version: 'v2', stage: 'orders', partition: '0' };
-  const [plan] = world.stages;
-  if (plan === undefined) throw new Error('no stage');
-  const of = (incarnation: string) => bequestOf(beginning, { ...address, incarnation }, plan);
-  expect(of('000000000001000')?.summary).toMatchObject({ cursor, lastEnqueuedAtMs: 9, promotion });
-  expect(of('000000000002000')?.summary).toMatchObject({ cursor: null, promotion: null });
-});
-
-describe('an exchange hub', () => {
-  async function exchanging() {
-    const { world, worker } = await started();
-    const exchange = world.hub('orders-customer');
-    const consumer = world.stage('by-customer');
-    const consume = (from = 0) =>
-      worker.processBatch({
-        functionName: consumer.functionName,
-        partition: '0',
-        messages: exchange.messages(0).slice(from),
-        deadlineMs: Infinity,
-      });
-    return { world, worker, exchange, consume };
-  }
-
-  it('that lost what was read takes what is sent after it, once', async () => {
-    const { consume, exchange, world, worker } = await exchanging();
-    await consume();
-    const lost = exchange.loseLast(0, 1);
-    send(world, sentAfter);
-    await worker.processBatch(batch(world.hub('orders').messages(0).slice(100)));
-    await consume();
-    expect((await logsOf(world, 'by-customer')).at(-1)?.gaps[0]?.reason).toBe('hub-promoted');
-    expect(lost).toBe(1);
-    await world.finish(worker);
-    await expectTables(world, [...read, ...sentAfter]);
-  });
-
-  it('that lost what nobody had read declares by number what will never come', async () => {
-    const { consume, exchange, world, worker } = await exchanging();
-    exchange.loseLast(0, 1);
-    send(world, sentAfter);
-    await worker.processBatch(batch(world.hub('orders').messages(0).slice(100)));
-    await consume();
-    const [log] = await logsOf(world, 'by-customer');
-    expect(log?.gaps.map(({ events, reason }) => [reason, events])).toEqual([
-      ['producer-missing', expectedPaid(read).length],
-    ]);
-  });
-
-  it('that lost what is sent again takes it once', async () => {
-    const { consume, exchange, world } = await exchanging();
-    send(world, sentAfter);
-    const dying = world.worker((point) => point === 'stage.after-send');
-    const messages = world.hub('orders').messages(0).slice(100);
-    await expect(dying.processBatch(batch(messages))).rejects.toBeInstanceOf(WorkerDied);
-    await consume();
-    // Both messages are read; the one that was not confirmed comes again under an old number.
-    exchange.loseLast(0, 1);
-    const next = world.worker();
-    await world.finish(next);
-    await expectTables(world, [...read, ...sentAfter]);
-  });
 });
