@@ -5,6 +5,7 @@
  *
  * npm run bench:state -- [keys] [keys that fire]
  */
+import type { StateSnapshot } from '../shared/state/snapshot';
 import type { MapStore, OperatorStores, OperatorStoresShape } from '../shared/state/stores';
 import { TaskStores } from '../shared/state/task-stores';
 import { machineLine, median, seededRandom } from './machine';
@@ -12,6 +13,7 @@ import { machineLine, median, seededRandom } from './machine';
 const seed = 13;
 const keysPerCommit = 1_000;
 const rounds = 9;
+const snapshotRuns = 3;
 const sliceMs = 10;
 const resultsPerCommit = 5_000;
 const windowEndMs = 1_767_225_660_000;
@@ -79,6 +81,12 @@ function filled(keys: number): Opened {
   return opened;
 }
 
+function cpuOf(work: () => void): number {
+  const before = cpuMs();
+  work();
+  return cpuMs() - before;
+}
+
 function timed(work: () => void): number {
   const before = performance.now();
   work();
@@ -114,58 +122,103 @@ function commits(opened: Opened, keys: number): Readonly<Record<string, number>>
   for (let round = 0; round < rounds; round += 1) {
     batch();
     cost.cut.push(
-      timed(() => {
+      cpuOf(() => {
         if (opened.stores.changes(100) !== null) throw new Error('the cut was to be refused');
         opened.stores.rollback(0);
       }),
     );
     batch();
     opened.stores.changes();
-    cost.refused.push(timed(() => opened.stores.rollback(0)));
-    cost.process.push(timed(batch));
-    cost.encode.push(timed(() => opened.stores.changes()));
-    cost.settle.push(timed(() => opened.stores.settle()));
+    cost.refused.push(cpuOf(() => opened.stores.rollback(0)));
+    cost.process.push(cpuOf(batch));
+    cost.encode.push(cpuOf(() => opened.stores.changes()));
+    cost.settle.push(cpuOf(() => opened.stores.settle()));
   }
   return Object.fromEntries(
     Object.entries(cost).map(([name, times]) => [name, Number(median(times).toFixed(2))]),
   );
 }
 
-/** Writes a snapshot in slices, with a commit of 1,000 keys between each two. */
-async function writeSnapshot(opened: Opened, keys: number): Promise<readonly Uint8Array[]> {
+interface Longest {
+  readonly cpuMs: number;
+  readonly wallMs: number;
+}
+
+/** The longest of what was given to it. */
+class Stopwatch {
+  longest: Longest = { cpuMs: 0, wallMs: 0 };
+
+  time(work: () => void): void {
+    const before = cpuMs();
+    const wallMs = timed(work);
+    const spentMs = cpuMs() - before;
+    this.longest = {
+      cpuMs: Math.max(this.longest.cpuMs, spentMs),
+      wallMs: Math.max(this.longest.wallMs, wallMs),
+    };
+  }
+}
+
+/** Turns of the event loop with a commit of 1,000 keys each, and a slice of a snapshot where one is written. */
+async function turns(
+  opened: Opened,
+  keys: number,
+  snapshot: StateSnapshot | { readonly turns: number },
+): Promise<{ parts: Uint8Array[]; turns: number; commit: Longest; slice: Longest }> {
   const random = seededRandom(seed);
   const parts: Uint8Array[] = [];
-  const slices: number[] = [];
-  const batches: number[] = [];
-  const startedAt = performance.now();
-  const startedAtCpuMs = cpuMs();
-  const snapshot = opened.stores.beginSnapshot();
-  slices.push(performance.now() - startedAt);
-  while (!snapshot.isDone) {
-    batches.push(
-      timed(() => {
-        for (let touched = 0; touched < keysPerCommit; touched += 1) {
-          touch(opened, Math.floor(random() * keys), touched);
-        }
-        commit(opened);
-      }),
-    );
+  const commits = new Stopwatch();
+  const slices = new Stopwatch();
+  let done = 0;
+  const isOver = (): boolean => ('turns' in snapshot ? done >= snapshot.turns : snapshot.isDone);
+  for (; !isOver(); done += 1) {
+    commits.time(() => {
+      for (let touched = 0; touched < keysPerCommit; touched += 1) {
+        touch(opened, Math.floor(random() * keys), touched);
+      }
+      commit(opened);
+    });
     await betweenBatches();
-    slices.push(
-      timed(() => {
-        const untilMs = performance.now() + sliceMs;
-        const part = snapshot.next(() => performance.now() >= untilMs);
-        if (part !== null) parts.push(part);
-      }),
-    );
+    if ('turns' in snapshot) continue;
+    slices.time(() => {
+      const untilMs = performance.now() + sliceMs;
+      const part = snapshot.next(() => performance.now() >= untilMs);
+      if (part !== null) parts.push(part);
+    });
     await betweenBatches();
   }
+  return { parts, turns: done, commit: commits.longest, slice: slices.longest };
+}
+
+function words({ cpuMs: spentMs, wallMs }: Longest): string {
+  return `${spentMs.toFixed(1)} ms of CPU (${wallMs.toFixed(1)} ms by the clock)`;
+}
+
+function medianOf(longest: readonly Longest[]): Longest {
+  return {
+    cpuMs: median(longest.map(({ cpuMs: spentMs }) => spentMs)),
+    wallMs: median(longest.map(({ wallMs }) => wallMs)),
+  };
+}
+
+/** Writes snapshots in slices between commits; beside each, as many commits without one. */
+async function writeSnapshots(opened: Opened, keys: number): Promise<readonly Uint8Array[]> {
+  const slices: Longest[] = [];
+  const commits: Longest[] = [];
+  const control: Longest[] = [];
+  let parts: readonly Uint8Array[] = [];
+  for (let run = 0; run < snapshotRuns; run += 1) {
+    const written = await turns(opened, keys, opened.stores.beginSnapshot());
+    slices.push(written.slice);
+    commits.push(written.commit);
+    control.push((await turns(opened, keys, { turns: written.turns })).commit);
+    ({ parts } = written);
+  }
   const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  const total = slices.reduce((sum, ms) => sum + ms, 0);
   console.log(
-    `snapshot of ${keys} keys: ${parts.length} parts, ${(bytes / 1e6).toFixed(1)} MB, ${slices.length} slices, ` +
-      `longest pause ${Math.max(...slices).toFixed(1)} ms, ${total.toFixed(0)} ms in all, ${(cpuMs() - startedAtCpuMs).toFixed(0)} ms of CPU with the commits; ` +
-      `longest commit of ${keysPerCommit} keys between them ${Math.max(...batches).toFixed(1)} ms`,
+    `snapshot of ${keys} keys, median of ${snapshotRuns}: ${parts.length} parts, ${(bytes / 1e6).toFixed(1)} MB; longest slice ` +
+      `${words(medianOf(slices))}, longest commit between slices ${words(medianOf(commits))}; ` +
+      `as many commits without a snapshot: longest ${words(medianOf(control))}`,
   );
   return parts;
 }
@@ -244,9 +297,9 @@ async function main(): Promise<void> {
     const { bytes, memoryBytes } = opened.stores.size;
     console.log(
       `${keys} keys: ${(bytes / 1e6).toFixed(1)} MB encoded, ${heap.toFixed(1)} MB of heap, counted as ${(memoryBytes / 1e6).toFixed(1)} MB; ` +
-        `a commit of ${keysPerCommit} keys in ms: ${JSON.stringify(commits(opened, keys))}`,
+        `a commit of ${keysPerCommit} keys in ms of CPU: ${JSON.stringify(commits(opened, keys))}`,
     );
-    parts = await writeSnapshot(opened, keys);
+    parts = await writeSnapshots(opened, keys);
   }
   await load(parts);
 }

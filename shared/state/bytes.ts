@@ -34,8 +34,18 @@ export class ValueError extends Error {
 
 /** Grows as it is written. */
 export class ByteWriter {
-  #buffer = Buffer.allocUnsafe(firstBufferBytes);
+  #buffer: Buffer;
   length = 0;
+
+  /** @param bytes how much will be written, where that is known */
+  constructor(bytes = firstBufferBytes) {
+    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+  }
+
+  /** The bytes written so far, without a copy: nothing may be written after. */
+  end(): Uint8Array {
+    return this.#buffer.subarray(0, this.length);
+  }
 
   /** The bytes written so far; the next write does not change them. */
   copy(): Uint8Array {

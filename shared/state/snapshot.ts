@@ -14,6 +14,9 @@ const stateKind = 1;
 /** Whether a slice is over is asked once every so many steps: asking is not free. */
 const stepsPerQuestion = 4;
 const keysPerStep = 8;
+const utf8BytesMax = 3;
+/** Of a section's name and of its bytes, and the name's tag. */
+const lengthsBytesMax = 24;
 
 interface SavedSlot {
   readonly value: unknown;
@@ -208,7 +211,12 @@ function byKey({ name: left }: Slot<string>, { name: right }: Slot<string>): num
 
 /** A part is its magic, its format version, the kind of what it holds, and sections with their lengths. */
 function encodePart(sections: readonly StateSection[]): Uint8Array {
-  const out = new ByteWriter();
+  const bytesMax = sections.reduce(
+    (sum, { bytes, store }) =>
+      sum + bytes.byteLength + utf8BytesMax * store.length + lengthsBytesMax,
+    magic.length + 2,
+  );
+  const out = new ByteWriter(bytesMax);
   out.bytes(magic);
   out.byte(formatVersion);
   out.byte(stateKind);
@@ -217,7 +225,7 @@ function encodePart(sections: readonly StateSection[]): Uint8Array {
     out.varint(bytes.byteLength);
     out.bytes(bytes);
   }
-  return out.copy();
+  return out.end();
 }
 
 /**

@@ -9,11 +9,14 @@ const timerBytes = 8;
 
 const none: readonly number[] = [];
 
-/** Timers of each key: their times, ascending. The index has them by time. */
+/**
+ * Timers of each key: their times, ascending; of a key with one, as most are, that time itself. The index has
+ * them by time.
+ */
 export class TimerTable extends StoreTable {
   readonly #index = new TimerIndex((timeMs, key) => {
     const slot = this.find(key);
-    return slot !== undefined && hasTime(timesOf(slot.value), timeMs);
+    return slot !== undefined && (slot.value === timeMs || hasTime(timesOf(slot.value), timeMs));
   });
 
   constructor(options: Omit<TableOptions, 'kind' | 'bucketMs'>) {
@@ -31,10 +34,16 @@ export class TimerTable extends StoreTable {
   set(key: string, timeMs: number): void {
     assertIsTime(timeMs);
     const slot = this.written(key);
-    const times = timesOf(slot.value);
-    const at = placeOf(times, timeMs);
-    if (times[at] === timeMs) return;
-    this.#ownTimes(slot).splice(at, 0, timeMs);
+    if (slot.value === timeMs) return;
+    if (timesOf(slot.value).length === 0) {
+      this.note(slot);
+      slot.value = timeMs;
+    } else {
+      const times = timesOf(slot.value);
+      const at = placeOf(times, timeMs);
+      if (times[at] === timeMs) return;
+      this.#ownTimes(slot).splice(at, 0, timeMs);
+    }
     this.#counted(slot, 1);
     this.#index.add(timeMs, key);
   }
@@ -42,10 +51,15 @@ export class TimerTable extends StoreTable {
   delete(key: string, timeMs: number): void {
     const slot = this.find(key);
     if (slot === undefined) return;
-    const times = timesOf(slot.value);
-    const at = placeOf(times, timeMs);
-    if (times[at] !== timeMs) return;
-    this.#ownTimes(slot).splice(at, 1);
+    if (slot.value === timeMs) {
+      this.note(slot);
+      slot.value = undefined;
+    } else {
+      const times = timesOf(slot.value);
+      const at = placeOf(times, timeMs);
+      if (times[at] !== timeMs) return;
+      this.#ownTimes(slot).splice(at, 1);
+    }
     this.#counted(slot, -1);
     this.#index.remove(timeMs, key);
   }
@@ -59,7 +73,7 @@ export class TimerTable extends StoreTable {
   /** The times of a key as an array that may be changed; noted, and copied on first touch. */
   #ownTimes(slot: Slot<string>): number[] {
     const { journal } = this;
-    if (slot.touched !== journal.epoch || slot.value === undefined) {
+    if (slot.touched !== journal.epoch || !Array.isArray(slot.value)) {
       this.note(slot);
       slot.value = timesOf(slot.value).slice();
       slot.touched = journal.epoch;
@@ -145,6 +159,7 @@ export class TimerTable extends StoreTable {
 }
 
 function timesOf(content: unknown): readonly number[] {
+  if (typeof content === 'number') return [content];
   return (content as readonly number[] | undefined) ?? none;
 }
 
