@@ -2,7 +2,7 @@
  * Registers jobs: the orchestration that fans one out, its activity, and the HTTP API by which
  * they are started, looked at and cancelled. What they do is in shared/operations/jobs.
  */
-import type { HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
+import type { HttpResponseInit, InvocationContext } from '@azure/functions';
 import type * as DurableFunctions from 'durable-functions';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -20,6 +20,7 @@ import {
 } from '../shared/operations/jobs/orchestration';
 
 import type { FunctionApp } from './function-app';
+import { readBody } from './read-body';
 
 const leaseMs = 30_000;
 const claimMax = 8;
@@ -103,16 +104,6 @@ export function registerJobs(
     const input: JobInput = { jobId: id, workersMax: workers, budgetMs, wave: 1 };
     await df.getClient(context).startNew(jobName, { instanceId: jobInstanceId(id), input });
     return { status: 202, jsonBody: { id } };
-  }
-}
-
-/** Undefined: it is no JSON. */
-async function readBody(request: HttpRequest): Promise<unknown> {
-  try {
-    return await request.json();
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
   }
 }
 

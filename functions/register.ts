@@ -13,6 +13,7 @@ import { buildIdentity } from '../shared/world/build-identity';
 import { ownPlans, planAdoption } from '../shared/world/own-plans';
 import { createWorld, type World } from '../shared/world/world';
 import { chosenTopologies } from './chosen-topologies';
+import { registerDecisions } from './decisions';
 import { faultPointOf } from './fault-point';
 import type { FunctionApp } from './function-app';
 import { batchTimeMs } from './host-timeout';
@@ -45,11 +46,9 @@ export function registerMillrace(app: FunctionApp, options: MillraceOptions): vo
     .stages.filter(({ topology }) => chosen.has(topology))
     .map((planned) => withTableLimits(planned, settings))
     .map((planned) => ({ plan: planned, services: world.servicesOf(planned) }));
-  const plans = planAdoption(world.services, {
-    build: buildIdentity(),
-    plans: ownPlans(topologies, stages),
-    mayMove: true,
-  });
+  const build = buildIdentity();
+  const own = ownPlans(topologies, stages);
+  const plans = planAdoption(world.services, { build, plans: own, mayMove: true });
   const versionOf = (topology: string): Promise<string> => plans.versionOf(topology);
   const isDraining = drainMarks({ ...world, versionOf });
   const runtime = new Runtime({
@@ -59,6 +58,10 @@ export function registerMillrace(app: FunctionApp, options: MillraceOptions): vo
     isDraining,
   });
   for (const one of stages) registerTrigger(app, { plan: one.plan, runtime, world, batchMs });
+  registerDecisions(app, {
+    ...{ services: world.services, build },
+    plans: own.filter(({ topology }) => chosen.has(topology)),
+  });
   registerRecovery(app, {
     ...{ settings, world, runtime, stages, batchMs, faultPoint, isDraining, versionOf, topologies },
   });

@@ -1,27 +1,18 @@
 import type { Topology } from '../../shared/dataflow';
-import { readBuildRecords } from '../../shared/operations/decisions/build-records';
+import type { Decided } from '../../shared/operations/decisions/decide';
+import type { OwnPlan } from '../../shared/operations/decisions/plan-store';
 import {
-  answered,
-  comparePlans,
-  verdictOf,
-  type PlanDifference,
-  type Verdict,
-} from '../../shared/operations/decisions/compare-plans';
-import {
-  newVersion,
-  removeNodes,
-  removeTopology,
-  type Decided,
-} from '../../shared/operations/decisions/decide';
-import { countOpen } from '../../shared/operations/decisions/open-state';
-import { PlanStore, type OwnPlan } from '../../shared/operations/decisions/plan-store';
-import { rollback, type RollbackRequest } from '../../shared/operations/decisions/rollback';
+  comparePlan,
+  take,
+  type Comparison,
+  type Decision,
+} from '../../shared/operations/decisions/requests';
 import type { DecisionWorld } from '../../shared/operations/decisions/standing-plan';
-import { commandsFor } from '../../shared/operations/decisions/plan-texts';
 import { plan } from '../../shared/planner';
 import { buildIdentity } from '../../shared/world/build-identity';
 import { ownPlans } from '../../shared/world/own-plans';
 import { WrongUse } from '../arguments';
+import { askApp, type AppFlags } from '../app-http';
 import { openEngine, type EngineLocation } from '../engine';
 import type { Output } from '../output';
 
@@ -29,17 +20,8 @@ export interface DecisionPlace {
   readonly topologies: readonly Topology[];
   readonly location: EngineLocation;
   readonly output: Output;
-}
-
-interface Comparison {
-  readonly topology: string;
-  /** `new`: nobody has run it on this store. */
-  readonly verdict: Verdict | 'new';
-  readonly version: string | null;
-  readonly number: number;
-  readonly differences: readonly Pick<PlanDifference, 'verdict' | 'node' | 'text'>[];
-  readonly commands: readonly string[];
-  readonly builds: readonly { readonly id: string; readonly standing: string }[];
+  /** The app that is asked, with its own code. Absent: this code does it, on the store alone. */
+  readonly flags: AppFlags;
 }
 
 /** Compares the plans of this code with what runs on a store. @returns false where somebody has to decide */
@@ -47,40 +29,28 @@ export async function showPlan(
   place: DecisionPlace,
   topology: string | undefined,
 ): Promise<boolean> {
-  const found = await onStore(place, async (services) => {
-    const comparisons: Comparison[] = [];
-    for (const own of plansOf(place.topologies)) {
-      if (topology !== undefined && own.topology !== topology) continue;
-      comparisons.push(await compare(services, own));
-    }
-    return comparisons;
-  });
+  const { on } = place.flags;
+  const all =
+    on === undefined
+      ? await compareHere(place, topology)
+      : await askApp<readonly Comparison[]>(`${on}/api/plans`, place.flags);
+  const found = all.filter((one) => topology === undefined || one.topology === topology);
   place.output.result(found, found.map(comparisonText).join('\n\n'));
   return found.every(({ verdict }) => verdict !== 'decision');
 }
 
-async function compare(services: DecisionWorld['services'], own: OwnPlan): Promise<Comparison> {
-  const { topology } = own;
-  const newest = await new PlanStore(services.objects).newest(topology);
-  const records = await readBuildRecords(services.objects, topology);
-  const builds = records.map(({ build, standing }) => ({ id: build.id, standing }));
-  if (newest === null) {
-    const none = { differences: [], commands: [], builds };
-    return { topology, verdict: 'new', version: null, number: 0, ...none };
-  }
-  const differences = await answered(comparePlans(newest.document, own.document), (question) =>
-    countOpen(services, newest, question),
-  );
-  const verdict = newest.isRemoved ? 'decision' : verdictOf(differences);
-  const commands = verdict === 'decision' ? commandsFor(topology, differences) : [];
-  const { number, version } = newest;
-  return {
-    ...{ topology, verdict, version, number, builds },
-    differences: differences.map(({ node, text, verdict: of }) => ({ verdict: of, node, text })),
-    commands: newest.isRemoved
-      ? [`millrace begin ${topology}   begins it again: it was removed`]
-      : commands,
-  };
+async function compareHere(
+  place: DecisionPlace,
+  topology: string | undefined,
+): Promise<readonly Comparison[]> {
+  return onStore(place, async (services) => {
+    const comparisons: Comparison[] = [];
+    for (const own of plansOf(place.topologies)) {
+      if (topology !== undefined && own.topology !== topology) continue;
+      comparisons.push(await comparePlan(services, own));
+    }
+    return comparisons;
+  });
 }
 
 function comparisonText(found: Comparison): string {
@@ -99,38 +69,29 @@ function comparisonText(found: Comparison): string {
   ].join('\n');
 }
 
-export type Decision =
-  | { readonly kind: 'new-version' | 'begin' | 'remove' }
-  | { readonly kind: 'remove-nodes'; readonly nodes: readonly string[] }
-  | ({ readonly kind: 'rollback' } & RollbackRequest);
-
 /** Takes a decision about a topology; see shared/operations/decisions/decide.ts. */
 export async function decide(
   place: DecisionPlace,
   topology: string,
   decision: Decision,
 ): Promise<void> {
-  const own = plansOf(place.topologies).find((one) => one.topology === topology);
-  if (own === undefined) throw new WrongUse(`this app has no topology ${topology}`);
-  place.output.progress(`${decision.kind} ${topology}: what is owed leaves`);
-  const decided = await onStore(place, (services) =>
-    take({ services, build: buildIdentity(), own }, decision),
-  );
-  place.output.result(decided, decidedText(decision, decided));
+  const { flags, output } = place;
+  output.progress(`${decision.kind} ${topology}: what is owed leaves`);
+  const decided =
+    flags.on === undefined
+      ? await decideHere(place, topology, decision)
+      : await askApp<Decided>(`${flags.on}/api/decisions`, flags, { topology, decision });
+  output.result(decided, decidedText(decision, decided));
 }
 
-async function take(world: DecisionWorld, decision: Decision): Promise<Decided> {
-  switch (decision.kind) {
-    case 'new-version':
-    case 'begin':
-      return newVersion(world, decision.kind);
-    case 'remove':
-      return removeTopology(world);
-    case 'remove-nodes':
-      return removeNodes(world, decision.nodes);
-    case 'rollback':
-      return rollback(world, decision);
-  }
+async function decideHere(
+  place: DecisionPlace,
+  topology: string,
+  decision: Decision,
+): Promise<Decided> {
+  const own = plansOf(place.topologies).find((one) => one.topology === topology);
+  if (own === undefined) throw new WrongUse(`this app has no topology ${topology}`);
+  return onStore(place, (services) => take({ services, build: buildIdentity(), own }, decision));
 }
 
 function decidedText({ kind }: Decision, decided: Decided): string {

@@ -14,8 +14,14 @@ import type { LeaseTimes } from '../../local/functions-host/event-hub-trigger';
 import type { Azurite } from '../../local/storage';
 import { emulatorConfig, plan, type Plan } from '../../shared/planner';
 import type { Topology } from '../../shared/dataflow';
+import type { BuildIdentity } from '../../shared/model/topology-plan';
 import { buildApp, type BuiltApp } from './build-app';
 import { closeClient } from './event-hubs';
+
+export interface OtherHost {
+  readonly app: BuiltApp;
+  readonly host: FunctionsHost;
+}
 
 export class Cluster {
   readonly plan: Plan;
@@ -26,6 +32,7 @@ export class Cluster {
     dataDirectory: string;
     producers: Map<string, EventHubProducerClient>;
   };
+  readonly #others: OtherHost[] = [];
   emulator: EmulatorProcess;
   host: FunctionsHost;
   readonly hostLines: string[];
@@ -68,6 +75,41 @@ export class Cluster {
       if (!batch.tryAdd({ body: Buffer.from(body) })) throw new Error('the body is too large');
     }
     if (batch.count > 0) await producer.sendBatch(batch);
+  }
+
+  /** Another build of the app on the same hubs and storage, as in a rolling deploy. */
+  async addHost(options: {
+    readonly module: string;
+    readonly build: BuildIdentity;
+    readonly workers: number;
+  }): Promise<OtherHost> {
+    const app = await buildApp({
+      ...{ topologies: options.module, build: options.build, hostJson: usualHostJson },
+    });
+    const host = await startFunctionsHost({
+      ...{ appDirectory: app.directory, workers: options.workers, httpPort: 0 },
+      leases: quickLeases,
+      log: (line) => this.hostLines.push(line),
+      settings: this.settings,
+    });
+    const other = { app, host };
+    this.#others.push(other);
+    return other;
+  }
+
+  /** What an app is set to here, also for processes that are no host's. */
+  get settings(): Readonly<Record<string, string>> {
+    const { azurite } = this.#resources;
+    return {
+      AzureWebJobsStorage: azurite.connectionString,
+      LakeStorage: azurite.connectionString,
+      EventHubConnection: this.emulator.connectionString,
+      ...usualSettings,
+    };
+  }
+
+  get appDirectory(): string {
+    return this.#resources.app.directory;
   }
 
   /** Switches a fault of the emulator on. */
@@ -123,10 +165,12 @@ export class Cluster {
   async close(): Promise<void> {
     const { app, azurite, dataDirectory, producers } = this.#resources;
     await Promise.allSettled(Array.from(producers.values(), closeClient));
-    await Promise.allSettled([this.host.close()]);
+    const others = this.#others.map(({ host }) => host);
+    await Promise.allSettled([this.host, ...others].map((host) => host.close()));
     this.emulator.child.kill('SIGKILL');
     await Promise.allSettled([azurite.close()]);
     app.remove();
+    for (const other of this.#others) other.app.remove();
     rmSync(dataDirectory, { recursive: true, force: true });
   }
 }
@@ -146,6 +190,8 @@ export interface ClusterOptions {
   readonly topologies: { readonly module: string; readonly defined: readonly Topology[] };
   readonly partitionCount: number;
   readonly workers: number;
+  /** Which build it is; default: code that no build made. */
+  readonly build?: BuildIdentity;
   readonly settings?: Readonly<Record<string, string>>;
   readonly hostJson?: Readonly<Record<string, unknown>>;
   /** Stands before Azurite's blob port, for faults of the store. */
@@ -165,6 +211,18 @@ const quickLeases = {
   loadBalancingUpdateIntervalMs: 500,
 };
 
+const usualHostJson = {
+  functionTimeout: '00:00:20',
+  extensions: { eventHubs: { maxEventBatchSize: 200, prefetchCount: 600 } },
+};
+
+const usualSettings = {
+  MILLRACE_TEND_INTERVAL_MS: '300',
+  MILLRACE_STALL_AFTER_MS: '2000',
+  MILLRACE_HUB_CHECK_INTERVAL_MS: '1000',
+  MILLRACE_FLUSH_ROWS_MAX: '700',
+};
+
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'millrace-cluster-'));
   const planned = plan(options.topologies.defined);
@@ -173,11 +231,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   writeFileSync(config, JSON.stringify(emulatorConfig({ ...planned, hubs })));
   const app = await buildApp({
     topologies: options.topologies.module,
-    hostJson: {
-      functionTimeout: '00:00:20',
-      extensions: { eventHubs: { maxEventBatchSize: 200, prefetchCount: 600 } },
-      ...options.hostJson,
-    },
+    hostJson: { ...usualHostJson, ...options.hostJson },
+    ...(options.build && { build: options.build }),
   });
   const storageDirectory = options.isStorageOnDisk === true ? join(dataDirectory, 'storage') : null;
   const azurite = await startAzurite(
@@ -200,10 +255,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       AzureWebJobsStorage: azurite.connectionString,
       LakeStorage: storage,
       EventHubConnection: emulator.connectionString,
-      MILLRACE_TEND_INTERVAL_MS: '300',
-      MILLRACE_STALL_AFTER_MS: '2000',
-      MILLRACE_HUB_CHECK_INTERVAL_MS: '1000',
-      MILLRACE_FLUSH_ROWS_MAX: '700',
+      ...usualSettings,
       ...options.settings,
     },
   });

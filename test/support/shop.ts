@@ -1,60 +1,13 @@
 /** A topology of two stages about which decisions are taken, half-done in every way that there is. */
-import { Type } from 'typebox';
-import {
-  count,
-  minutes,
-  Timestamp,
-  topology,
-  tumbling,
-  type Topology,
-} from '../../shared/dataflow';
 import { isBalanced, LedgerReader } from '../../shared/ledger/ledger-reader';
 import type { BuildIdentity } from '../../shared/model/topology-plan';
 import { newerVersion } from '../../shared/model/version-name';
 import { readBeginning } from '../../shared/operations/decisions/versions';
 import type { Runtime } from '../../shared/task/runtime';
+import { shopApp, type ShopShape } from '../fixtures/topologies/shop';
 import { StageWorld, WorkerDied } from './stage-world';
 
-const event = Type.Object({ k: Type.String(), time: Timestamp() });
-const row = Type.Object({ k: Type.String(), n: Type.Integer() });
-
-export interface ShopShape {
-  readonly sizeMs?: number;
-  /** A second window, over the same keys. */
-  readonly extra?: boolean;
-  /** A window over other keys: a third stage. */
-  readonly otherKeys?: boolean;
-  /** Without windows: one stage. */
-  readonly plain?: boolean;
-  /** Fails on sales of `poison`. */
-  readonly failing?: boolean;
-}
-
-export function shopApp(shape: ShopShape = {}): Topology[] {
-  const { extra = false, otherKeys = false, plain = false, sizeMs = minutes(1) } = shape;
-  const checked = (k: string): string => {
-    if (shape.failing === true && k === 'poison') throw new Error('not mended yet');
-    return k;
-  };
-  return [
-    topology('shop', (t) => {
-      const events = t.source('sales', { schema: event, eventTime: (e) => e.time });
-      events.map((e) => ({ k: checked(e.k), n: 1 })).toLake('all', { schema: row });
-      const over = (key: string, ...names: string[]): void => {
-        const keyed = events.keyBy((e) => e.k, { name: key });
-        for (const name of names) {
-          keyed
-            .window(tumbling(sizeMs), { name })
-            .aggregate({ n: count() })
-            .map((w) => ({ k: String(w.key), n: w.n }))
-            .toLake(name, { schema: row });
-        }
-      };
-      if (!plain) over('kk', 'sums', ...(extra ? ['more'] : []));
-      if (otherKeys) over('oo', 'others');
-    }),
-  ];
-}
+export { shopApp };
 
 export const oldBuild: BuildIdentity = { id: 'old', builtAtMs: 1_000 };
 export const newBuild: BuildIdentity = { id: 'new', builtAtMs: 2_000 };
