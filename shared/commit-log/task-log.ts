@@ -67,6 +67,16 @@ export class TaskLog {
     return log;
   }
 
+  /** The log as it is; null: nobody has begun it. For whoever does not know what it is to begin with. */
+  static async openBegun(options: Omit<TaskLogOptions, 'inherited'>): Promise<TaskLog | null> {
+    const log = new TaskLog({ ...options, inherited: null });
+    const newest = await log.#newestGeneration();
+    if (newest === undefined) return null;
+    const first = newest > 0 ? null : await options.appends.stat(generationName(options.path, 0));
+    // Who made the blob has not said yet what the task takes over, or died before.
+    return first?.bytes === 0 ? null : log;
+  }
+
   /** The generation that is appended to, or the sealed one before it while `needsRoll`. */
   get generation(): number {
     return this.#current.number;

@@ -34,21 +34,26 @@ export async function countOpen(
   let open = 0;
   for (const path of await logsOfVersion(world.appends, entry)) {
     if (path.stage !== question.stage) continue;
-    open += (await readState(world, plan, path)).keyed.keysOf(question.name);
+    open += (await readState(world, plan, path))?.keyed.keysOf(question.name) ?? 0;
   }
   return open;
 }
 
-/** A task's state as its log has it now. Nothing is appended. */
-async function readState(world: LogWorld, plan: StagePlan, path: TaskAddress): Promise<TaskState> {
+/** A task's state as its log has it now; null: nobody has begun it. Nothing is appended. */
+async function readState(
+  world: LogWorld,
+  plan: StagePlan,
+  path: TaskAddress,
+): Promise<TaskState | null> {
   const { appends, clock, objects } = world;
-  const log = await TaskLog.open({
+  // Its blob may be there, made by a worker that died before it said what the task takes over.
+  const log = await TaskLog.openBegun({
     ...{ appends, objects, clock, path, writer: 'reader' },
     limits: defaultStageLimits.log,
     faultPoint: () => undefined,
     telemetry: { emit: () => undefined },
-    inherited: null,
   });
+  if (log === null) return null;
   const loaded = await log.load();
   const state = await TaskState.fromBase(plan, loaded, {
     clock,

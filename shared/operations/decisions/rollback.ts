@@ -153,10 +153,11 @@ async function leaveTask(
   { entry, path, plan }: { plan: StagePlan; path: TaskAddress; entry: PlanEntry },
 ): Promise<void> {
   const { appends, clock, faultPoint, limits, objects, telemetry, writer } = services;
-  const log = await TaskLog.open({
-    ...{ appends, objects, clock, path, faultPoint, telemetry, writer },
-    ...{ limits: limits.log, inherited: null },
+  const log = await TaskLog.openBegun({
+    ...{ appends, objects, clock, path, faultPoint, telemetry, writer, limits: limits.log },
   });
+  // It owes nothing; and what it is to begin with only a build knows that has the stage.
+  if (log === null) return;
   const loaded = await log.load();
   const state = await TaskState.fromBase(plan, loaded, services);
   for (const record of loaded.records) state.take(record);

@@ -10,6 +10,7 @@ import {
   tumbling,
   type Topology,
 } from '../../../shared/dataflow';
+import { generationName } from '../../../shared/commit-log/names';
 import { listLogs, readLog } from '../../../shared/commit-log/log-reader';
 import type { BuildIdentity } from '../../../shared/model/topology-plan';
 import type { Runtime } from '../../../shared/task/runtime';
@@ -208,6 +209,23 @@ describe('two builds that take turns on a task', () => {
     ).toMatchObject({ isElsewhere: true });
     expect(await turns.world.objects.list('control/halted/')).toEqual([]);
   });
+  it('a task keeps what it has, though plans are compared when a worker died at the birth of its new life', async () => {
+    const turns = new Turns({}, { second: true });
+    const { world } = turns;
+    await turns.batch(world.workerOf(oldBuild, app({ second: true })), 10, 1_000);
+    world.hub('in').recreate(2_000);
+    const [path] = await listLogs(world.appends, 'turns');
+    if (path === undefined) throw new Error('no log');
+    await world.appends.create(generationName({ ...path, incarnation: '000000000002000' }, 0));
+    // A window is gone: every log is asked whether something is open in it.
+    const newer = world.workerOf(newBuild, app({}));
+    const tend = newer.tendAbandoned({ deadlineMs: Infinity, abandonedAfterMs: -Infinity });
+    await expect(tend).rejects.toThrow('1 keys are open');
+    const older = world.workerOf(oldBuild, app({ second: true }));
+    const [ledger] = await older.ledgers(functionName);
+    expect(ledger).toMatchObject({ read: 10, emitted: 10 });
+  });
+
   it('an old build that looks for idle partitions when the new one has begun throws nothing, and lets go', async () => {
     const [joined] = [
       topology('turns', (t) => {
