@@ -4,6 +4,7 @@ import { days } from './duration';
 import { allConsumersOf, kindOf, type GraphNode, type Topology } from './graph';
 import { notePlace, unsound } from './places';
 import { Stream } from './stream';
+import { faultInAggregate } from '../operators/aggregates';
 import { faultsInDurations } from '../operators/durations';
 import type { DeepReadonly } from './value-types';
 
@@ -129,6 +130,10 @@ function* faultsOf(node: GraphNode): Generator<string> {
       ...faultsInDurations({ grace: node.graceMs }),
     ]) {
       yield `window ${node.name}: ${fault}`;
+    }
+    for (const [name, aggregate] of node.aggregates) {
+      const fault = faultInAggregate(aggregate);
+      if (fault !== null) yield `window ${node.name}: aggregate ${name}: ${fault}`;
     }
     for (const reserved of ['key', 'windowStart', 'windowEnd']) {
       if (node.aggregates.some(([name]) => name === reserved)) {

@@ -20,13 +20,13 @@ export function compileStage(plan: StagePlan, topologies: readonly Topology[]): 
   const topology = topologies.find(({ name }) => name === plan.topology);
   const planned = topology && planTopology(topology).find((stage) => stage.plan.name === plan.name);
   const [root] = planned?.roots ?? [];
-  if (planned === undefined || root === undefined) {
+  if (topology === undefined || planned === undefined || root === undefined) {
     throw new StreamError(
       'STREAM_TOPOLOGY_INVALID',
       `no topology has the stage ${plan.topology}/${plan.name}`,
     );
   }
-  const graph = stageGraph(planned);
+  const graph = stageGraph(planned, topology);
   const source =
     root.kind === 'source' ? new SourceEvents(root, Compile(withSafeIntegers(root.schema))) : null;
   return {

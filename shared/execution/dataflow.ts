@@ -1,5 +1,6 @@
 import type { ProgramOutputs } from '../model/program';
-import type { Columns, OperatorInstance, Rows } from '../operators/contract';
+import type { Columns, OperatorInstance, Rows, Selector } from '../operators/contract';
+import { columnsOf, rowsFor, takerName } from '../operators/exchange/carried';
 import type { TaskStores } from '../state/task-stores';
 import type { Books } from './books';
 import { freezeDeep, ownCopy } from '../model/freeze';
@@ -29,6 +30,10 @@ export interface NodeRuntime {
   readonly context: NodeContext;
   readonly stores: OperatorStores | null;
   readonly hasTimers: boolean;
+  /** By port, what it asks of values; null: it is given them. */
+  readonly args: readonly (readonly Selector[] | null)[];
+  /** It takes what came through the stage's exchange, which may carry columns in the place of values. */
+  readonly isFirst: boolean;
   /** By port, then by edge. */
   readonly inboxes: readonly Inbox[];
   readonly outputs: readonly RowBuffer[];
@@ -99,6 +104,8 @@ export class Dataflow {
         context,
         stores,
         hasTimers,
+        args: inputs.map((_, port) => node.spec.args?.(node.config, port) ?? null),
+        isFirst: world.isKeyed && own.some(({ from }) => from < 0),
         inboxes: own,
         outputs,
         consumers,
@@ -223,10 +230,17 @@ function assertWired({ inputs, name }: StageNode, ports: number): void {
 }
 
 function process(node: NodeRuntime, port: number, rows: Rows): void {
-  const { context, instance } = node;
+  const { args, context, instance, name } = node;
   context.beginRows();
-  const args = instance.args === undefined ? noColumns : instance.args(port, rows);
-  instance.process(port, rows, args);
+  const selectors = args[port] ?? null;
+  if (selectors === null && !node.isFirst) {
+    instance.process(port, rows, noColumns);
+    return;
+  }
+  const taker = takerName(name, port);
+  const own = node.isFirst ? rowsFor(rows, taker, selectors?.length ?? null) : rows;
+  if (own.length === 0) return;
+  instance.process(port, own, selectors === null ? noColumns : columnsOf(own, selectors, taker));
 }
 
 /** Rows of several edges in the order of the events that they come of: as if those came one by one. */

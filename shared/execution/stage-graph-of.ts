@@ -1,15 +1,20 @@
-import type { Edge, GraphNode } from '../dataflow/graph';
+import { takersOf } from '../dataflow/carried';
+import type { Edge, GraphNode, Topology } from '../dataflow/graph';
 import type { StagePlan } from '../model/program';
 import type { AppliedOperator } from '../operators/contract';
 import { exchange } from '../operators/exchange';
 import { keyBy } from '../operators/key-by';
+import { carriedColumns } from '../operators/exchange/carried';
 import { toLake } from '../operators/to-lake';
 import { tumblingWindow } from '../operators/window';
 import type { PlannedStage } from '../planner/plan';
 import type { StageEdge, StageGraph, StageNode } from './stage-graph';
 
 /** What a planned stage runs. */
-export function stageGraph({ exits, inside, plan, roots }: PlannedStage): StageGraph {
+export function stageGraph(
+  { exits, inside, plan, roots }: PlannedStage,
+  topology: Topology,
+): StageGraph {
   const nodes: StageNode[] = [];
   /** Of each node of the topology, where what it gives out comes from. */
   const edges = new Map<number, StageEdge>(
@@ -36,7 +41,9 @@ export function stageGraph({ exits, inside, plan, roots }: PlannedStage): StageG
     const place = add(node, operatorOf(node, plan, position >= 0), inputs);
     edges.set(node.id, { from: place, output: 0 });
     if (position < 0) continue;
-    const sink = exchange(position, plan.exchanges[position]?.port ?? 0);
+    const takers = node.kind === 'keyBy' ? takersOf(topology, node) : null;
+    const carried = takers && carriedColumns(takers);
+    const sink = exchange(position, plan.exchanges[position]?.port ?? 0, carried);
     exchangeNodes[position] = add(node, sink, [[{ from: place, output: 0 }]]);
   }
   return { ports: roots.length, nodes, exchangeNodes };

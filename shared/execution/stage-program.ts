@@ -10,6 +10,7 @@ import type {
 import { EventSegment, segmentEventsMax } from '../model/segment';
 import type { KeyedStore } from '../state/stores';
 import type { TaskStores } from '../state/task-stores';
+import { Carried } from '../operators/exchange/carried';
 import { Books } from './books';
 import { Dataflow, type NodeRuntime } from './dataflow';
 import { Fingerprints } from './fingerprints';
@@ -201,13 +202,15 @@ export class StageProgram implements Program {
   /** Gives the events to the operators: all that are not refused. */
   #runRows(segment: EventSegment, from: number, to: number): void {
     this.#time.prepare();
-    const { keys, ports, refusals, timesMs, values } = segment;
+    const { carriedFor: carried, keys, ports, refusals, timesMs, values } = segment;
     for (const rows of this.#rows) rows.clear();
     for (let at = from; at < to; at += 1) {
       if (refusals[at] !== undefined) continue;
       const rows = this.#rows[ports[at] ?? 0];
       invariant(rows !== undefined, 'the stage has the port that an event came through');
-      rows.add(values[at], keys[at] ?? '', timesMs[at] ?? 0, this.#marks[at] ?? -Infinity, at);
+      const carriedFor = carried[at];
+      const value = carriedFor === undefined ? values[at] : new Carried(carriedFor, values[at]);
+      rows.add(value, keys[at] ?? '', timesMs[at] ?? 0, this.#marks[at] ?? -Infinity, at);
     }
     this.#dataflow.run(this.#rows, to - from === 1);
     this.#state.keepUpdated();

@@ -75,6 +75,8 @@ export interface ProgramEvent {
   readonly markMs?: number | undefined;
   /** Which of the streams that go through one exchange it belongs to. Absent: the first. */
   readonly port?: number | undefined;
+  /** Of an exchange event that carries columns in the place of its value: whom they are for. */
+  readonly carriedFor?: string | undefined;
   readonly value: unknown;
   /** Numbers that `value` does not hold as they were sent: seldom any. */
   readonly inexact?: readonly InexactNumber[] | undefined;
@@ -99,6 +101,8 @@ export interface ExchangeEvent {
   readonly markMs?: number;
   /** Which of the streams that go through the exchange it belongs to. Absent: the first. */
   readonly port?: number;
+  /** `value` is columns: all that those who take it need of the value. Whom each is for, with commas between. */
+  readonly carriedFor?: string;
   readonly value: unknown;
   /** The value holds a −0, which `JSON.stringify` would write as 0. */
   readonly hasNegativeZero?: boolean;

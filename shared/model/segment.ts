@@ -42,6 +42,8 @@ export class EventSegment {
   /** Of events of an exchange: the watermark of the source partition where the event came behind it, or null. */
   readonly marksMs: (number | null)[] = [];
   readonly ports: number[] = [];
+  /** Where any event of an exchange carries columns in the place of its value: whom they are for. */
+  readonly carriedFor: (string | undefined)[] = [];
   /** The message that each came in. */
   readonly bodies: Uint8Array[] = [];
   /** Where any event has one. */
@@ -63,6 +65,7 @@ export class EventSegment {
     this.timesMs[at] = event.eventTimeMs;
     this.marksMs[at] = event.markMs ?? null;
     this.ports[at] = event.port ?? 0;
+    this.carriedFor[at] = event.carriedFor;
     this.inexact[at] = event.inexact;
     this.refusals[at] = undefined;
   }

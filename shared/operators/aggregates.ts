@@ -18,6 +18,44 @@ export interface Aggregate<Value, Accumulator, Result> {
    * that fails elsewhere must not have done. Absent: `add` gives a new one and leaves the old as it was.
    */
   readonly copy?: (accumulator: Accumulator) => Accumulator;
+  /**
+   * `add` in two steps, where it asks nothing of a value but what a function selects: `add(a, v)` is
+   * `fold(a, select(v))`. The first may run before an exchange, so that the value need not travel.
+   */
+  readonly steps?: {
+    readonly select: (value: Value) => unknown;
+    readonly fold: (accumulator: Accumulator, selected: never) => Accumulator;
+  };
+  /**
+   * One accumulator of what two have gathered, of values that come after each other: what `add` of all of
+   * them in this order would have given, but for the rounding of sums. Changes neither. Absent: windows that put
+   * parts together (sessions, panes) cannot have it.
+   */
+  readonly merge?: (left: Accumulator, right: Accumulator) => Accumulator;
+  /** How accumulators are kept where they are no plain values. Absent: they are. */
+  readonly codec?: {
+    readonly toJson: (accumulator: Accumulator) => unknown;
+    readonly fromJson: (json: unknown) => Accumulator;
+  };
+}
+
+/** What an aggregate keeps, by what it selects of each value. */
+function selecting<Value, Selected, Accumulator, Result>(made: {
+  readonly kind: string;
+  readonly select: (value: Value) => Selected;
+  /** Judges what the user's function gave. */
+  readonly judged: (selected: Selected) => Selected;
+  readonly create: () => Accumulator;
+  readonly fold: (accumulator: Accumulator, selected: Selected) => Accumulator;
+  readonly merge: (left: Accumulator, right: Accumulator) => Accumulator;
+  readonly result: (accumulator: Accumulator) => Result;
+}): Aggregate<Value, Accumulator, Result> {
+  const { create, fold, judged, kind, merge, result, select } = made;
+  return {
+    ...{ kind, select, create, merge, result },
+    add: (accumulator, value) => fold(accumulator, judged(select(value))),
+    steps: { select: (value) => judged(select(value)), fold },
+  };
 }
 
 /**
@@ -31,90 +69,109 @@ function finite(number: number, what: string): number {
 
 /** How many values. */
 export function count<Value>(): Aggregate<Value, number, number> {
-  return { kind: 'count', create: () => 0, add: (total) => total + 1, result: (total) => total };
-}
-
-/** The sum of a number of each value; 0 for none. */
-export function sum<Value>(select: (value: Value) => number): Aggregate<Value, number, number> {
   return {
-    kind: 'sum',
-    select,
+    kind: 'count',
     create: () => 0,
-    add: (total, value) => finite(total + finite(select(value), 'sum'), 'sum'),
+    add: (total) => total + 1,
+    // Nothing of the value: a column of nothing.
+    steps: { select: () => null, fold: (total) => total + 1 },
+    merge: (left, right) => left + right,
     result: (total) => total,
   };
 }
 
-/** The least number; null for none. */
-export function min<Value>(
-  select: (value: Value) => number,
-): Aggregate<Value, number | null, number | null> {
-  return {
-    kind: 'min',
+/** The sum of a number of each value; 0 for none. */
+export function sum<Value>(select: (value: Value) => number): Aggregate<Value, number, number> {
+  return selecting({
+    kind: 'sum',
     select,
-    create: () => null,
-    add: (least, value) => {
-      const number = finite(select(value), 'min');
-      return least === null || number < least ? number : least;
+    judged: (number) => finite(number, 'sum'),
+    create: () => 0,
+    fold: (total: number, number) => finite(total + number, 'sum'),
+    merge: (left, right) => finite(left + right, 'sum'),
+    result: (total) => total,
+  });
+}
+
+type Least = number | null;
+
+function extreme<Value>(
+  kind: 'min' | 'max',
+  select: (value: Value) => number,
+): Aggregate<Value, Least, Least> {
+  const isBetter = (number: number, than: number): boolean =>
+    kind === 'min' ? number < than : number > than;
+  return selecting({
+    kind,
+    select,
+    judged: (number) => finite(number, kind),
+    create: (): Least => null,
+    fold: (best: Least, number): Least => (best === null || isBetter(number, best) ? number : best),
+    merge: (left, right) => {
+      if (left === null || right === null) return left ?? right;
+      return isBetter(right, left) ? right : left;
     },
-    result: (least) => least,
-  };
+    result: (best) => best,
+  });
+}
+
+/** The least number; null for none. */
+export function min<Value>(select: (value: Value) => number): Aggregate<Value, Least, Least> {
+  return extreme('min', select);
 }
 
 /** The greatest number; null for none. */
-export function max<Value>(
-  select: (value: Value) => number,
-): Aggregate<Value, number | null, number | null> {
-  return {
-    kind: 'max',
-    select,
-    create: () => null,
-    add: (greatest, value) => {
-      const number = finite(select(value), 'max');
-      return greatest === null || number > greatest ? number : greatest;
-    },
-    result: (greatest) => greatest,
-  };
+export function max<Value>(select: (value: Value) => number): Aggregate<Value, Least, Least> {
+  return extreme('max', select);
 }
 
 type Mean = readonly [total: number, count: number];
+
+const mean = {
+  create: (): Mean => [0, 0],
+  fold: ([total, values]: Mean, number: number): Mean => [
+    finite(total + number, 'average'),
+    values + 1,
+  ],
+  merge: (left: Mean, right: Mean): Mean => [
+    finite(left[0] + right[0], 'average'),
+    left[1] + right[1],
+  ],
+  result: ([total, values]: Mean): number | null => (values === 0 ? null : total / values),
+};
 
 /** The arithmetic mean; null for none. */
 export function average<Value>(
   select: (value: Value) => number,
 ): Aggregate<Value, Mean, number | null> {
-  return {
-    kind: 'average',
-    select,
-    create: () => [0, 0],
-    add: ([total, values], value) => [
-      finite(total + finite(select(value), 'average'), 'average'),
-      values + 1,
-    ],
-    result: ([total, values]) => (values === 0 ? null : total / values),
-  };
+  const judged = (number: number): number => finite(number, 'average');
+  return selecting({ kind: 'average', select, judged, ...mean });
 }
 
 /** The share (0 to 1) of values for which something is true; null for none. */
 export function share<Value>(
   isCounted: (value: Value) => boolean,
 ): Aggregate<Value, Mean, number | null> {
-  return {
-    ...average((value: Value) => (isTrue(isCounted(value), 'share') ? 1 : 0)),
+  return selecting({
+    ...mean,
     kind: 'share',
     select: isCounted,
-  };
+    judged: (is: boolean) => isTrue(is, 'share'),
+    fold: (accumulator: Mean, is: boolean) => mean.fold(accumulator, is ? 1 : 0),
+  });
 }
 
 /**
  * A fold of your own: `add` may change the accumulator that it is given, or give a new one. Each window has
  * its own, which begins as a copy of `initial`. It must be a plain value (see `Aggregate`); an event that
- * makes it anything else is a dead letter.
+ * makes it anything else is a dead letter. `merge` makes one accumulator of two, of values after each other; it
+ * may change both.
  * @throws TypeError when `initial` is no plain value
  */
 export function reduce<Value, Accumulator>(
   initial: Accumulator,
   add: (accumulator: Accumulator, value: Value) => Accumulator,
+  merge?: (left: Accumulator, right: Accumulator) => Accumulator,
 ): Aggregate<Value, Accumulator, Accumulator> {
   assertAccumulator(initial, 'reduce: the initial accumulator');
   const first = deepCopy(initial);
@@ -130,7 +187,32 @@ export function reduce<Value, Accumulator>(
     // What is done to the result must not be done to the state, which a refused commit goes back to.
     result: deepCopy,
     copy: deepCopy,
+    ...(merge !== undefined && {
+      merge: (left: Accumulator, right: Accumulator) => {
+        const merged = merge(deepCopy(left), deepCopy(right));
+        assertAccumulator(merged, 'reduce: what the merging function gave');
+        return merged;
+      },
+    }),
   };
+}
+
+/**
+ * What is wrong with what an aggregate keeps, in words that follow its name: it is written to the log, and read
+ * again by another worker. Null: nothing.
+ */
+export function faultInAggregate({
+  codec,
+  create,
+}: Aggregate<never, unknown, unknown>): string | null {
+  try {
+    const kept = codec === undefined ? create() : codec.toJson(create());
+    assertAccumulator(kept, codec === undefined ? 'its accumulator' : 'what its codec makes');
+    return null;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return codec === undefined ? `${reason}, or give it a codec` : reason;
+  }
 }
 
 /** Deeper than any accumulator is nested: what goes on from there goes round. */

@@ -29,8 +29,11 @@ export interface Rows {
   readonly origins: readonly number[];
 }
 
-/** What the user's selectors made of rows: one array per selector. */
+/** What the user's selectors made of rows: one array per selector, each as long as the rows. */
 export type Columns = readonly (readonly unknown[])[];
+
+/** A function of the user's that an operator asks for all that it needs of a value: pure, and may fail. */
+export type Selector = (value: unknown) => unknown;
 
 export interface Port {
   readonly name: string;
@@ -64,6 +67,13 @@ export interface OperatorSpec<Config> {
   readonly shape: (config: Config) => OperatorShape;
   /** The settings as JSON, without functions: part of the fingerprint. */
   readonly describe: (config: Config) => unknown;
+  /**
+   * All that the operator needs of the values that come through a port; null: the values themselves. They are
+   * asked before `process`, which is given what they made as columns and must not look at values then: behind an
+   * exchange whose consumers all say so, only these columns travel. What they give is plain (shared/model/
+   * plain-value.ts); what they throw is the fault of the row's event, wherever they ran.
+   */
+  readonly args?: (config: Config, port: number) => readonly Selector[] | null;
   readonly open: (config: Config, context: TaskContext) => OperatorInstance;
   /**
    * How long after a row's time something of it may still be open here, in milliseconds; null: nobody
@@ -89,8 +99,6 @@ export interface TypedOperator<Value, Next> extends AppliedOperator {
 
 /** An operator at work in one task. */
 export interface OperatorInstance {
-  /** The user's selectors: pure, may fail, and may run before the exchange. */
-  args?(port: number, rows: Rows): Columns;
   /**
    * Takes rows in, in order: changes state, gives rows out. What it throws is the fault of the row's event,
    * and undone with all that the event did. It may be called again for rows that it has had: what it did

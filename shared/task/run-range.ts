@@ -3,7 +3,12 @@ import { invariant, StreamError } from '../model/errors';
 import type { Clock, HubMessage } from '../model/ports';
 import type { LedgerDraft, Program, StagePlan } from '../model/program';
 import { EventSegment } from '../model/segment';
-import { decodeEnvelope, type Envelope, type EventsEnvelope } from '../delivery/exchange/envelope';
+import {
+  decodeEnvelope,
+  eventOfEnvelope,
+  type Envelope,
+  type EventsEnvelope,
+} from '../delivery/exchange/envelope';
 import type { Producers } from '../delivery/exchange/producers';
 import type { MessageEvents, MessageOpener } from '../ingest/decode';
 import type { BatchOutputs } from './batch-outputs';
@@ -256,12 +261,8 @@ class RangeRun {
       const position = { sequenceNumber, index, enqueuedTimeMs };
       const event = envelope.events[index];
       if (event === undefined) continue;
-      const [key, eventTimeMs, value, markMs] = event;
       if (!this.#gatheredQuarantined(position, body)) {
-        this.#segment.add(
-          { ...position, key, eventTimeMs, value, markMs, port: envelope.port },
-          body,
-        );
+        this.#segment.add({ ...position, ...eventOfEnvelope(event, envelope.port) }, body);
       }
       this.#cursor = { sequenceNumber, index: index + 1 };
     }

@@ -1,6 +1,7 @@
 import {
   decodeEnvelope,
   envelopeEventBytes,
+  withPort,
   type EnvelopeEvent,
 } from '../delivery/exchange/envelope';
 import { MessageOpener, type MessageEvents } from '../ingest/decode';
@@ -53,7 +54,7 @@ export class EnvelopeReader implements SegmentReader {
   bytesOf(segment: EventSegment, at: number): Uint8Array {
     const body = segment.bodies[at] ?? new Uint8Array();
     if (this.#last?.body !== body) this.#last = { body, bytesOf: envelopeEventBytes(body) };
-    return this.#last.bytesOf(segment.indexes[at] ?? 0);
+    return withPort(this.#last.bytesOf(segment.indexes[at] ?? 0), segment.ports[at] ?? 0);
   }
 }
 

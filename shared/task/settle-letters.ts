@@ -8,7 +8,7 @@ import {
 } from '../model/commit';
 import { invariant, StreamError } from '../model/errors';
 import type { EventEnd, LedgerDraft, StagePlan } from '../model/program';
-import type { EnvelopeEvent } from '../delivery/exchange/envelope';
+import { eventOfEnvelope, type EnvelopeEvent } from '../delivery/exchange/envelope';
 import { openMessage, type DecodedEvent } from '../ingest/decode';
 import type { KeyedStore } from '../state/stores';
 import { tooLarge } from './commit-cut';
@@ -225,8 +225,7 @@ function runEvent(
     const { inexact, value } = event;
     return hold.program.process({ ...position, key: null, eventTimeMs: null, value, inexact });
   }
-  const [key, eventTimeMs, value, markMs] = event.value as EnvelopeEvent;
-  return hold.program.process({ ...position, key, eventTimeMs, value, markMs });
+  return hold.program.process({ ...position, ...eventOfEnvelope(event.value as EnvelopeEvent) });
 }
 
 /** Why a letter can only be discarded; null: it may be redriven. */

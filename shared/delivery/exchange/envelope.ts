@@ -53,15 +53,46 @@ export interface EventsEnvelope extends EnvelopeHead {
 }
 
 /**
- * A canonical key (shared/model/key.ts), an event time in epoch milliseconds, a value; and for an event that
- * came behind the watermark of its source partition that watermark, by which it may be late.
+ * A canonical key (shared/model/key.ts), an event time in epoch milliseconds, a value; for an event that came
+ * behind the watermark of its source partition that watermark, by which it may be late, else null; where columns
+ * travel in the place of the value, whom they are for, else null; and in a dead letter the port, where it is not
+ * the first. What is null or 0 to the end is left out.
  */
 export type EnvelopeEvent = readonly [
   key: string,
   eventTimeMs: number,
   value: unknown,
-  markMs?: number,
+  markMs?: number | null,
+  carriedFor?: string | null,
+  port?: number,
 ];
+
+/** An event of an exchange as its stage is given it. */
+export function eventOfEnvelope(
+  [key, eventTimeMs, value, markMs, carriedFor, ownPort]: EnvelopeEvent,
+  port = 0,
+): {
+  readonly key: string;
+  readonly eventTimeMs: number;
+  readonly value: unknown;
+  readonly markMs: number | undefined;
+  readonly carriedFor: string | undefined;
+  readonly port: number;
+} {
+  return {
+    ...{ key, eventTimeMs, value, port: ownPort ?? port },
+    ...{ markMs: markMs ?? undefined, carriedFor: carriedFor ?? undefined },
+  };
+}
+
+/** The bytes of an event of an exchange with the port that it came through: its envelope is not kept. */
+export function withPort(bytes: Uint8Array, port: number): Uint8Array {
+  if (port === 0) return bytes;
+  const text = Buffer.from(bytes).toString('utf8').trimEnd();
+  const { length } = JSON.parse(text) as unknown[];
+  const missing = Array.from({ length: Math.max(0, 5 - length) }, () => ',null').join('');
+  return Buffer.from(`${text.slice(0, -1)}${missing},${port}]`);
+}
 
 /**
  * Source partitions in which nothing has come since all of `ends` was read: they need not be waited for while
@@ -212,10 +243,13 @@ function faultInEvents(events: unknown): string | null {
 function isEnvelopeEvent(event: unknown): boolean {
   return (
     Array.isArray(event) &&
-    (event.length === 3 || event.length === 4) &&
+    event.length >= 3 &&
+    event.length <= 6 &&
     typeof event[0] === 'string' &&
     typeof event[1] === 'number' &&
-    (event.length === 3 || typeof event[3] === 'number')
+    (event[3] === undefined || event[3] === null || typeof event[3] === 'number') &&
+    (event[4] === undefined || event[4] === null || typeof event[4] === 'string') &&
+    (event[5] === undefined || Number.isSafeInteger(event[5]))
   );
 }
 

@@ -75,11 +75,13 @@ export class Outbox {
 
   /** @returns the length of the event's text, in UTF-16 units */
   add(event: ExchangeEvent): number {
-    const { eventTimeMs, key, markMs = -Infinity, value } = event;
+    const { carriedFor, eventTimeMs, key, markMs = -Infinity, value } = event;
     const partition = partitionOfGroup(keyGroupOf(key), this.#partitionCount);
     const parts = [key, eventTimeMs, value];
     // Where it is not behind, no window can refuse the event by it.
-    if (eventTimeMs < markMs) parts.push(markMs);
+    const isBehind = eventTimeMs < markMs;
+    if (isBehind || carriedFor !== undefined) parts.push(isBehind ? markMs : null);
+    if (carriedFor !== undefined) parts.push(carriedFor);
     const text = event.hasNegativeZero === true ? plainText(parts) : JSON.stringify(parts);
     assertFitsMessage(text);
     this.#texts[partition]?.push(text);

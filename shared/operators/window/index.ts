@@ -1,7 +1,14 @@
 import type { StoreCodec } from '../../state/stores';
 import { endOfTimeMs } from '../../time/exchange-time';
 import type { Aggregate } from '../aggregates';
-import type { AppliedOperator, OperatorInstance, OperatorSpec, TaskContext } from '../contract';
+import type {
+  AppliedOperator,
+  Columns,
+  OperatorInstance,
+  OperatorSpec,
+  Selector,
+  TaskContext,
+} from '../contract';
 
 /** What becomes of values that came too late for their window; all are counted. */
 type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
@@ -31,16 +38,41 @@ const spec: OperatorSpec<TumblingConfig> = {
     ...{ kind: 'tumbling', sizeMs, graceMs },
     aggregates: aggregates.map(([name, { kind }]) => `${kind} ${name}`),
   }),
+  args: selectorsOf,
   open: (config, context) => new TumblingWindow(config, context),
   openForMs: ({ graceMs, sizeMs }) => sizeMs + graceMs,
 };
 
+/** All that the aggregates ask of values, a column for each; null: one asks for more, or late ones go on whole. */
+function selectorsOf({ aggregates, late }: TumblingConfig): readonly Selector[] | null {
+  if (late === 'sideOutput') return null;
+  const selectors: Selector[] = [];
+  for (const [, { steps }] of aggregates) {
+    if (steps === undefined) return null;
+    selectors.push(steps.select as Selector);
+  }
+  return selectors;
+}
+
 /** A window's accumulators are replaced in its array; those that are changed in place are copied with it. */
 function accumulatorsCodec(aggregates: TumblingConfig['aggregates']): StoreCodec<unknown[]> {
   const isChanging = aggregates.some(([, { copy }]) => copy !== undefined);
+  const isCoded = aggregates.some(([, { codec }]) => codec !== undefined);
   return {
-    toJson: (accumulators) => accumulators,
-    fromJson: (json) => json as unknown[],
+    toJson: isCoded
+      ? (accumulators) =>
+          aggregates.map(([, { codec }], index) => {
+            const accumulator = accumulators[index];
+            return codec === undefined ? accumulator : codec.toJson(accumulator);
+          })
+      : (accumulators) => accumulators,
+    fromJson: isCoded
+      ? (json) =>
+          aggregates.map(([, { codec }], index) => {
+            const kept = (json as readonly unknown[])[index];
+            return codec === undefined ? kept : codec.fromJson(kept);
+          })
+      : (json) => json as unknown[],
     clone: isChanging
       ? (accumulators) =>
           aggregates.map(([, { copy }], index) => {
@@ -79,7 +111,7 @@ class TumblingWindow implements OperatorInstance {
     };
   }
 
-  process(_port: number, rows: Parameters<OperatorInstance['process']>[1]): void {
+  process(_port: number, rows: Parameters<OperatorInstance['process']>[1], args: Columns): void {
     const context = this.#context;
     const { graceMs, late, sizeMs } = this.#config;
     for (let index = 0; index < rows.length; index += 1) {
@@ -97,18 +129,23 @@ class TumblingWindow implements OperatorInstance {
         // The oldest window that is still open.
         endMs = (Math.floor((closedThroughMs - graceMs) / sizeMs) + 1) * sizeMs;
       }
-      this.#add(endMs, value);
+      this.#add(endMs, value, args, index);
     }
   }
 
-  #add(endMs: number, value: unknown): void {
+  #add(endMs: number, value: unknown, args: Columns, row: number): void {
     const { aggregates, graceMs } = this.#config;
     this.#isNew = false;
     const accumulators = this.#windows.update(endMs, this.#make);
     for (let index = 0; index < aggregates.length; index += 1) {
       const aggregate = aggregates[index]?.[1];
       if (aggregate === undefined) continue;
-      accumulators[index] = aggregate.add(accumulators[index], value as never);
+      const column = args[index];
+      const accumulator = accumulators[index];
+      accumulators[index] =
+        column === undefined || aggregate.steps === undefined
+          ? aggregate.add(accumulator, value as never)
+          : aggregate.steps.fold(accumulator, column[row] as never);
     }
     if (this.#isNew) this.#context.setTimer(endMs + graceMs);
   }
