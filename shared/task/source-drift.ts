@@ -9,7 +9,7 @@ import type { TaskOptions } from './task-hold';
 const patienceStalls = 4;
 
 interface Document extends SourceTimes {
-  readonly format: 1;
+  readonly format: 2;
   readonly version: string;
 }
 
@@ -28,14 +28,43 @@ interface Place {
   readonly version: string;
 }
 
+interface Page extends Place {
+  readonly stage: string;
+  readonly page: number;
+}
+
+function pageName({ page, stage, topology }: Page): string {
+  return `${sourceTimesFolder(topology)}${stage}-${page}.json`;
+}
+
 export async function publishSourceTimes(
   objects: ObjectStore,
-  { page, topology, version }: Place & { readonly page: number },
+  page: Page,
   times: SourceTimes,
 ): Promise<void> {
-  const document: Document = { format: 1, version, ...times };
-  const name = `${sourceTimesFolder(topology)}${times.stage}-${page}.json`;
-  await objects.put(name, Buffer.from(JSON.stringify(document)));
+  const document: Document = { format: 2, version: page.version, ...times };
+  await objects.put(pageName(page), Buffer.from(JSON.stringify(document)));
+}
+
+/** What was said last of one page of a stage; null: nothing, of this version. */
+export async function lastSourceTimes(
+  objects: ObjectStore,
+  page: Page,
+): Promise<SourceTimes | null> {
+  return documentFrom(await objects.get(pageName(page)), page.version);
+}
+
+function documentFrom(bytes: Uint8Array | undefined, version: string): Document | null {
+  if (bytes === undefined) return null;
+  let document: Partial<Document> | null;
+  try {
+    document = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<Document> | null;
+  } catch {
+    // Another tool's bytes: nobody is held back for them, and the next survey writes over them.
+    return null;
+  }
+  const isKnown = document?.format === 2 && document.version === version;
+  return isKnown ? (document as Document) : null;
 }
 
 /** What surveys said last of the sources of a version of a topology. */
@@ -45,10 +74,7 @@ export async function readSourceTimes(
 ): Promise<readonly SourceTimes[]> {
   const listed = await objects.list(sourceTimesFolder(topology));
   const found = await Promise.all(listed.map(({ name }) => objects.get(name)));
-  return found
-    .filter((bytes) => bytes !== undefined)
-    .map((bytes) => JSON.parse(Buffer.from(bytes).toString('utf8')) as Document)
-    .filter((document) => document.format === 1 && document.version === version);
+  return found.flatMap((bytes) => documentFrom(bytes, version) ?? []);
 }
 
 /** Tells the tasks of one process how far they are ahead of the slowest source partition of their topology. */

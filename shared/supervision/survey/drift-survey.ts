@@ -1,10 +1,11 @@
 import {
   driftPatienceMs,
+  lastSourceTimes,
   mayDrift,
   publishSourceTimes,
   readSourceTimes,
 } from '../../task/source-drift';
-import { aheadByMs, sourceTimes } from '../../time/drift';
+import { aheadByMs, catchUpMs, sourceTimes } from '../../time/drift';
 import { isTimeOver } from '../../time/exchange-time';
 import type { StagePlan } from '../../model/program';
 import type { StageServices } from '../../task/services';
@@ -35,7 +36,9 @@ export async function withDrift<Task extends SurveyedTask>(
   const { clock, limits, objects } = services;
   const nowMs = clock.nowMs();
   const stuckSinceMs = nowMs - driftPatienceMs(limits);
-  const own = sourceTimes(
+  const place = { topology: plan.topology, version: page.version };
+  const own = { ...place, stage: plan.name, page: page.page };
+  const times = sourceTimes(
     plan.name,
     nowMs,
     tasks.map(({ digest: { committedAtMs, watermarkMs }, lag, partition }) => ({
@@ -44,14 +47,14 @@ export async function withDrift<Task extends SurveyedTask>(
       watermarkMs: isTimeOver(watermarkMs) ? null : watermarkMs,
       isStuck: committedAtMs < stuckSinceMs,
     })),
+    await lastSourceTimes(objects, own),
   );
-  const place = { topology: plan.topology, version: page.version };
-  await publishSourceTimes(services.objects, { ...place, page: page.page }, own);
+  await publishSourceTimes(objects, own, times);
   const all = await readSourceTimes(objects, place);
   return tasks.map((task) => {
     const aheadMs = aheadByMs(all, { stage: plan.name, partition: task.partition }, stuckSinceMs);
     if (aheadMs <= limits.maxDriftMs) return task;
-    const why = `held back: ${Math.round(aheadMs / 1000)} s of event time ahead of the slowest source partition`;
+    const why = `held back: ${Math.round(aheadMs / 1000)} s of event time ahead of where the slowest source partition will be in ${catchUpMs / 1000} s`;
     return {
       ...task,
       needs: task.needs.filter((need) => need !== 'recover'),

@@ -135,11 +135,14 @@ it('a partition that was held back is read on without a new batch', async () => 
   await one.hand(1, 1);
   await one.survey();
   one.world.nowMs += everyMs;
+  // How fast the slowest goes shows with the second survey.
+  await one.survey();
+  one.world.nowMs += everyMs;
   await one.hand(0, 200);
   expect(await one.lead()).toBe(199);
   const [held] = (await one.survey()).tasks;
   expect(held?.needs).not.toContain('recover');
-  expect(held?.why).toMatch(/held back: 11940 s of event time ahead of the slowest/);
+  expect(held?.why).toMatch(/held back: 11940 s of event time ahead of where the slowest/);
   await one.hand(1, 199);
   expect(await one.lead()).toBe(0);
   one.world.nowMs += everyMs;
@@ -150,6 +153,21 @@ it('a partition that was held back is read on without a new batch', async () => 
 it('partitions that go through a history at one speed do not wait for each other', async () => {
   const one = new Backlog({ maxDriftMs });
   for (let round = 0; round < 4; round += 1) await one.round(100, 100);
+  expect((await one.survey()).tasks.map(({ lag }) => lag)).toEqual([0, 0]);
+  expect(one.world.events.map(({ event: name }) => name)).not.toContain('task.held-back');
+});
+
+it('partitions that take turns in a long history, days apart each time, do not wait for each other', async () => {
+  const one = new Backlog({ maxDriftMs });
+  for (let round = 0; round < 4; round += 1) {
+    // A survey falls between the two: one of them is always far behind.
+    await one.hand(0, 100);
+    one.world.nowMs += everyMs / 2;
+    await one.survey();
+    await one.hand(1, 100);
+    one.world.nowMs += everyMs / 2;
+    await one.survey();
+  }
   expect((await one.survey()).tasks.map(({ lag }) => lag)).toEqual([0, 0]);
   expect(one.world.events.map(({ event: name }) => name)).not.toContain('task.held-back');
 });
@@ -189,8 +207,11 @@ describe('what a survey says of source partitions', () => {
   const source = (partition: string, watermarkMs: number | null, lag = 1, isStuck = false) => ({
     ...{ partition, watermarkMs, lag, isStuck },
   });
+  /** Twice the same, so that the pace of all is 0. */
+  const twice = (sources: Parameters<typeof sourceTimes>[2], stage = 'in') =>
+    sourceTimes(stage, 10_001, sources, sourceTimes(stage, 1, sources, null));
   const ahead = (sources: Parameters<typeof sourceTimes>[2], knownSinceMs = 0): number =>
-    aheadByMs([sourceTimes('in', 1, sources)], { stage: 'in', partition: '0' }, knownSinceMs);
+    aheadByMs([twice(sources)], { stage: 'in', partition: '0' }, knownSinceMs);
 
   it('is how far one is ahead of the least that has input and moves', () => {
     expect(ahead([source('0', 100), source('1', 40), source('2', 60)])).toBe(60);
@@ -198,14 +219,34 @@ describe('what a survey says of source partitions', () => {
     expect(ahead([source('0', 100), source('1', 40, 1, true), source('2', null)])).toBe(0);
     expect(ahead([source('0', 10), source('1', 40)])).toBe(0);
     expect(ahead([source('0', null), source('1', 40)])).toBe(0);
-    expect(ahead([source('0', 100), source('1', 40)], 2)).toBe(0);
+    expect(ahead([source('0', 100), source('1', 40)], 10_002)).toBe(0);
+  });
+
+  it('is no lead that the slowest makes good at once, at its pace', () => {
+    const at = (watermarkMs: number, movedMs: number): number => {
+      const before = sourceTimes('in', 1, [source('0', watermarkMs), source('1', 40)], null);
+      const sources = [source('0', watermarkMs), source('1', 40 + movedMs)];
+      const next = sourceTimes('in', 10_001, sources, before);
+      // A survey right behind it measures nothing new.
+      const third = sourceTimes('in', 10_002, sources, next);
+      const task = { stage: 'in', partition: '0' };
+      expect(aheadByMs([third], task, 0)).toBe(aheadByMs([next], task, 0));
+      return aheadByMs([next], task, 0);
+    };
+    expect(at(100_000, 10_000)).toBe(100_000 - 10_040 - 30_000);
+    expect(at(40_000, 10_000)).toBe(0);
+    // Days in a second: a moment apart is hours apart.
+    expect(at(90_000_000, 10_000_000)).toBe(50_000_000 - 40);
+    expect(at(90_000_000, 30_000_000)).toBe(0);
+  });
+
+  it('is nothing before the pace of the slowest is known', () => {
+    const first = sourceTimes('in', 1, [source('0', 100), source('1', 40)], null);
+    expect(aheadByMs([first], { stage: 'in', partition: '0' }, 0)).toBe(0);
   });
 
   it('counts over all sources of the topology', () => {
-    const all = [
-      sourceTimes('in', 1, [source('0', 100)]),
-      sourceTimes('other', 1, [source('0', 30)]),
-    ];
+    const all = [twice([source('0', 100)]), twice([source('0', 30)], 'other')];
     expect(aheadByMs(all, { stage: 'in', partition: '0' }, 0)).toBe(70);
     expect(aheadByMs(all, { stage: 'other', partition: '0' }, 0)).toBe(0);
   });
