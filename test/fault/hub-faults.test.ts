@@ -78,6 +78,41 @@ describe('hubs and delivery', () => {
     expect(lines).not.toEqual([]);
   });
 
+  it.each([
+    ['while workers run', false],
+    ['twice, while no worker lives', true],
+  ])(
+    'may be promoted without their last events, %s: the loss is declared',
+    async (_name, isDown) => {
+      run = await OrdersRun.start();
+      const orders = someOrders(3_000);
+      await run.send(orders.slice(0, 1_500));
+      await run.untilRead(1_500);
+      const { host } = run.cluster;
+      const workers = isDown ? host.workers.slice() : [];
+      for (const { pid } of workers) process.kill(pid, 'SIGSTOP');
+      await run.cluster.fault({ kind: 'promote', lose: 40, hub: 'orders' });
+      if (isDown) await run.cluster.fault({ kind: 'promote', lose: 30, hub: 'orders' });
+      await run.send(orders.slice(1_500));
+      for (const { id } of workers) host.killWorker(id);
+      await run.finish();
+      // What was read before counts, what has its numbers now as well.
+      await run.expectOracle();
+      const lives = (await run.tasks()).filter(({ stage }) => stage === 'orders');
+      const promoted = lives.filter(({ incarnation }) => incarnation.endsWith('x0001'));
+      const lost = isDown ? 70 : 40;
+      expect(promoted.map(({ declared }) => declared)).toEqual(
+        [0, 1].map(() => [
+          expect.objectContaining({
+            ...{ reason: 'hub-promoted', events: null },
+            ...{ fromSequenceNumber: 750 - lost, toSequenceNumber: 749 },
+          }),
+        ]),
+      );
+      expect(run.cluster.hostLines.some((line) => line.includes('task.hub-promoted'))).toBe(true);
+    },
+  );
+
   it('may be recreated: the new incarnation carries the state on', async () => {
     run = await OrdersRun.start();
     const orders = someOrders(3_000);

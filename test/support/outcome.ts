@@ -7,7 +7,7 @@ import { BlobAppendStore } from '../../shared/adapters/blob-append-store';
 import { connectContainer } from '../../shared/adapters/blob-container';
 import { BlobObjectStore } from '../../shared/adapters/blob-object-store';
 import { listLogs, readLog } from '../../shared/commit-log/log-reader';
-import type { CommitRecord, DeadLetter, LedgerCounts } from '../../shared/model/commit';
+import type { CommitRecord, DeadLetter, Gap, LedgerCounts } from '../../shared/model/commit';
 import { addLedgers, emptyLedger } from '../../shared/model/commit';
 import type { TablePlan } from '../../shared/model/table';
 import { tableFolder } from '../../shared/lake/names';
@@ -21,6 +21,8 @@ export interface TaskOutcome {
   readonly incarnation: string;
   readonly last: CommitRecord | null;
   readonly ledger: LedgerCounts;
+  /** Declared with a range. */
+  readonly declared: readonly Gap[];
   readonly deadLetters: readonly DeadLetter[];
   readonly attempts: number;
   readonly gaps: number;
@@ -57,6 +59,7 @@ export class Outcome {
         incarnation: path.incarnation,
         last: commits.at(-1) ?? null,
         ledger: commits.map(({ ledger }) => ledger).reduce(addLedgers, emptyLedger),
+        declared: commits.flatMap(({ gaps }) => gaps),
         deadLetters: commits.flatMap(({ deadLetters }) => deadLetters),
         attempts: records.filter(({ kind }) => kind === 'attempt').length,
         gaps: commits.flatMap(({ gaps }) => gaps).length,

@@ -35,6 +35,9 @@ interface SeenEvent {
   readonly enqueuedTimeMs: number;
 }
 
+/** As long as a promotion takes, at least: nothing of before and after it was enqueued closer together. */
+const promotionTakesMs = 1_000;
+
 const readBytesMin = 16 * 1024;
 const readBytesMax = 512 * 1024;
 /** One for all logs: what it holds is used up before anybody else reads or writes. */
@@ -335,14 +338,14 @@ export class PartitionLog {
 
   /**
    * A replica takes over to which the last events never came: they are gone, and what comes next has
-   * their sequence numbers and offsets, and a later time. Nobody may be reading.
+   * their sequence numbers and offsets, and a time that is later by a second at least. Nobody may be reading.
    * @returns the events that were lost: fewer than asked for where there are no more.
    */
   loseLast(count: number): number {
     const first = Math.max(this.firstSequenceNumber, this.nextSequenceNumber - count);
     const lost = this.nextSequenceNumber - first;
     if (lost === 0) return 0;
-    this.#enqueuedTimeMinMs = this.lastEnqueuedTimeMs + 1;
+    this.#enqueuedTimeMinMs = Math.max(Date.now(), this.lastEnqueuedTimeMs) + promotionTakesMs;
     while (this.#segments.length > 1 && this.#active.start.firstSequenceNumber >= first) {
       this.#segments.pop()?.remove();
     }
