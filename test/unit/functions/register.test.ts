@@ -56,6 +56,8 @@ it('registers a trigger for each stage of the topologies that it is given, and f
     'valve-readings',
   ]);
   expect(registered.filter(({ kind }) => kind !== 'eventHub').map(({ name }) => name)).toEqual([
+    'plans',
+    'decisions',
     'supervisor',
     'tend',
   ]);
