@@ -1,5 +1,6 @@
 import type { HubMessage } from '../model/ports';
-import type { BatchReport, TendRequest } from './task';
+import type { BatchReport } from './task';
+import type { TendRequest } from './upkeep';
 
 export interface BatchRequest {
   readonly functionName: string;

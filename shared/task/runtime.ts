@@ -24,7 +24,8 @@ import { isFence, isSuperseded, unlessSuperseded } from '../model/superseded';
 import { tellPromotion } from './stale-checkpoint';
 import { withoutPlans, type TaskPlans } from './task-plans';
 import type { SettledLetter, SettleRequest } from './settle-letters';
-import { Task, type BatchReport, type TendRequest } from './task';
+import { Task, type BatchReport } from './task';
+import type { TendRequest } from './upkeep';
 import type { TaskAddress } from '../model/task-address';
 
 interface StageEntry {

@@ -16,7 +16,7 @@ import type { LakeTable } from '../lake/lake-table';
 import type { StateBudget } from '../state/state-budget';
 import type { TaskStores } from '../state/task-stores';
 
-/** Names of the points of the commit order where tests kill the process; each is awaited in task.ts. */
+/** Names of the points of the commit order where tests kill the process; commit-loop.ts, task-hold.ts and delivery.ts come by them. */
 export const stageFaultPoints = [
   'stage.before-plan',
   'stage.after-plan',

@@ -82,7 +82,7 @@ describe('alerts', () => {
     const rules = ofType(deploy(), 'Microsoft.Insights/scheduledQueryRules');
     const lost = JSON.stringify(rules.find(({ name }) => alertOf(name) === 'lost'));
     expect(lost).toContain('tolong(line.lostMessages) > 0');
-    expect(read('shared/task/task.ts')).toContain('lostMessages:');
+    expect(read('shared/task/next-range.ts')).toContain('lostMessages:');
   });
 
   it('notice a supervisor that is silent for longer than many of its periods', () => {

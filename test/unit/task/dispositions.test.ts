@@ -59,9 +59,17 @@ it.each(withDisposition('reopen'))(
   },
 );
 
-it.each(withDisposition('retry'))('tries again in place, after a pause: %s', async (code) => {
-  const run = await runWith(code);
-  expect(run).toMatchObject({ error: null, sleptMs: 100, read: 20 });
+it.each(withDisposition('retry').filter((code) => code !== 'STREAM_WORKER_FULL'))(
+  'tries again in place, after a pause: %s',
+  async (code) => {
+    const run = await runWith(code);
+    expect(run).toMatchObject({ error: null, sleptMs: 100, read: 20 });
+  },
+);
+
+it('returns the batch at once where others have to make room: STREAM_WORKER_FULL', async () => {
+  const run = await runWith('STREAM_WORKER_FULL');
+  expect(run).toMatchObject({ error: { code: 'STREAM_WORKER_FULL' }, sleptMs: 0, read: 0 });
 });
 
 it.each(withDisposition('halt').filter((code) => code !== 'STREAM_BUILD_SUPERSEDED'))(
