@@ -13,6 +13,7 @@ import type { Runtime } from '../shared/task/runtime';
 import type { Topology } from '../shared/dataflow';
 import { createJobWorld } from '../shared/world/job-world';
 import type { World } from '../shared/world/world';
+import { readStandings } from '../shared/operations/decisions/standings';
 import { readSupervisorReport } from '../shared/supervision/supervisor-report';
 import { registerJobs } from './jobs';
 import type { FunctionApp } from './function-app';
@@ -36,7 +37,7 @@ export interface RecoveryOptions {
 
 export function registerRecovery(app: FunctionApp, options: RecoveryOptions): void {
   const { batchMs, settings, world } = options;
-  registerReports(app, world);
+  registerReports(app, options);
   if (settings.supervisor === 'timer') {
     registerTimer(app, options);
     return;
@@ -63,7 +64,10 @@ export function registerRecovery(app: FunctionApp, options: RecoveryOptions): vo
 }
 
 /** What can be asked of the supervisor while it runs, or does not. */
-function registerReports(app: FunctionApp, world: World): void {
+function registerReports(
+  app: FunctionApp,
+  { topologies, world }: Pick<RecoveryOptions, 'topologies' | 'world'>,
+): void {
   app.http('supervisor', {
     route: 'supervisor',
     methods: ['GET'],
@@ -74,9 +78,9 @@ function registerReports(app: FunctionApp, world: World): void {
         Math.max(1, Math.floor(Number(request.query.get('decisions') ?? 100)) || 100),
       );
       const { appends, clock, control: objects } = world;
-      return {
-        jsonBody: await readSupervisorReport({ appends, clock, objects }, { decisionsMax }),
-      };
+      const report = await readSupervisorReport({ appends, clock, objects }, { decisionsMax });
+      const names = topologies.map(({ name }) => name);
+      return { jsonBody: { ...report, plans: await readStandings(objects, names) } };
     },
   });
 }

@@ -3,6 +3,7 @@ import {
   readSupervisorReport,
   type SupervisorReport,
 } from '../../shared/supervision/supervisor-report';
+import { readStandings, type TopologyStanding } from '../../shared/operations/decisions/standings';
 import type { SupervisorDecision } from '../../shared/supervision/decision-log';
 import { plan } from '../../shared/planner';
 import { lossText } from '../../shared/task/promotion';
@@ -14,8 +15,8 @@ const quietAfterMs = 120_000;
 
 /**
  * What the supervisor saw and decided, from the store alone.
- * @returns false when a task has halted or is marked, a breaker is not closed, or nobody has looked after the tasks
- * for long: neither the orchestration nor the timer
+ * @returns false when a task has halted or is marked, a build waits for a decision, a breaker is not closed, or nobody
+ * has looked after the tasks for long: neither the orchestration nor the timer
  */
 export async function showSupervisor(
   store: Store,
@@ -29,8 +30,11 @@ export async function showSupervisor(
     plan(request.topologies).stages.map(({ functionName }) => functionName),
   );
   const halts = report.halts.filter(({ functionName }) => functionNames.has(functionName));
+  const names = request.topologies.map(({ name }) => name);
+  const plans = await readStandings(store.commits, names);
   const lines = [
     lifeLine(report),
+    ...plans.flatMap(planLines),
     ...halts.map(
       ({ atMs, functionName, message, partition }) =>
         `HALTED ${functionName}/${partition} since ${new Date(atMs).toISOString()}: ${message}`,
@@ -61,11 +65,24 @@ export async function showSupervisor(
     ...(decisions.length > 0 ? ['', 'Decisions, newest first:'] : []),
     ...decisions.map(decisionLine),
   ];
-  output.result({ ...report, halts }, lines.join('\n'));
-  if (halts.length > 0) return false;
+  output.result({ ...report, halts, plans }, lines.join('\n'));
+  if (halts.length > 0 || plans.some(({ waitsFor }) => waitsFor !== null)) return false;
   if (breakers.some(({ phase }) => phase !== 'closed')) return false;
   const isMarked = (lifeSign?.troubles ?? []).some((trouble) => trouble.isMarked);
   return !isMarked && systemClock.nowMs() - heardAtMs(report) < quietAfterMs;
+}
+
+/** Which plan counts; builds that do not go by it, and what waits for a decision. */
+function planLines(standing: TopologyStanding): readonly string[] {
+  const { atMs, build, builds, change, isRemoved, number, topology, version, waitsFor } = standing;
+  const since = new Date(atMs).toISOString();
+  const state = isRemoved ? 'REMOVED' : change;
+  const others = builds.filter(({ id, standing: how }) => how === 'superseded' && id !== build);
+  return [
+    `${topology} ${version}, plan ${number} (${state}) of build ${build} since ${since}`,
+    ...others.map(({ id }) => `  build ${id} is superseded`),
+    ...(waitsFor === null ? [] : [`WAITS FOR A DECISION: ${waitsFor}`]),
+  ];
 }
 
 /** When anybody last looked after the tasks; -Infinity: nobody has. */

@@ -6,7 +6,10 @@ import type { Promotion } from '../../../shared/model/commit';
 import type { HaltMark } from '../../../shared/task/halt-marks';
 import { surveyPageName, type SurveyPage } from '../../../shared/supervision/survey/surveyor';
 import { emptyDigest } from '../../../shared/supervision/survey/task-digest';
+import type { Output } from '../../../cli/output';
+import { newVersion } from '../../../shared/operations/decisions/decide';
 import { topologies } from '../../../topologies';
+import { newBuild, oldBuild, Shop, shopApp } from '../../support/shop';
 
 async function shown(
   surveyedAtMs: number | null,
@@ -92,4 +95,33 @@ describe('where a task has halted', () => {
     expect(text).not.toContain('HALTED');
     expect(isRight).toBe(true);
   });
+});
+
+it('is told which plan counts, and what a newer build waits to have decided', async () => {
+  const shop = new Shop();
+  const { appends, objects } = shop.world;
+  const ask = async (): Promise<{ isRight: boolean; text: string }> => {
+    const store = { appends, commits: objects } as unknown as Store;
+    let text = '';
+    const output = { result: (_value: unknown, shownText: string) => void (text = shownText) };
+    const request = { decisionsMax: 5, topologies: shopApp() };
+    const isRight = await showSupervisor(store, request, output as unknown as Output);
+    return { isRight, text };
+  };
+  await shop.halfDone(oldBuild);
+  const hourly = shopApp({ sizeMs: 3_600_000 });
+  const newer = shop.world.workerOf(newBuild, hourly);
+  await expect(shop.sale(newer, 0, ['a'], 3_500)).rejects.toThrow('STREAM_DECISION_NEEDED');
+  const waiting = await ask();
+  expect(waiting.isRight).toBe(false);
+  expect(waiting.text).toContain('shop v1, plan 1 (first) of build old since ');
+  expect(waiting.text).toContain('WAITS FOR A DECISION: STREAM_DECISION_NEEDED');
+  await newVersion(shop.world.decisionWorld(newBuild, hourly));
+  await shop.goOn(newBuild, { sizeMs: 3_600_000 });
+  const older = shop.world.workerOf(oldBuild, shopApp());
+  await shop.sale(older, 0, ['a'], 6_000);
+  const decided = await ask();
+  expect(decided.text).toContain('shop v2, plan 2 (new-version) of build new since ');
+  expect(decided.text).toContain('build old is superseded');
+  expect(decided.text).not.toContain('WAITS');
 });
