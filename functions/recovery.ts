@@ -93,6 +93,7 @@ function registerTimer(app: FunctionApp, options: RecoveryOptions): void {
     periodMs: settings.supervisorPeriodMs,
     graceMs: graceMsOf(settings),
     abandonedAfterMs: 2 * settings.stallAfterMs,
+    sleep: (milliseconds) => world.sleep(milliseconds),
   });
   app.timer('tend', {
     schedule: '*/10 * * * * *',

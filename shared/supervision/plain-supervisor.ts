@@ -16,11 +16,13 @@ export interface PlainSupervisorWorld {
   readonly periodMs: number;
   readonly graceMs: number;
   readonly abandonedAfterMs: number;
+  readonly sleep: (milliseconds: number) => Promise<void>;
 }
 
 /**
  * The supervisor without Durable Functions, called by a timer: one task after the other, by this
- * process alone. It surveys too, for reports and alerts; what it tends does not follow from that.
+ * process alone. It surveys too, for reports and alerts; what it tends does not follow from that. While a
+ * task with a long backlog is tended, for minutes, surveys go on.
  */
 export class PlainSupervisor {
   readonly #world: PlainSupervisorWorld;
@@ -34,21 +36,33 @@ export class PlainSupervisor {
 
   /** Rejects when a task could not be tended or the hubs not surveyed: the timer has failed then. */
   async cycle(deadlineMs: number): Promise<void> {
-    const { abandonedAfterMs, runtime, telemetry } = this.#world;
-    const [tended, surveyed] = [
-      await outcomeOf(runtime.tendAbandoned({ deadlineMs, abandonedAfterMs })),
-      // What cannot be tended is worth knowing all the more.
-      await outcomeOf(this.#surveyWhenDue()),
-    ];
+    const { abandonedAfterMs, runtime } = this.#world;
+    const tending = outcomeOf(runtime.tendAbandoned({ deadlineMs, abandonedAfterMs }));
+    const isOver = tending.then(() => true);
+    while (!(await Promise.race([isOver, this.#pause()]))) {
+      this.#signOfLife(await outcomeOf(this.#surveyWhenDue()));
+    }
+    const tended = await tending;
+    // What cannot be tended is worth knowing all the more.
+    const surveyed = await outcomeOf(this.#surveyWhenDue());
     const failures = [tended, surveyed].flatMap((one) => ('error' in one ? [one.error] : []));
     if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join('; '));
     if (failures.length === 1) throw failures[0];
-    if ('result' in surveyed && surveyed.result !== null) {
-      telemetry.emit('info', cycleEvent, surveyed.result);
-    }
+    this.#signOfLife(surveyed);
   }
 
-  async #surveyWhenDue(): Promise<Record<'tasks' | 'lag' | 'unsurveyed', number> | null> {
+  #signOfLife(surveyed: Outcome<Survey | null>): void {
+    if (!('result' in surveyed) || surveyed.result === null) return;
+    this.#world.telemetry.emit('info', cycleEvent, surveyed.result);
+  }
+
+  async #pause(): Promise<false> {
+    const { periodMs, sleep } = this.#world;
+    await sleep(periodMs);
+    return false;
+  }
+
+  async #surveyWhenDue(): Promise<Survey | null> {
     const { clock, periodMs, telemetry } = this.#world;
     const nowMs = clock.nowMs();
     if (nowMs - this.#surveyedAtMs < periodMs) return null;
@@ -67,6 +81,8 @@ export class PlainSupervisor {
     return { tasks, lag, unsurveyed };
   }
 }
+
+type Survey = Readonly<Record<'tasks' | 'lag' | 'unsurveyed', number>>;
 
 type Outcome<Result> = { readonly result: Result } | { readonly error: unknown };
 

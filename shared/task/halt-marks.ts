@@ -99,6 +99,17 @@ export async function readHaltMarks(
   return marks.sort((left, right) => left.atMs - right.atMs);
 }
 
+/** A reset is over: whatever was halted by it until then is no more. */
+export async function clearResetHalts(
+  objects: Pick<ObjectStore, 'list' | 'get' | 'delete'>,
+  topology: string,
+): Promise<void> {
+  for (const mark of await readHaltMarks(objects)) {
+    if (mark.topology !== topology || mark.code !== 'STREAM_RESET_UNFINISHED') continue;
+    await objects.delete(haltMarkName(mark.functionName, mark.partition));
+  }
+}
+
 /** Null: it was deleted meanwhile, or is of another format. */
 function parseMark(bytes: Uint8Array | undefined): HaltMark | null {
   if (bytes === undefined) return null;

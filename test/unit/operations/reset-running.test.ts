@@ -1,6 +1,7 @@
 // Goal: a reset of a running topology needs nobody to stand still: afterwards each event counts once.
 // Method: between any two operations of the reset on the stores, workers that hold tasks, workers that
 // open them, frozen ones that wake and other resets do their work; then all is read, and counted.
+import { readHaltMarks } from '../../../shared/task/halt-marks';
 import { expectedReadings, Mendable, someReadings } from '../../support/mendable';
 import { aJobWorker, createJob, reportOf, work } from '../../support/job-world';
 import { StageWorld, WorkerDied } from '../../support/stage-world';
@@ -248,4 +249,37 @@ it('a table that may not lose rows: nothing is touched, and what is wrong is sai
   expect(report).toMatchObject({ isRight: false, logsEnded: 0 });
   expect(JSON.stringify(report['failures'])).toMatch(/its logs were not touched.*appendOnly/);
   await readAll(world, world.worker());
+});
+
+describe('what a reset leaves to be found', () => {
+  it('is no host checkpoint of a source: a host that starts gives its trigger all that is read again', async () => {
+    const run = await aRun(1);
+    const kept = new Map([
+      ['0', { sequenceNumber: 11, tag: 'a' }],
+      ['1', { sequenceNumber: 11, tag: 'b' }],
+    ]);
+    run.world.checkpoints = {
+      read: async (partition) => kept.get(partition),
+      forget: async (partition, { tag }) => {
+        if (kept.get(partition)?.tag !== tag) return 'changed';
+        kept.delete(partition);
+        return 'forgotten';
+      },
+    };
+    await reset(run);
+    expect(kept.size).toBe(0);
+    await expectOnce(run);
+  });
+
+  it('is no task that is said to wait for a reset which is over', async () => {
+    const run = await aRun();
+    const met: string[] = [];
+    await resetWith(run, 60, async () => {
+      await orRefused(readAll(run.world, run.holder));
+      met.push(...(await readHaltMarks(run.world.objects)).map(({ code }) => code));
+    });
+    expect(met).toContain('STREAM_RESET_UNFINISHED');
+    expect(await readHaltMarks(run.world.objects)).toEqual([]);
+    await expectOnce(run);
+  });
 });

@@ -43,7 +43,13 @@ const supervisors: [string, (world: StageWorld) => () => Promise<unknown>][] = [
   ],
 ];
 
-function plain(world: StageWorld, runtime = world.worker()): PlainSupervisor {
+/** Tends are over at once: nobody waits for as long as a period. */
+const never = async (): Promise<void> => new Promise(() => undefined);
+
+function plain(
+  world: StageWorld,
+  { runtime = world.worker(), sleep = never } = {},
+): PlainSupervisor {
   return new PlainSupervisor({
     ...{ stages: world.served('surveyor'), runtime, objects: world.objects, periodMs },
     clock: { nowMs: () => world.nowMs },
@@ -51,6 +57,7 @@ function plain(world: StageWorld, runtime = world.worker()): PlainSupervisor {
     isDraining: async () => world.isDraining,
     graceMs: 4_000,
     abandonedAfterMs: 30_000,
+    sleep,
   });
 }
 
@@ -120,6 +127,25 @@ describe.each(supervisors)('%s', (_name, begin) => {
   });
 });
 
+it('surveys go on while a task with a long backlog is tended', async () => {
+  const world = aWorld();
+  const worker = world.worker();
+  let end: () => void = () => undefined;
+  const tended = new Promise<void>((done) => (end = done));
+  worker.tendAbandoned = async () => tended;
+  const cyclesSeen: number[] = [];
+  const supervisor = plain(world, {
+    runtime: worker,
+    sleep: async (periods = periodMs) => {
+      world.nowMs += periods;
+      cyclesSeen.push(said(world, 'supervisor.cycle').length);
+      if (cyclesSeen.length === 4) end();
+    },
+  });
+  await supervisor.cycle(Infinity);
+  expect(cyclesSeen.slice(0, 4)).toEqual([0, 1, 2, 3]);
+});
+
 describe('a task that no worker gets a batch of', () => {
   it('is said to be behind by the time its first message waits, and only by that', async () => {
     const world = aWorld();
@@ -149,7 +175,7 @@ describe('the ledger of a survey', () => {
     const world = aWorld({ log: { ...defaultStageLimits.log, blocksMax: 6 } });
     const worker = world.worker();
     // Of the worker that holds the tasks: it tends none of them as abandoned.
-    const following = plain(world, worker);
+    const following = plain(world, { runtime: worker });
     const deliver = async (from: number): Promise<void> => {
       for (const partition of [0, 1]) {
         await world.deliver(worker, { stage: 'orders', partition, from, batchSize: 10 });
@@ -167,7 +193,7 @@ describe('the ledger of a survey', () => {
     expect(said(world, 'log.rolled').length).toBeGreaterThan(rolled);
     expect(await read(world)).toEqual([150, 150]);
     await world.objects.delete(surveyPageName('orders-orders', 0));
-    await plain(world, worker).cycle(Infinity);
+    await plain(world, { runtime: worker }).cycle(Infinity);
     expect(await read(world)).toEqual([150, 150]);
   });
 });
@@ -189,7 +215,9 @@ describe('the timer', () => {
     worker.tendAbandoned = () => Promise.reject(new Error('the store is away'));
     await world.deliver(world.worker(), { stage: 'orders', partition: 0 });
     await falsify(world, { read: 1 });
-    await expect(plain(world, worker).cycle(Infinity)).rejects.toThrow('the store is away');
+    await expect(plain(world, { runtime: worker }).cycle(Infinity)).rejects.toThrow(
+      'the store is away',
+    );
     expect(said(world, 'supervisor.cycle')).toEqual([]);
     expect(said(world, 'ledger.unbalanced')).toHaveLength(1);
   });

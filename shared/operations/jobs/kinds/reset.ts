@@ -8,11 +8,14 @@ import { firstVersion } from '../../../model/version-name';
 import type { ObjectStore } from '../../../model/ports';
 import { taskIdOf } from '../../../task/task-identity';
 import { surveyPagesOf, type SurveyedStage } from '../../../supervision/survey/surveyor';
+import { clearResetHalts } from '../../../task/halt-marks';
 import { clearDrain, isMarkedDrained } from '../../decisions/drain-mark';
 import { PlanStore } from '../../decisions/plan-store';
 import type { JobKind, PieceContext } from '../job-kind';
 import { ResetJournal, type EndedStage, type ResetDecision } from './reset-journal';
 import { beginAnew, deleteLog, endLog, type EndedLog, type LogStores } from './reset-logs';
+import { forgetHostCheckpoints } from './reset-checkpoints';
+import { sideBySide } from './side-by-side';
 import { announceReset, emptyTable, type ResetMark, type TableToEmpty } from './reset-tables';
 import type { TaskAddress } from '../../../model/task-address';
 
@@ -35,8 +38,6 @@ interface ResetResult {
   readonly logBlobsDeleted: number;
 }
 
-/** Logs that are seen to side by side. */
-const logsAtOnce = 16;
 /** A worker believes for a moment that a topology is drained (decisions/drain-mark.ts). */
 const drainForgottenAfterMs = 2_000;
 
@@ -95,7 +96,8 @@ const nothingDone: ResetResult = {
  *    that a worker still holds in memory can never be flushed.
  * 4. The next lives begin: consumers first, behind what their exchanges hold; sources last. What had
  *    been sent before is dropped by its epoch, whenever it arrives.
- * 5. The logs of the lives before are deleted.
+ * 5. The logs of the lives before are deleted, and what says that the host is further and that tasks wait for
+ *    the reset.
  */
 class Reset {
   readonly #world: ResetWorld;
@@ -150,6 +152,8 @@ class Reset {
         }
       }
       const logBlobsDeleted = formerBlobs + (await this.#deleteFormer(decision));
+      await forgetHostCheckpoints(this.#stages, () => this.#beat());
+      await clearResetHalts(this.#world.objects, this.#topology);
       await this.#journal.end();
       const { stages } = decision;
       const sources = stages.filter(({ isSource }) => isSource);
@@ -372,21 +376,4 @@ function newestOf(ended: readonly EndedLog[]): EndedLog[] {
     if (log.epoch !== undefined && isNewer) newest.set(partition, log);
   }
   return Array.from(newest.values());
-}
-
-/** Where one fails no other is begun; it rejects when all that were begun are over. */
-async function sideBySide<Item>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const next = items.values();
-  const failures: unknown[] = [];
-  const run = async (): Promise<void> => {
-    for (const item of next) {
-      if (failures.length > 0) return;
-      await work(item).catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(logsAtOnce, items.length) }, run));
-  if (failures.length > 0) throw failures[0];
 }
