@@ -16,7 +16,7 @@ import { lastNumberBefore, type LifeBeginning, type ReadMessage } from './promot
  * A promotion takes longer: of two messages that follow each other and were enqueued within this time either both
  * are of the region before or neither is.
  */
-export const promotionLeastMs = 500;
+const promotionLeastMs = 500;
 
 /**
  * The messages of which it has to be asked whether the hub still holds them, before what comes behind them is

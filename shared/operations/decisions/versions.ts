@@ -27,7 +27,7 @@ import type { PlanEntry } from './plan-store';
 const triesMax = 50;
 
 /** Where the task of a former version stopped, and what was open in it. */
-export interface EndedTask {
+interface EndedTask {
   readonly stage: string;
   readonly incarnation: string;
   readonly partition: string;

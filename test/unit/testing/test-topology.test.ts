@@ -189,6 +189,21 @@ describe('two builds that run beside each other', () => {
     expect(await both.deadLetters()).toEqual([]);
   });
 
+  it('both run: the one as well as the other is given batches', async () => {
+    const seen = { old: 0, next: 0 };
+    const build = (who: keyof typeof seen) =>
+      topology('trades', (t) => {
+        t.source('ticks', { schema: trade, eventTime: (event) => event.time })
+          .filter(() => (seen[who] += 1) > 0)
+          .toLake('ticks_kept', { schema: trade });
+      });
+    const test = testTopology(build('old')).deploy(build('next'), { alongside: true });
+    for (const one of sent.slice(0, 6)) await test.send('ticks', [one]).settled();
+    expect(seen).toEqual({ old: 3, next: 3 });
+    expect(await test.table('ticks_kept')).toHaveLength(6);
+    expect((await test.ledger())['ticks']).toMatchObject({ read: 6, emitted: 6 });
+  });
+
   it('leave everything to the newer one where it has another plan', async () => {
     const test = newTest({ partitions: 2 })
       .send('ticks', sent.slice(0, 10))
