@@ -112,11 +112,22 @@ function someTrades(events: number): HubMessage[] {
   });
 }
 
-const noHub: HubReader = {
-  describe: async () => ({ createdAtMs: 1, partitionIds: ['0'] }),
-  bounds: async () => ({ firstSequenceNumber: 0, lastSequenceNumber: -1, isEmpty: true }),
-  read: async () => [],
-};
+/** Holds what was sent: a hub that has less than its log has read would be another hub. */
+function hubOf(messages: readonly HubMessage[]): HubReader {
+  return {
+    describe: async () => ({ createdAtMs: 1, partitionIds: ['0'] }),
+    bounds: async () => ({
+      firstSequenceNumber: 0,
+      lastSequenceNumber: messages.length - 1,
+      isEmpty: false,
+    }),
+    read: async ({ firstSequenceNumber, lastSequenceNumber, messagesMax }) =>
+      messages.slice(
+        firstSequenceNumber,
+        Math.min(lastSequenceNumber + 1, firstSequenceNumber + messagesMax),
+      ),
+  };
+}
 const noSender: HubSender = { partitionCount: async () => 1, send: async () => undefined };
 
 /** Drops what is appended once it is older than the task needs: a store that takes no memory. */
@@ -147,7 +158,7 @@ async function runEngine(
         appends,
         objects: new MemoryObjectStore(),
         stateBudget: new StateBudget(noStateLimits),
-        hub: noHub,
+        hub: hubOf(messages),
         checkpoints: null,
         sender: noSender,
         lakeTable: () => ({
