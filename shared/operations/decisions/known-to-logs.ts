@@ -1,7 +1,8 @@
-import { versionWriterPrefix } from '../../commit-log/names';
+import { generationName, versionWriterPrefix } from '../../commit-log/names';
+import { readTail } from '../../commit-log/tail-reader';
 import { listGenerations } from '../../commit-log/generation-list';
 import { listLogs, readLog } from '../../commit-log/log-reader';
-import type { LogRecord, TaskPlan } from '../../model/commit';
+import type { TaskPlan } from '../../model/commit';
 import { StreamError } from '../../model/errors';
 import type { AppendStore } from '../../model/ports';
 import type { TaskAddress } from '../../model/task-address';
@@ -39,37 +40,79 @@ export async function newestVersionOf(
   return logs.reduce<string | null>((newest, { version }) => newerVersion(newest, version), null);
 }
 
-/** Reads the newest generation of every log: for whoever doubts control, never per batch. */
+/** What the end of one log says. */
+interface LogEnd {
+  readonly path: TaskAddress;
+  readonly generation: number;
+  readonly planNumber: number;
+  /** Null: it is named further back. */
+  readonly plan: TaskPlan | null;
+  /** The version that it was ended for; null: it was not. */
+  readonly endedFor: string | null;
+}
+
+/** Reads the end of every log: for whoever decides, or doubts control, never per batch. */
 export async function knownToLogs(appends: AppendStore, topology: string): Promise<KnownToLogs> {
   let version: string | null = null;
   let begun: string | null = null;
-  let plan: TaskPlan | null = null;
+  let newest: LogEnd | null = null;
   for (const path of await listLogs(appends, topology)) {
     begun = newerVersion(begun, path.version);
     version = newerVersion(version, path.version);
-    for (const record of await newestRecords(appends, path)) {
-      const named = record.kind === 'plan' || record.kind === 'header' ? record.plan : null;
-      if (named !== null && named.number > (plan?.number ?? 0)) plan = named;
-      if (record.kind !== 'seal' || !record.writer.startsWith(versionWriterPrefix)) continue;
-      version = newerVersion(version, record.writer.slice(versionWriterPrefix.length));
-    }
+    const end = await endOf(appends, path);
+    if (end === null) continue;
+    if (end.endedFor !== null) version = newerVersion(version, end.endedFor);
+    if (end.planNumber > (newest?.planNumber ?? 0)) newest = end;
   }
+  const plan = newest === null ? null : (newest.plan ?? (await planIn(appends, newest)));
   return { version, hasLogs: version !== null && version === begun, plan };
 }
 
-async function newestRecords(
+async function endOf(appends: AppendStore, path: TaskAddress): Promise<LogEnd | null> {
+  for (const generation of (await listGenerations(appends, path)).reverse()) {
+    const tail = await unlessBroken(async () => {
+      const stat = await appends.stat(generationName(path, generation));
+      return readTail(appends, { path, generation, bytesKnown: stat?.bytes ?? 0 });
+    });
+    // The newest may be an empty blob, of a roll that got no further.
+    if (tail === null) continue;
+    const { last, since } = tail;
+    const plan = since.reduce<TaskPlan | null>(
+      (known, record) => (record.kind === 'plan' ? record.plan : known),
+      last.kind === 'header' ? last.plan : null,
+    );
+    const seal = since.at(-1);
+    const isEnded = seal?.kind === 'seal' && seal.writer.startsWith(versionWriterPrefix);
+    return {
+      ...{ path, generation, plan },
+      planNumber: plan?.number ?? last.summary?.planNumber ?? 0,
+      endedFor: isEnded ? seal.writer.slice(versionWriterPrefix.length) : null,
+    };
+  }
+  return null;
+}
+
+/** The plan under which a log's last commit was made: its generation names it, in its header or since. */
+async function planIn(
   appends: AppendStore,
-  path: TaskAddress,
-): Promise<readonly LogRecord[]> {
-  const generations = await listGenerations(appends, path);
-  // The newest may be an empty blob, of a roll that got no further.
-  const [generation = 0] = generations.slice(-2);
+  { generation, path, planNumber }: LogEnd,
+): Promise<TaskPlan | null> {
+  const read = await unlessBroken(() =>
+    readLog(appends, path, { generation, position: 0 }, [generation]),
+  );
+  for (const record of read?.records ?? []) {
+    const plan = record.kind === 'plan' || record.kind === 'header' ? record.plan : null;
+    if (plan?.number === planNumber) return plan;
+  }
+  return null;
+}
+
+/** Whoever opens a log that is broken says so; what the others know counts. */
+async function unlessBroken<Result>(read: () => Promise<Result>): Promise<Result | null> {
   try {
-    return (await readLog(appends, path, { generation, position: 0 }, generations.slice(-2)))
-      .records;
+    return await read();
   } catch (error) {
-    // Whoever opens that log says so; what the others know counts.
-    if (error instanceof StreamError && error.disposition === 'halt') return [];
+    if (error instanceof StreamError && error.disposition === 'halt') return null;
     throw error;
   }
 }
