@@ -2,6 +2,8 @@
 export {
   average,
   count,
+  first,
+  last,
   max,
   min,
   reduce,

@@ -11,7 +11,8 @@ export interface Aggregate<Value, Accumulator, Result> {
   /** The function of the user's that it is made with, for notes on what changed. */
   readonly select?: (...values: never[]) => unknown;
   readonly create: () => Accumulator;
-  readonly add: (accumulator: Accumulator, value: Value) => Accumulator;
+  /** @param timeMs the value's time: what depends on order goes by it, and never by what came first */
+  readonly add: (accumulator: Accumulator, value: Value, timeMs: number) => Accumulator;
   readonly result: (accumulator: Accumulator) => Result;
   /**
    * An accumulator of its own with the same content: `add` changes the one that it is given, which an event
@@ -20,11 +21,11 @@ export interface Aggregate<Value, Accumulator, Result> {
   readonly copy?: (accumulator: Accumulator) => Accumulator;
   /**
    * `add` in two steps, where it asks nothing of a value but what a function selects: `add(a, v)` is
-   * `fold(a, select(v))`. The first may run before an exchange, so that the value need not travel.
+   * `fold(a, select(v))`, the time aside. The first may run before an exchange, so that the value need not travel.
    */
   readonly steps?: {
     readonly select: (value: Value) => unknown;
-    readonly fold: (accumulator: Accumulator, selected: never) => Accumulator;
+    readonly fold: (accumulator: Accumulator, selected: never, timeMs: number) => Accumulator;
   };
   /**
    * One accumulator of what two have gathered, of values that come after each other: what `add` of all of
@@ -161,6 +162,50 @@ export function share<Value>(
   });
 }
 
+/** A value with its time, and its text: of several of one time the text decides. */
+type Timed = readonly [timeMs: number, text: string, value: unknown] | null;
+
+function outermost<Value, Selected>(
+  kind: 'first' | 'last',
+  select: (value: Value) => Selected,
+): Aggregate<Value, Timed, Selected | null> {
+  const better = (left: Timed, right: Timed): Timed => {
+    if (left === null || right === null) return left ?? right;
+    const isRightLater = right[0] > left[0] || (right[0] === left[0] && right[1] > left[1]);
+    return isRightLater === (kind === 'last') ? right : left;
+  };
+  const judged = (selected: unknown): unknown => {
+    assertAccumulator(selected, kind);
+    return selected;
+  };
+  const fold = (accumulator: Timed, selected: unknown, timeMs: number): Timed =>
+    better(accumulator, [timeMs, JSON.stringify(selected), selected]);
+  return {
+    ...{ kind, select, merge: better },
+    create: () => null,
+    add: (accumulator, value, timeMs) => fold(accumulator, judged(select(value)), timeMs),
+    steps: { select: (value) => judged(select(value)), fold },
+    result: (timed) => (timed === null ? null : (timed[2] as Selected)),
+  };
+}
+
+/**
+ * What a function selects of the earliest value, by event time; null for none. Of several of one time it is that
+ * whose JSON text is the least: in whatever order partitions are read, it is the same.
+ */
+export function first<Value, Selected>(
+  select: (value: Value) => Selected,
+): Aggregate<Value, Timed, Selected | null> {
+  return outermost('first', select);
+}
+
+/** As `first`, of the latest value; of several of one time that whose JSON text is the greatest. */
+export function last<Value, Selected>(
+  select: (value: Value) => Selected,
+): Aggregate<Value, Timed, Selected | null> {
+  return outermost('last', select);
+}
+
 /**
  * A fold of your own: `add` may change the accumulator that it is given, or give a new one. Each window has
  * its own, which begins as a copy of `initial`. It must be a plain value (see `Aggregate`); an event that
@@ -174,11 +219,11 @@ export function reduce<Value, Accumulator>(
   merge?: (left: Accumulator, right: Accumulator) => Accumulator,
 ): Aggregate<Value, Accumulator, Accumulator> {
   assertAccumulator(initial, 'reduce: the initial accumulator');
-  const first = deepCopy(initial);
+  const begun = deepCopy(initial);
   return {
     kind: 'reduce',
     select: add,
-    create: () => deepCopy(first),
+    create: () => deepCopy(begun),
     add: (accumulator, value) => {
       const next = add(accumulator, value);
       assertAccumulator(next, 'reduce: what the function gave');

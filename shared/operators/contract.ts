@@ -45,7 +45,7 @@ export interface OperatorShape {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly stores: readonly StoreShape[];
-  /** Timers in event time. */
+  /** In event time: there are no others (ADR 41). */
   readonly timers: 'none' | 'event';
   /**
    * What is in its stores is knowledge about rows that it hands on (which were seen), not the rows

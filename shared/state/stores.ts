@@ -34,7 +34,7 @@ export interface StoreShape {
 /** What of an operator's shape its stores are made from. */
 export interface OperatorStoresShape {
   readonly stores: readonly StoreShape[];
-  readonly timers: 'none' | 'event' | 'processing';
+  readonly timers: 'none' | 'event';
 }
 
 /** One value of the key under way. */

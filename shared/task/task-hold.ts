@@ -230,7 +230,7 @@ export class TaskHold {
         ? { [`${stage}/${partition}`]: positionOf(incarnation, content.to) }
         : this.producers.heard(),
       ...{ isEnding, tick: tick ?? null },
-      late: lateByOperator(this.program.takeCounters()),
+      late: lateByOperator(this.reports.counting(this.program.takeCounters())),
       isFiringDue: this.program.isFiringDue,
       nextTimerDueMs: this.program.nextDueMs,
     });
@@ -306,7 +306,7 @@ export class TaskHold {
     this.outputs.clear();
     this.attempts.applyCommit(record);
     this.commitsByThisProcess += 1;
-    this.reports.deadLettered(record.deadLetters);
+    this.reports.committed(record, this.producers.droppedEvents);
     this.#account.holds(this.state.keyed.size);
     await this.#services.faultPoint('stage.after-commit');
     return 'committed';

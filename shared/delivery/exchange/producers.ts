@@ -163,6 +163,11 @@ export class Producers {
     this.#dropped.put('events', (this.#dropped.get('events') ?? 0) + events);
   }
 
+  /** Events of another version of the topology, that were dropped. */
+  get droppedEvents(): number {
+    return this.#dropped.get('events') ?? 0;
+  }
+
   /** The source positions that this task has been told of. */
   heard(): Positions {
     return heardOf(this.#times().filter(({ isFinished }) => !isFinished));

@@ -6,6 +6,7 @@ import type {
   Columns,
   OperatorInstance,
   OperatorSpec,
+  Rows,
   Selector,
   TaskContext,
 } from '../contract';
@@ -111,7 +112,7 @@ class TumblingWindow implements OperatorInstance {
     };
   }
 
-  process(_port: number, rows: Parameters<OperatorInstance['process']>[1], args: Columns): void {
+  process(_port: number, rows: Rows, args: Columns): void {
     const context = this.#context;
     const { graceMs, late, sizeMs } = this.#config;
     for (let index = 0; index < rows.length; index += 1) {
@@ -129,13 +130,14 @@ class TumblingWindow implements OperatorInstance {
         // The oldest window that is still open.
         endMs = (Math.floor((closedThroughMs - graceMs) / sizeMs) + 1) * sizeMs;
       }
-      this.#add(endMs, value, args, index);
+      this.#add(endMs, rows, args, index);
     }
   }
 
-  #add(endMs: number, value: unknown, args: Columns, row: number): void {
+  #add(endMs: number, rows: Rows, args: Columns, row: number): void {
     const { aggregates, graceMs } = this.#config;
     this.#isNew = false;
+    const timeMs = rows.times[row] ?? 0;
     const accumulators = this.#windows.update(endMs, this.#make);
     for (let index = 0; index < aggregates.length; index += 1) {
       const aggregate = aggregates[index]?.[1];
@@ -144,8 +146,8 @@ class TumblingWindow implements OperatorInstance {
       const accumulator = accumulators[index];
       accumulators[index] =
         column === undefined || aggregate.steps === undefined
-          ? aggregate.add(accumulator, value as never)
-          : aggregate.steps.fold(accumulator, column[row] as never);
+          ? aggregate.add(accumulator, rows.values[row] as never, timeMs)
+          : aggregate.steps.fold(accumulator, column[row] as never, timeMs);
     }
     if (this.#isNew) this.#context.setTimer(endMs + graceMs);
   }

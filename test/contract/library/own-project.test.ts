@@ -1,5 +1,5 @@
 // Goal: a project of one's own gets topology API, function app and test kit from the package, with types;
-// and the examples of docs/TESTING-TOPOLOGIES.md hold as they stand there.
+// and the examples of docs/TESTING-TOPOLOGIES.md and docs/OPERATORS.md hold as they stand there.
 // Method: the package as it is published (package.json and dist/library) in a project whose files are the
 // examples: type-checked strictly, then run by Node's test runner.
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
@@ -24,7 +24,9 @@ const project = join(folder, 'project');
 const installed = join(project, 'node_modules/millrace');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const page = readFileSync(join(repository, 'docs/TESTING-TOPOLOGIES.md'), 'utf8');
+const page = ['docs/TESTING-TOPOLOGIES.md', 'docs/OPERATORS.md']
+  .map((name) => readFileSync(join(repository, name), 'utf8'))
+  .join('\n');
 const examples = Array.from(
   page.matchAll(/^```ts (\S+)\n([\s\S]*?)^```$/gm),
   ([, name = '', text = '']) => ({ name, text }),
@@ -84,6 +86,8 @@ it('has its types', () => {
     'bars.test.ts',
     'ends.test.ts',
     'faults.test.ts',
+    'silence.ts',
+    'silence.test.ts',
   ]);
   const { status, stdout } = run(
     join(repository, 'node_modules/typescript/bin/tsc'),
@@ -93,7 +97,7 @@ it('has its types', () => {
   expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
 });
 
-it('passes the tests of the page', () => {
+it('passes the tests of the pages', () => {
   const tests = examples
     .filter(({ name }) => name.endsWith('.test.ts'))
     .map(({ name }) => name.replace(/\.ts$/, '.js'));
@@ -101,5 +105,5 @@ it('passes the tests of the page', () => {
   expect({ status, failed: /^# fail (\d+)/m.exec(stdout)?.[1], stdout }).toMatchObject({
     ...{ status: 0, failed: '0' },
   });
-  expect(Number(/^# pass (\d+)/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(7);
+  expect(Number(/^# pass (\d+)/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(9);
 });

@@ -126,6 +126,37 @@ const cases: readonly (readonly [string, number, RegExp] | readonly [string, nul
     /^1:9 Property 'toLake' does not exist on type 'Updates</,
   ],
   ['keyed.union(updates);', 1, /is not assignable to parameter of type|No overload matches/],
+  [
+    "updates.join(keyed, { name: 'jj', within: 1 }, (l: unknown, r: unknown) => [l, r]);",
+    1,
+    /^1:9 Property 'join' does not exist on type 'Updates</,
+  ],
+  [
+    "keyed.join(updates, { name: 'jj', within: 1 }, (l: unknown, r: unknown) => [l, r]);",
+    1,
+    /^1:12 Argument of type 'Updates<[^\n]*' is not assignable to parameter of type 'KeyedStream</,
+  ],
+  // Joins.
+  [
+    "keyed.join(pairs, { name: 'jj', within: 1 }, (l: unknown, r: unknown) => [l, r]);",
+    1,
+    /^1:12 Argument of type 'KeyedStream<[^\n]*' is not assignable to parameter of type 'KeyedStream<string,/,
+  ],
+  [
+    "keyed.join(keyed, { name: 'jj' }, (l: unknown, r: unknown) => [l, r]);",
+    1,
+    /^1:\d+ Argument of type '\{ name: string; \}' is not assignable[^]*Property 'within' is missing/,
+  ],
+  [
+    "keyed.join(keyed, { name: 'jj', within: 1 }, (l, r) => l.celsius + r.kelvin);",
+    1,
+    /^1:\d+ Property 'kelvin' does not exist on type/,
+  ],
+  [
+    "readings.dedupe({ name: 'dd', within: 1 });",
+    1,
+    /^1:10 Property 'dedupe' does not exist on type 'Stream</,
+  ],
   ["updates.finals().window(tumbling(1), { name: 'ww' }).aggregate({ n: count() });", null],
   // Late values, unions.
   [

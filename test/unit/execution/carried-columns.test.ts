@@ -4,6 +4,8 @@ import { Type } from 'typebox';
 import {
   average,
   count,
+  first,
+  last,
   max,
   min,
   minutes,
@@ -193,6 +195,8 @@ describe('accumulators', () => {
     max(identity),
     average(identity),
     share((value: number) => value > 1),
+    first(identity),
+    last(identity),
     reduce<number, number[]>(
       [],
       (list, value) => [...list, value],
@@ -203,7 +207,8 @@ describe('accumulators', () => {
   it.each(all.map((aggregate) => [aggregate.kind, aggregate] as const))(
     'of %s merge to what all values give, wherever they are cut',
     (_, { add, create, merge, result }) => {
-      const of = (some: readonly number[]): unknown => some.reduce(add, create());
+      const of = (some: readonly number[]): unknown =>
+        some.reduce((kept: unknown, value) => add(kept, value, value % 3), create());
       for (let cut = 0; cut <= values.length; cut += 1) {
         const [left, right] = [of(values.slice(0, cut)), of(values.slice(cut))];
         const before = JSON.stringify([left, right]);

@@ -1,4 +1,6 @@
 // Goal: the log lines that alerts are made of (infra/modules/alerts.bicep) are there, and are few.
+import { Type } from 'typebox';
+import { minutes, Timestamp, topology } from '../../../shared/dataflow';
 import { topologies } from '../../fixtures/topologies/orders';
 import { someOrders } from '../../support/orders';
 import { StageWorld } from '../../support/stage-world';
@@ -23,6 +25,40 @@ describe('the reports of a commit', () => {
     expect(behind).toMatchObject({ topology: 'orders', stage: 'orders', partition: '0' });
     expect(behind?.['lagMs']).toBeGreaterThan(590_000);
     expect(more).toEqual([]);
+  });
+
+  it('say what operators count, once a minute, and lose none', async () => {
+    const event = Type.Object({ id: Type.Integer(), time: Timestamp() });
+    const once = topology('once', (t) => {
+      t.source('in', { schema: event, eventTime: (e) => e.time })
+        .keyBy((e) => e.id, { name: 'id', isPartitionedBySource: true })
+        .dedupe({ name: 'doubles-go', within: minutes(5) })
+        .toLake('rows', { schema: event });
+    });
+    const world = new StageWorld({ topologies: [once], partitionCount: 1 });
+    const worker = world.worker();
+    const send = async (howMany: number): Promise<void> => {
+      const from = world.hub('in').messages(0).length;
+      for (let at = 0; at < howMany; at += 1) {
+        world.hub('in').append(0, Buffer.from(JSON.stringify({ id: 1, time: world.nowMs })));
+      }
+      await world.deliver(worker, { stage: 'in', partition: 0, from, batchSize: 2 });
+    };
+    await send(4);
+    await send(4);
+    const counts = (): unknown[] =>
+      eventsOf(world, 'task.counted').map(({ count, counter, operator }) => [
+        counter,
+        operator,
+        count,
+      ]);
+    expect(counts()).toEqual([['doubles', 'doubles-go', 1]]);
+    world.nowMs += 60_000;
+    await send(1);
+    expect(counts()).toEqual([
+      ['doubles', 'doubles-go', 1],
+      ['doubles', 'doubles-go', 7],
+    ]);
   });
 
   it('say nothing of input that has just come', async () => {
