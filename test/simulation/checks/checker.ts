@@ -14,6 +14,7 @@ import { PlanModel, type PlanModelOptions } from './plan-model';
 import { RecordedHubs } from './recorded-hubs';
 import { SourceTaskModel } from './source-task';
 import type { ModelContext, TaskModel } from './task-model';
+import { endVersion } from './version-model';
 import { WindowTaskModel } from './window-task';
 import type { TaskAddress } from '../../../shared/model/task-address';
 
@@ -44,6 +45,8 @@ export class Checker implements StoreWatcher, HubWatcher {
   readonly #options: CheckerOptions;
   readonly #generations = new Map<string, GenerationSeen>();
   readonly #snapshots = new Map<string, Uint8Array>();
+  /** Versions that the store says to have begun. */
+  readonly #begun = new Set<string>();
   readonly #plans = new Map<string, Uint8Array>();
   readonly #partitionOfKey = new Map<string, number>();
 
@@ -147,6 +150,8 @@ export class Checker implements StoreWatcher, HubWatcher {
     const { afterCommit, base, summary } = header;
     const { name } = model;
     this.plans.carriedOn(model.log, header, path.version);
+    // Whoever ends a version ends logs, too, that a worker has just made: with nothing, for good.
+    if (header.writer.startsWith('version/') && summary === null && generation === 0) return;
     same(afterCommit, model.commit, 'I7', `${name}: last commit before a generation`);
     if (summary !== null) {
       same(summary.cursor, model.cursor, 'I7', `${name}: cursor of a summary`);
@@ -174,6 +179,7 @@ export class Checker implements StoreWatcher, HubWatcher {
   }
 
   #beginVersion(task: TaskModel, version: string): void {
+    holds(this.#begun.has(version), 'I4', () => `${task.name}: ${version} has not begun`);
     task.beginVersion(version);
   }
 
@@ -206,6 +212,10 @@ export class Checker implements StoreWatcher, HubWatcher {
       if (name.startsWith('snapshots/')) this.#snapshots.set(name, bytes);
       if (name.startsWith('jobs/')) this.#plans.set(name, bytes);
       this.plans.onPut(name, bytes);
+      if (/^control\/[^/]+\/versions\//.test(name)) {
+        this.droppedBetweenVersions += endVersion(bytes, this);
+        this.#begun.add(/([^/]+)\.json$/.exec(name)?.[1] ?? '');
+      }
       for (const { lake } of this.tables) lake.onPut(name, bytes);
     });
   }

@@ -73,9 +73,13 @@ export class SourceTaskModel extends TaskModel {
     // It keeps nothing that a build could have or lack.
   }
 
-  /** Events sent to a partition of the exchange, in this version. */
-  sentTo(partition: number): number {
-    return this.#ordinals.get(partition) ?? 0;
+  override get open(): Readonly<Record<string, number>> {
+    return {};
+  }
+
+  /** Events sent in this version, by partition of the exchange. */
+  get sent(): ReadonlyMap<number, number> {
+    return this.#ordinals;
   }
 
   protected override beginCommit(): void {

@@ -97,6 +97,13 @@ export abstract class TaskModel {
     this.version = version;
     this.log.plan = null;
     this.#attempts = [];
+  }
+
+  /** Keys that are open, by node; none where there are none. */
+  abstract get open(): Readonly<Record<string, number>>;
+
+  /** Its version is over: what is open is given up. */
+  endVersion(): void {
     this.forgetState();
   }
 

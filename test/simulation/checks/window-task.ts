@@ -67,6 +67,14 @@ export class WindowTaskModel extends TaskModel {
     }
   }
 
+  override get open(): Readonly<Record<string, number>> {
+    const keys = Array.from(
+      this.windows.values(),
+      ({ name, openKeys }) => [name, openKeys] as const,
+    );
+    return Object.fromEntries(keys.filter(([, count]) => count > 0));
+  }
+
   /** Events of a producer that came, or were declared missing. */
   takenFrom(producer: string): number {
     return this.#producers.get(producer)?.ordinal ?? 0;

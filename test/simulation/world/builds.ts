@@ -51,7 +51,10 @@ export function buildsOf(
   run: { readonly time: SourceTime; readonly flush: TablePlan['flush'] },
 ): readonly SimulatedBuild[] {
   const compatible = changeKinds.filter((kind) => kinds.has(kind) && kind !== 'build-undecided');
-  const isUndecided = kinds.has('build-undecided');
+  // A version begins under another plan, and what is rolled back is a newer build.
+  const needsOther = kinds.has('version-new') || kinds.has('version-rolled-back');
+  const isUndecided =
+    kinds.has('build-undecided') || (needsOther && (compatible.length === 0 || random.chance(0.5)));
   const shapes: Shape[] = [plainShape];
   if (compatible.length > 0) {
     shapes.push(Object.assign({}, plainShape, ...compatible.map((kind) => changes[kind])) as Shape);

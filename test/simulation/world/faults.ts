@@ -49,6 +49,10 @@ export const faultKinds = {
   'build-field': ['F22', 'a newer build with an optional field more takes turns with the older'],
   'build-window': ['F22', 'a newer build with a keyed window more takes turns with the older'],
   'build-undecided': ['F22', 'a newer build needs a decision: it waits, the older goes on'],
+  'version-new': ['F22', 'somebody begins a new version where the former one stops'],
+  'version-drained': ['F22', 'somebody drains a version, and begins the next one'],
+  'version-removed': ['F22', 'somebody removes the topology, and begins it again'],
+  'version-rolled-back': ['F22', 'somebody gives the topology back to an older build'],
 } as const satisfies Record<string, readonly [matrix: string, meaning: string]>;
 
 export type FaultKind = keyof typeof faultKinds;

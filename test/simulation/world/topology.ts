@@ -72,7 +72,7 @@ export interface Shape {
   readonly hasField: boolean;
   /** A window more. */
   readonly isPaired: boolean;
-  /** A column may be null that could not: somebody has to decide. */
+  /** A field may be a fraction that had to be whole: somebody has to decide. */
   readonly isWidened: boolean;
 }
 
@@ -99,12 +99,12 @@ interface Paid {
   readonly amount: number;
 }
 
-const orderSchema = ({ hasField }: Pick<Shape, 'hasField'>) =>
+const orderSchema = ({ hasField, isWidened }: Shape) =>
   Type.Object({
     id: Type.Integer(),
     customer: Type.String(),
     time: Timestamp(),
-    amount: Type.Integer(),
+    amount: isWidened ? Type.Number() : Type.Integer(),
     harm: Type.Optional(Type.String()),
     ...(hasField && { channel: Type.Optional(Type.String()) }),
   });
@@ -135,7 +135,7 @@ export function topologyOf(time: SourceTime, shape: Shape): Topology {
     });
     const columns = {
       id: Type.Integer(),
-      customer: shape.isWidened ? Nullable(Type.String()) : Type.String(),
+      customer: Type.String(),
       time: Timestamp(),
       amount: Type.Integer(),
     };
