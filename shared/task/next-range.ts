@@ -19,6 +19,8 @@ export class NextRange {
   readonly #services: StageServices;
   /** Messages that the hub has been found to hold since the batch came. */
   readonly #held = new Set<string>();
+  /** The hub does not hold what is in the batch: the host has kept it from before a promotion. */
+  #isStale = false;
 
   constructor(task: {
     readonly address: TaskAddress;
@@ -44,8 +46,10 @@ export class NextRange {
   }
 
   #doubts(messages: readonly HubMessage[]): readonly ReadMessage[] {
-    const doubts = doubtful(lastReadOf(this.#hold.state.summary), this.#own(messages));
-    return doubts.length === 0 ? doubts : doubts.filter((one) => !this.#held.has(nameOf(one)));
+    const last = lastReadOf(this.#hold.state.summary);
+    const doubts = doubtful(last, this.#own(messages));
+    if (doubts.length === 0) return doubts;
+    return doubts.filter((one) => !this.#held.has(nameOf(one)) && (!this.#isStale || one === last));
   }
 
   /**
@@ -53,7 +57,7 @@ export class NextRange {
    * @throws StreamError STREAM_HUB_PROMOTED when this life of the task was ended
    */
   async of(messages: readonly HubMessage[]): Promise<readonly HubMessage[]> {
-    await this.#assertHeld(this.#doubts(messages));
+    await this.#settle(this.#doubts(messages));
     const fresh = this.fresh(messages);
     const [first] = fresh;
     if (first === undefined) return [];
@@ -62,7 +66,7 @@ export class NextRange {
     if (isTrusted && first.sequenceNumber <= cursor.sequenceNumber) return contiguousPrefix(fresh);
     const last = isTrusted ? first.sequenceNumber - 1 : (fresh.at(-1) ?? first).sequenceNumber;
     const missing = await this.#readUntil(last);
-    await this.#assertHeld(this.#doubts(missing));
+    await this.#settle(this.#doubts(missing));
     if (!isTrusted) return missing;
     this.#services.telemetry.emit('warn', 'task.gap', {
       ...this.#address,
@@ -80,6 +84,7 @@ export class NextRange {
    * it is older than what was, the hub itself has to say what has that number.
    */
   #isTrusted(first: HubMessage): boolean {
+    if (this.#isStale) return false;
     const { lastEnqueuedAtMs = null, promotion = null } = this.#hold.state.summary ?? {};
     if (promotion !== null && promotion.fromEnqueuedMs === null) return false;
     return first.enqueuedTimeMs >= (lastEnqueuedAtMs ?? -Infinity);
@@ -98,10 +103,17 @@ export class NextRange {
     );
   }
 
-  async #assertHeld(doubts: readonly ReadMessage[]): Promise<void> {
+  /** Where what was read is lost this life ends; where only what was not read yet, the hub itself is read. */
+  async #settle(doubts: readonly ReadMessage[]): Promise<void> {
     if (doubts.length === 0) return;
-    if (await isPromoted(this.#services.hub, this.#address, doubts)) return this.endLife();
-    for (const one of doubts) this.#held.add(nameOf(one));
+    const { hub } = this.#services;
+    const isLost = await isPromoted(hub, this.#address, doubts);
+    const last = lastReadOf(this.#hold.state.summary);
+    const isLastLost = isLost && last !== null && (await isPromoted(hub, this.#address, [last]));
+    if (isLastLost) return this.#endLife();
+    if (isLost) this.#isStale = true;
+    else for (const one of doubts) this.#held.add(nameOf(one));
+    if (last !== null) this.#held.add(nameOf(last));
   }
 
   /**
@@ -113,11 +125,12 @@ export class NextRange {
     const { sequenceNumber } = this.#hold.cursor;
     // Not known when it was enqueued: that the hub ends before it tells enough.
     const unknown = { sequenceNumber: sequenceNumber - 1, enqueuedTimeMs: NaN };
-    await this.#assertHeld([last ?? unknown]);
+    const isLost = await isPromoted(this.#services.hub, this.#address, [last ?? unknown]);
+    if (isLost) await this.#endLife();
   }
 
   /** Ends the task's life on the hub: whoever opens it next goes on with the next one. Outputs leave first. */
-  async endLife(): Promise<never> {
+  async #endLife(): Promise<never> {
     const { state } = this.#hold;
     const { commit } = state;
     for (let isSealed = false; !isSealed;) {
