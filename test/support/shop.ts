@@ -12,7 +12,8 @@ export { shopApp };
 export const oldBuild: BuildIdentity = { id: 'old', builtAtMs: 1_000 };
 export const newBuild: BuildIdentity = { id: 'new', builtAtMs: 2_000 };
 export const fixBuild: BuildIdentity = { id: 'fix', builtAtMs: 3_000 };
-export const [sourceStage, keyedStage] = ['sales', 'by-kk'];
+export const sourceStage = 'sales';
+const keyedStage = 'by-kk';
 
 export class Shop {
   readonly world: StageWorld;

@@ -18,7 +18,7 @@ export interface SimulatedBuild {
 }
 
 /** What each kind of change makes of a topology. */
-export const changes = {
+const changes = {
   'build-same': { isReordered: true, surcharge: 1_000 },
   'build-operator': { isFiltered: true },
   'build-sink': { isCopied: true },
@@ -30,7 +30,7 @@ export const changes = {
 
 export type ChangeKind = keyof typeof changes;
 
-export const changeKinds = Object.keys(changes) as ChangeKind[];
+const changeKinds = Object.keys(changes) as ChangeKind[];
 
 /** The kinds of change that lie between two shapes. */
 export function changesBetween(before: Shape, after: Shape): ChangeKind[] {

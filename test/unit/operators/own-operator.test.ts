@@ -11,6 +11,7 @@ import { compileStage } from '../../../shared/execution';
 import type { Row } from '../../../shared/model/table';
 import { plan } from '../../../shared/planner';
 import { TaskStores } from '../../../shared/state/task-stores';
+import { testTopology } from '../../../shared/testing';
 import { runOf } from '../../support/program-run';
 
 interface SilenceConfig {
@@ -120,6 +121,20 @@ describe('an operator of its own', () => {
     const value = (time: number, machine: string) => ({ time, machine, state: 'on' });
     run([value(0, 'a'), value(40, 'b'), value(41, 'a'), value(42, 'a')]);
     expect(outcome.lines).toEqual(['silences [0,"a","on"]']);
+  });
+
+  it('gives the same rows in the whole engine, with workers that die and stores that do not answer', async () => {
+    const at = (time: number, machine: string, state = 'on') => ({ time, machine, state });
+    const sent = [at(0, 'b'), at(1, 'a'), at(1, 'a', 'same time'), at(5, 'b', 'off'), at(40, 'c')];
+    for (let seed = 1; seed <= 3; seed += 1) {
+      const test = testTopology(machines).interleave(seed).withFaults(seed).send('machines', sent);
+      expect(await test.advanceTo(30).table('silences', event)).toEqual([
+        at(1, 'a'),
+        at(5, 'b', 'off'),
+      ]);
+      expect(await test.end().table('silences')).toContainEqual(at(40, 'c'));
+      expect((await test.ledger())['machines']).toMatchObject({ read: 5, emitted: 4, filtered: 1 });
+    }
   });
 
   it('goes on from what the log says of it', () => {
