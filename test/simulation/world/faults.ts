@@ -61,6 +61,11 @@ export const allFaultKinds = Object.keys(faultKinds) as FaultKind[];
 
 /** Kinds for which a run offers few occasions: so many times more runs bring them. */
 const seldomKinds: Partial<Record<FaultKind, number>> = {
+  'build-operator': 2,
+  'build-sink': 2,
+  'build-column': 2,
+  'build-field': 2,
+  'build-window': 2,
   'delivery-skip': 2,
   'exchange-loss': 2,
   idle: 4,
