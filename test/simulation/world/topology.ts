@@ -8,8 +8,8 @@ import {
   Timestamp,
   count,
   minutes,
+  reduce,
   seconds,
-  sum,
   topology,
   tumbling,
   type KeyedStream,
@@ -181,7 +181,11 @@ function windowInto(
 ): void {
   keyed
     .window(tumbling(sizeMs), { name, grace: graceMs, late: 'drop' })
-    .aggregate({ orders: count(), total: sum((order) => order.amount) })
+    // Asks for whole orders, so that they travel whole: by their ids the model knows them again.
+    .aggregate({
+      orders: count(),
+      total: reduce(0, (total: number, order: Paid) => total + order.amount),
+    })
     .map((window) => ({
       customer: window.key,
       minute: window.windowStart,
