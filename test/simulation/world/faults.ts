@@ -78,13 +78,25 @@ const seldomKinds: Partial<Record<FaultKind, number>> = {
   'send-lost-response': 2,
 };
 
-/** Which kinds of fault a seed brings: from none to most of them. */
+/** What people decide, and the builds that it is about. */
+function isOfDecisions(kind: FaultKind): boolean {
+  return kind.startsWith('version-') || kind.startsWith('build-');
+}
+
+/**
+ * Which kinds of fault a seed brings: from none to most of them. Decisions come in seeds of their own, with
+ * builds and with deaths of whoever gives them.
+ */
 export function kindsOf(seed: number): FaultKind[] {
   const random = new Random(seed ^ 0x5eed);
+  if (random.chance(0.3)) {
+    return allFaultKinds.filter((kind) => isOfDecisions(kind) && random.chance(0.6));
+  }
   const share = random.pick([0, 0.2, 0.35, 0.55, 0.8]);
-  return allFaultKinds.filter((kind) =>
-    random.chance(Math.min(0.95, share * (seldomKinds[kind] ?? 1))),
-  );
+  return allFaultKinds.filter((kind) => {
+    const isChosen = random.chance(Math.min(0.95, share * (seldomKinds[kind] ?? 1)));
+    return isChosen && !kind.startsWith('version-');
+  });
 }
 
 /** Decides which calls go wrong in one run, and counts what did. */
