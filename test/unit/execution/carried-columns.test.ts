@@ -19,7 +19,11 @@ import {
   type Topology,
 } from '../../../shared/dataflow';
 import { faultInAggregate } from '../../../shared/operators/aggregates';
-import { eventOfEnvelope, withPort } from '../../../shared/delivery/exchange/envelope';
+import {
+  decodeEnvelope,
+  eventOfEnvelope,
+  withPort,
+} from '../../../shared/delivery/exchange/envelope';
 import { testTopology } from '../../../shared/testing';
 import { StageWorld } from '../../support/stage-world';
 
@@ -167,6 +171,13 @@ it('columns that are under way are not given to a consumer that the next build a
     whole.map(({ figures, sensor }) => [sensor, figures]).sort(),
   );
   expect(await world.rows('raw')).toEqual([]);
+  // Each message says under which plan it was sent: a raised count of producers goes by it.
+  const plans = world
+    .hub('warmth-sensor')
+    .messages(0)
+    .map(({ body }) => decodeEnvelope(body))
+    .map((envelope) => (envelope.kind === 'events' ? envelope.planNumber : null));
+  expect([...new Set(plans)]).toEqual([1, 2]);
   const letters = world.events.filter(({ event }) => event === 'task.dead-letters');
   expect(letters.filter(({ fields }) => fields['stage'] === 'by-sensor')).toEqual([]);
 });

@@ -15,6 +15,31 @@ const ordersAsText = someOrders(300).map((order) => JSON.stringify(order));
 const eventsOf = (world: StageWorld, name: string): Readonly<Record<string, unknown>>[] =>
   world.events.filter(({ event }) => event === name).map(({ fields }) => fields);
 
+it('a commit of a table says through which time its rows are complete', async () => {
+  const event = Type.Object({ id: Type.Integer(), time: Timestamp() });
+  const rows = topology('rows', (t) => {
+    t.source('in', { schema: event, eventTime: (e) => e.time, outOfOrderness: minutes(1) }).toLake(
+      'rows',
+      { schema: event, flush: { rowsMax: 1 } },
+    );
+  });
+  const world = new StageWorld({ topologies: [rows], partitionCount: 1, flushRowsMax: 1 });
+  const worker = world.worker();
+  for (const at of [0, 1]) {
+    const value = { id: at, time: world.nowMs + at };
+    world.hub('in').append(0, Buffer.from(JSON.stringify(value)));
+    await world.deliver(worker, { stage: 'in', partition: 0, from: at });
+  }
+  const told: unknown[] = [];
+  for (const { name } of await world.lake.list('')) {
+    if (!/_delta_log.*[0-9]{20}[.]json$/.test(name)) continue;
+    const text = Buffer.from((await world.lake.get(name)) ?? []).toString();
+    told.push(/"watermarkMs":"(-?[0-9]+)"/.exec(text)?.[1]);
+  }
+  const expected = [0, 1].map((at) => String(world.nowMs + at - minutes(1)));
+  expect(told.filter((one) => one !== undefined)).toEqual(expected);
+});
+
 describe('the reports of a commit', () => {
   it('say how long input waited, once a minute and not for every commit', async () => {
     const world = worldWith(ordersAsText);
