@@ -9,7 +9,7 @@ interface RunSize {
 }
 
 /** What `npm run simulate:engine` does by itself. */
-export const wholeRun: RunSize = { seeds: 6_000, perKindLeast: 1_000 };
+export const wholeRun: RunSize = { seeds: 10_000, perKindLeast: 1_000 };
 /** What the tests do, in two halves. */
 export const testRun: RunSize = { seeds: 1_600, perKindLeast: 100 };
 
