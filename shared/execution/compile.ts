@@ -15,8 +15,16 @@ export interface CompiledProgram {
   readonly bind: (state: TaskStores, outputs: ProgramOutputs) => Program;
 }
 
-/** Compiles one planned stage of the topologies it was planned from. */
-export function compileStage(plan: StagePlan, topologies: readonly Topology[]): CompiledProgram {
+/**
+ * Compiles one planned stage of the topologies it was planned from.
+ * @param options.isWhole whole values travel over exchanges, also where all that take them need columns alone: a
+ * reader takes what comes, so stages that were compiled either way understand each other
+ */
+export function compileStage(
+  plan: StagePlan,
+  topologies: readonly Topology[],
+  options: { readonly isWhole?: boolean } = {},
+): CompiledProgram {
   const topology = topologies.find(({ name }) => name === plan.topology);
   const planned = topology && planTopology(topology).find((stage) => stage.plan.name === plan.name);
   const [root] = planned?.roots ?? [];
@@ -26,7 +34,7 @@ export function compileStage(plan: StagePlan, topologies: readonly Topology[]): 
       `no topology has the stage ${plan.topology}/${plan.name}`,
     );
   }
-  const graph = stageGraph(planned, topology);
+  const graph = stageGraph(planned, topology, options.isWhole === true);
   const source =
     root.kind === 'source' ? new SourceEvents(root, Compile(withSafeIntegers(root.schema))) : null;
   return {

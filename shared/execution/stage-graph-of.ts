@@ -14,6 +14,7 @@ import type { StageEdge, StageGraph, StageNode } from './stage-graph';
 export function stageGraph(
   { exits, inside, plan, roots }: PlannedStage,
   topology: Topology,
+  isWhole = false,
 ): StageGraph {
   const nodes: StageNode[] = [];
   /** Of each node of the topology, where what it gives out comes from. */
@@ -41,7 +42,7 @@ export function stageGraph(
     const place = add(node, operatorOf(node, plan, position >= 0), inputs);
     edges.set(node.id, { from: place, output: 0 });
     if (position < 0) continue;
-    const takers = node.kind === 'keyBy' ? takersOf(topology, node) : null;
+    const takers = node.kind === 'keyBy' && !isWhole ? takersOf(topology, node) : null;
     const carried = takers && carriedColumns(takers);
     const sink = exchange(position, plan.exchanges[position]?.port ?? 0, carried);
     exchangeNodes[position] = add(node, sink, [[{ from: place, output: 0 }]]);

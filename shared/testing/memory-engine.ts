@@ -23,6 +23,12 @@ const batchMessagesMax = 256;
 /** Rows are written when a worker tends its tasks, whatever a table's own limits say. */
 const flushWhenTended = { rowsMax: Infinity, bytesMax: Infinity, ageMaxMs: 0 };
 
+export interface EngineOptions {
+  readonly partitions: Partitions;
+  /** Whole values travel over exchanges, so that an event that was late there can be told whole. */
+  readonly isWhole: boolean;
+}
+
 export interface Partitions {
   /** Of each source's hub. */
   readonly source: number;
@@ -54,6 +60,7 @@ export class MemoryEngine {
   chance: Seeded | null = null;
   #nowMs = 0;
   readonly #partitions: Partitions;
+  readonly #isWhole: boolean;
   readonly #hubs = new Map<string, MemoryHub>();
   readonly #world: MemoryWorld;
   /** Messages that were handed to a worker which returned them as done, by function and partition. */
@@ -71,7 +78,8 @@ export class MemoryEngine {
   /** A worker has let go of tasks that nobody may have looked at since. */
   #isAnyLeft = false;
 
-  constructor(topology: Topology, partitions: Partitions) {
+  constructor(topology: Topology, { isWhole, partitions }: EngineOptions) {
+    this.#isWhole = isWhole;
     this.appends = new MemoryAppendStore(this.clock);
     this.#topology = topology;
     this.#partitions = partitions;
@@ -193,6 +201,7 @@ export class MemoryEngine {
       hubCheckIntervalMs: Infinity,
       isDraining: async () => this.#isDraining,
       over: (stage) => this.watch.over(stage),
+      isWhole: this.#isWhole,
     });
   }
 

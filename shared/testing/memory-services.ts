@@ -65,9 +65,15 @@ export function memoryRuntime(
   options: Pick<RuntimeOptions, 'hubCheckIntervalMs' | 'isDraining'> & {
     /** What is laid over each stage. */
     readonly over?: (stage: CompiledStage) => CompiledStage;
+    /** Whole values travel over exchanges. */
+    readonly isWhole?: boolean;
   },
 ): Runtime {
-  const { over = (stage: CompiledStage): CompiledStage => stage, ...rest } = options;
+  const {
+    isWhole = false,
+    over = (stage: CompiledStage): CompiledStage => stage,
+    ...rest
+  } = options;
   const stages = build.stages.map((plan) => ({ plan, services: servicesOf(plan) }));
   const [first] = stages;
   if (first === undefined) throw new Error('a build without a stage');
@@ -75,7 +81,7 @@ export function memoryRuntime(
   return new Runtime({
     ...rest,
     stages: stages.map(({ plan, services }) => ({
-      stage: over(compileStage(plan, topologies)),
+      stage: over(compileStage(plan, topologies, { isWhole })),
       services,
     })),
     ...(identity !== null && {

@@ -23,6 +23,11 @@ export interface TestOptions {
   readonly partitions?: number;
   /** Of each hub between stages. Default 2. */
   readonly exchangePartitions?: number;
+  /**
+   * What comes through an exchange where all that take it say what they need: in production these columns alone,
+   * in a test whole values, so that `late()` can tell them. Default `values`.
+   */
+  readonly travels?: 'values' | 'columns';
 }
 
 export interface SendOptions<Event> {
@@ -89,10 +94,13 @@ export class TopologyTest {
   readonly #turns = new Map<string, number>();
 
   constructor(topology: Topology, options: TestOptions) {
-    const { exchangePartitions = 2, partitions = 1 } = options;
+    const { exchangePartitions = 2, partitions = 1, travels = 'values' } = options;
     assertCount('partitions', partitions);
     assertCount('exchangePartitions', exchangePartitions);
-    this.#engine = new MemoryEngine(topology, { source: partitions, exchange: exchangePartitions });
+    this.#engine = new MemoryEngine(topology, {
+      partitions: { source: partitions, exchange: exchangePartitions },
+      isWhole: travels === 'values',
+    });
     const { appends } = this.#engine;
     this.#ledger = new LedgerReader({ appends, topology: topology.name });
   }

@@ -107,7 +107,9 @@ describe('columns in the place of values', () => {
     const found = [];
     for (const others of [false, true]) {
       for (const seed of [0, 1, 2]) {
-        const test = testTopology(warmth(others), { partitions: 3, exchangePartitions: 2 });
+        const test = testTopology(warmth(others), {
+          ...{ partitions: 3, exchangePartitions: 2, travels: 'columns' as const },
+        });
         if (seed > 0) test.interleave(seed);
         test.send('readings', readings).restart().end();
         const letters = await test.deadLetters();
@@ -140,14 +142,16 @@ describe('columns in the place of values', () => {
   });
 
   it('go on across a build that takes values, and back', async () => {
-    const test = testTopology(warmth(false), { partitions: 2 })
+    const test = testTopology(warmth(false), { partitions: 2, travels: 'columns' })
       .send('readings', readings.slice(0, 20))
       .deploy(warmth(true))
       .send('readings', readings.slice(20, 40))
       .restart({ at: 'stage.after-commit' })
       .send('readings', readings.slice(40))
       .end();
-    const whole = testTopology(warmth(true)).send('readings', readings).end();
+    const whole = testTopology(warmth(true), { travels: 'columns' })
+      .send('readings', readings)
+      .end();
     expect(await test.table('small', row)).toEqual(await whole.table('small', row));
     expect(await test.table('large', row)).toEqual(await whole.table('large', row));
     // Of what the former build sent nobody needed more than its columns.
@@ -162,7 +166,7 @@ it('columns that are under way are not given to a consumer that the next build a
   const former = world.workerOf({ id: 'former', builtAtMs: 1 }, [warmth(false)]);
   await world.deliver(former, { stage: 'readings', partition: 0 });
   await world.finish(world.workerOf({ id: 'next', builtAtMs: 2 }, [warmth(true)]));
-  const whole = await testTopology(warmth(true))
+  const whole = await testTopology(warmth(true), { travels: 'columns' })
     .send('readings', readings)
     .end()
     .table('small', row);
@@ -260,7 +264,7 @@ describe('accumulators', () => {
     expect(() => defined(false)).toThrow(
       /window hours: aggregate kinds: its accumulator is a Set: .*, or give it a codec/,
     );
-    const test = testTopology(defined(true))
+    const test = testTopology(defined(true), { travels: 'columns' })
       .send('readings', readings.slice(0, 30))
       .restart()
       .send('readings', readings.slice(30))
