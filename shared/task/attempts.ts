@@ -1,4 +1,4 @@
-import type { AttemptRecord, CommitRecord } from '../model/commit';
+import type { AttemptRecord, CommitRecord, LogRecord } from '../model/commit';
 import { StreamError } from '../model/errors';
 
 /** From this attempt on a range that keeps killing its worker is halved. */
@@ -76,6 +76,15 @@ export class Attempts {
   /** @param writer this process: an attempt of its own that it can still see was no death */
   constructor(writer: string) {
     this.#writer = writer;
+  }
+
+  /** Takes in a record of the log. @param baseCommit the last one that the snapshot holds */
+  read(record: LogRecord, baseCommit: number): void {
+    if (record.kind === 'attempt') this.applyAttempt(record);
+    if (record.kind !== 'commit') return;
+    this.applyCommit(record);
+    // A snapshot is begun only where nothing was suspected: what told of it may not have been read.
+    if (record.commit === baseCommit) this.forget();
   }
 
   /** Replays an attempt record. */

@@ -1,10 +1,8 @@
-import { corruptLog } from '../commit-log/corruption';
 import { generationName } from '../commit-log/names';
 import { limitsOf } from '../commit-log/limits';
 import { TaskLog } from '../commit-log/task-log';
 import type { Bequest } from '../commit-log/task-log-options';
 import {
-  compareCursors,
   type AttemptRecord,
   type CommitRecord,
   type Cursor,
@@ -19,6 +17,7 @@ import type { Program } from '../model/program';
 import { Producers, producingStages } from '../delivery/exchange/producers';
 import type { RestFacts } from '../time/claims';
 import { positionOf } from '../time/position';
+import { assertFollows } from './assert-follows';
 import { Attempts } from './attempts';
 import { BatchOutputs } from './batch-outputs';
 import { CommitReports } from './commit-reports';
@@ -82,6 +81,8 @@ export class TaskHold {
   readonly #options: TaskOptions;
   readonly #services: StageServices;
   readonly #account: StateAccount;
+  /** What was read of the log could not be taken in. */
+  #failure: Error | null = null;
 
   private constructor(
     options: TaskOptions,
@@ -354,6 +355,7 @@ export class TaskHold {
 
   /** Another build goes on with the task: what this process would make of it is of a former plan. */
   #assertTurn(): void {
+    this.#assertWhole();
     const { address, plan } = this.#options;
     const known = this.log.plan;
     if (known === null || known.number <= plan.number) return;
@@ -369,6 +371,7 @@ export class TaskHold {
 
   /** What must be so before a commit: earlier outputs have left, and the log has room. */
   async prepare(): Promise<void> {
+    this.#assertWhole();
     await this.delivery.sendOutbox();
     await this.#flushFormerTables();
     if (!this.attempts.isNothingSuspected()) return;
@@ -422,33 +425,31 @@ export class TaskHold {
 
   /** The program reads its fields anew where the state changed under it: that costs all keys. */
   #takeIn(records: readonly LogRecord[]): void {
+    this.#assertWhole();
     if (records.length === 0) return;
-    this.#assertTurn();
+    try {
+      this.#assertTurn();
+      this.#takeInAll(records);
+    } catch (error) {
+      // The log has handed them over: who uses this hold again would write from a state that lacks them.
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    }
+  }
+
+  #takeInAll(records: readonly LogRecord[]): void {
+    const blob = generationName(this.#options.address, this.log.generation);
     for (const record of records) {
-      if (record.kind === 'commit') this.#assertFollows(record);
+      if (record.kind === 'commit') assertFollows(record, this.state, blob);
       this.state.take(record);
-      if (record.kind === 'commit') this.attempts.applyCommit(record);
-      if (record.kind === 'commit' && record.commit === this.state.baseCommit) {
-        // A snapshot is begun only where nothing was suspected: what told of it may not have been read.
-        this.attempts.forget();
-      }
-      if (record.kind === 'attempt') this.attempts.applyAttempt(record);
+      this.attempts.read(record, this.state.baseCommit);
     }
     this.program.afterRollback();
   }
 
-  /** Of a generation's first commit only the snapshot can tell whether it is the right one. */
-  #assertFollows({ commit, from }: CommitRecord): void {
-    const { cursor, summary } = this.state;
-    // Read from the middle of a log, the first record may be one that the state holds already.
-    const before = summary?.commit ?? Math.min(commit - 1, this.state.commit);
-    const isNext = cursor === null || compareCursors(from, cursor) === 0;
-    if (commit === before + 1 && isNext) return;
-    throw corruptLog(
-      { blob: generationName(this.#options.address, this.log.generation), position: 0 },
-      `commit ${commit} begins at ${JSON.stringify(from)}, the state before it is that of commit ${before} ` +
-        `at ${JSON.stringify(cursor)}: a record or a snapshot is missing, doubled or out of place`,
-    );
+  /** Whoever waited for its turn on a task that was given up meanwhile fails as the one before did. */
+  #assertWhole(): void {
+    if (this.#failure !== null) throw this.#failure;
   }
 
   /** Waits, and says whether nobody has appended meanwhile. Nothing of ours may be half-done. */
@@ -471,6 +472,7 @@ export class TaskHold {
    * @param prefix of the seal's writer, where it tells why the log ends
    */
   async seal(prefix?: string): Promise<boolean> {
+    this.#assertWhole();
     try {
       await this.log.seal(prefix);
       return true;

@@ -61,8 +61,11 @@ export class TaskState {
   /** Tables that neither plan nor log know any more, with the last commit that holds rows for them. */
   readonly rowsWithoutTable = new Map<string, number>();
   readonly pendingOutbox: PendingOutbox[] = [];
-  /** Tables know of earlier lives of this task: should it have no birth yet, it was born after them. */
-  epochMin = 0;
+  /**
+   * Tables know of earlier lives of this task: should it have no birth yet, it was born after them. Never 0,
+   * which says that there is none, whatever the clock says.
+   */
+  epochMin = 1;
   /** The keyed state is the one after this commit, though its record was not read. */
   baseCommit = 0;
 

@@ -52,11 +52,13 @@ export async function putNext(
   change: { readonly change: PlanChange } & Partial<PlanEntry>,
 ): Promise<PlanEntry> {
   const { clock, objects, randomness, writer } = services;
+  // Who decides with a build that was rolled back gives the topology to it again.
+  const refusedBuilds = newest.refusedBuilds.filter((id) => id !== build.id);
   const entry: PlanEntry = {
     ...own,
     ...{ format: 1, id: randomness.uniqueId(), number: number + 1, build },
     ...{ version: newest.version, by: writer, atMs: clock.nowMs() },
-    ...{ differences: [], refusedBuilds: newest.refusedBuilds, givenUp: [], isRemoved: false },
+    ...{ differences: [], refusedBuilds, givenUp: [], isRemoved: false },
     ...change,
   };
   await services.faultPoint('decision.before-plan');

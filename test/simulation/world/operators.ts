@@ -80,6 +80,7 @@ export class Operators {
     for (let deaths = 0; ; deaths += 1) {
       const actor = new Actor(`operator-${(this.#born += 1)}`);
       const isTaken = await new Promise<boolean>((resolve) => {
+        actor.onLost = () => resolve(false);
         this.#take(kind, build, actor).then(
           () => resolve(true),
           (error: unknown) => {
@@ -91,7 +92,6 @@ export class Operators {
         if (!isToDie) return;
         scheduler.later(`${actor.name} is killed`, this.#random.below(400), () => {
           scheduler.kill(actor);
-          resolve(false);
         });
       });
       if (isTaken) return;

@@ -10,6 +10,8 @@ export class Actor {
   clockOffsetMs = 0;
   /** It, or a call of it, stands still for minutes. */
   isFrozen = false;
+  /** Told when it is killed, or stands still: whoever waits for it does not wait for ever. */
+  onLost: (() => void) | null = null;
   readonly #wakers = new Set<() => void>();
 
   constructor(name: string) {
@@ -19,6 +21,7 @@ export class Actor {
   /** Stands still for ever, or until `thaw`; others of its calls go on. */
   freezeCall(): Promise<void> {
     this.isFrozen = true;
+    this.onLost?.();
     return new Promise((wake) => this.#wakers.add(wake));
   }
 
@@ -84,6 +87,7 @@ export class Scheduler {
     if (!actor.isAlive) return;
     actor.isAlive = false;
     this.note(actor, 'killed');
+    actor.onLost?.();
     for (let index = this.#steps.length - 1; index >= 0; index -= 1) {
       const step = this.#steps[index];
       if (step?.actor !== actor) continue;

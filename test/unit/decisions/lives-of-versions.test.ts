@@ -206,6 +206,17 @@ describe('a rollback', () => {
     await expectAllThere(shop);
   });
 
+  it('is over for a build with which somebody decides: else neither build may go on', async () => {
+    const shop = new Shop();
+    await shop.halfDone(oldBuild);
+    await shop.halfDone(newBuild, { extra: true });
+    const world = shop.world.decisionWorld(newBuild, shopApp({ extra: true }));
+    await rollback(world, { to: 'old', isNewVersion: false });
+    expect(await newVersion(world)).toMatchObject({ version: 'v2', isNew: true });
+    await shop.goOn(newBuild, { extra: true });
+    await expectAllThere(shop);
+  });
+
   it('leaves a stage that the older build lacks as it is, and a later build goes on with it', async () => {
     const shop = new Shop();
     await shop.halfDone(oldBuild);
