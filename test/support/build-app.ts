@@ -44,9 +44,12 @@ export async function buildApp(options: {
         {
           name: 'other-topologies',
           setup: (pluginBuild) => {
-            pluginBuild.onResolve({ filter: /^(\.\.\/)+topologies$/ }, () => ({
-              path: join(repository, options.topologies),
-            }));
+            // Of the entry point alone: the topologies that are given may import those that are shipped.
+            pluginBuild.onResolve({ filter: /^(\.\.\/)+topologies$/ }, ({ importer }) =>
+              importer === join(repository, entryPoint)
+                ? { path: join(repository, options.topologies) }
+                : null,
+            );
           },
         },
       ],
