@@ -23,6 +23,14 @@ export interface QueryOptions {
 
 /** What takes no longer needs no word. */
 const quietMs = 2_000;
+const interruptEveryMs = 100;
+/** For ten seconds: what does not end then ends with the process. */
+const interruptsMax = 100;
+
+async function pause(milliseconds: number): Promise<false> {
+  await new Promise((wake) => setTimeout(wake, milliseconds));
+  return false;
+}
 
 /**
  * SQL over the tables in the lake, through DuckDB. Rows are written as they come.
@@ -53,11 +61,6 @@ export async function queryLake(
   };
   const stop = stopSignal();
   const session = await LakeSession.open({ duckdb, catalog, cache, mayUseLocalFiles, progress });
-  const stopped = stop.requested.then(() => {
-    session.interrupt();
-    cache.abandon();
-    return 130;
-  });
   const run = async (): Promise<number> => {
     await session.prepare(options.sql);
     let isFirst = true;
@@ -71,8 +74,23 @@ export async function queryLake(
     }
     return 0;
   };
+  const running = run();
+  const isOver = running.then(
+    () => true,
+    () => true,
+  );
+  const stopped = stop.requested.then(async () => {
+    cache.abandon();
+    // A connection that is closed under a query that runs ends the process with a fault of memory. One that was
+    // about to run when it was interrupted runs all the same: it is interrupted again.
+    for (let tries = 0; tries < interruptsMax; tries += 1) {
+      session.interrupt();
+      if (await Promise.race([isOver, pause(interruptEveryMs)])) break;
+    }
+    return 130;
+  });
   try {
-    return await Promise.race([run(), stopped]);
+    return await Promise.race([running, stopped]);
   } catch (error) {
     if (stop.isRequested()) return 130;
     if (error instanceof RefusedStatement) throw new Error(printable(error.message));
