@@ -1,6 +1,7 @@
 import { canonicalKey } from '../../model/key';
 import type { OperatorSpec, TypedOperator } from '../contract';
 import { faultsInDurations } from '../durations';
+import { refusedAsLate } from '../late';
 
 export interface DedupeOptions<Value> {
   /** How far apart in event time two values may be that are one, in milliseconds. */
@@ -51,11 +52,7 @@ const spec: OperatorSpec<Config> = {
           context.begin(rows, index);
           const timeMs = rows.times[index] ?? 0;
           // What it might be a double of is forgotten from then on.
-          const endedMs = timeMs + graceMs + 1;
-          if (endedMs <= context.closedThroughMs) {
-            context.refuse(endedMs);
-            continue;
-          }
+          if (refusedAsLate(context, timeMs + graceMs + 1)) continue;
           const value = rows.values[index];
           const name = by === null ? keyAlone : canonicalKey(by(value));
           const times = seen.get(name) ?? [];

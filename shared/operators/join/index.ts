@@ -1,6 +1,7 @@
 import { freezeDeep } from '../../model/freeze';
 import type { AppliedOperator, OperatorSpec } from '../contract';
 import { faultsInDurations } from '../durations';
+import { refusedAsLate } from '../late';
 import { assertNoPromise } from '../user-answers';
 
 export interface JoinConfig {
@@ -42,11 +43,7 @@ const spec: OperatorSpec<JoinConfig> = {
           context.begin(rows, index);
           const timeMs = rows.times[index] ?? 0;
           // What it would be joined with is gone from then on.
-          const endedMs = timeMs + graceMs + 1;
-          if (endedMs <= context.closedThroughMs) {
-            context.refuse(endedMs);
-            continue;
-          }
+          if (refusedAsLate(context, timeMs + graceMs + 1)) continue;
           const value = rows.values[index];
           freezeDeep(value);
           own.put(timeMs, [...(own.get(timeMs) ?? []), value]);

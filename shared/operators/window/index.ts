@@ -10,6 +10,7 @@ import type {
   Selector,
   TaskContext,
 } from '../contract';
+import { refusedAsLate } from '../late';
 
 /** What becomes of values that came too late for their window; all are counted. */
 type LatePolicy = 'drop' | 'clamp' | 'sideOutput';
@@ -119,9 +120,8 @@ class TumblingWindow implements OperatorInstance {
       context.begin(rows, index);
       const value = rows.values[index];
       let endMs = (Math.floor((rows.times[index] ?? 0) / sizeMs) + 1) * sizeMs;
-      const { closedThroughMs } = context;
-      if (endMs + graceMs <= closedThroughMs) {
-        context.refuse(endMs + graceMs);
+      if (refusedAsLate(context, endMs + graceMs)) {
+        const { closedThroughMs } = context;
         // After a drain there is no window that is still open, and none to come.
         if (late !== 'clamp' || closedThroughMs >= endOfTimeMs) {
           if (late === 'sideOutput') context.emit(lateOutput, value);
